@@ -1,0 +1,26 @@
+# The entry points. `make help` lists them.
+
+CARGO ?= cargo
+# Under CI every lint and every unlisted skip is an error.
+PROFILE := $(if $(CI),ci,default)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench soak tools build
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build both programs
+	$(CARGO) build --locked -p molt-coordinator -p molt-agent
+
+tools: ## install what lint and test need, saying what
+	@tests/tools.sh
+
+lint: tools ## formatting, clippy, documentation, dependency policy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+	cargo-deny --log-level error check bans licenses sources
+
+test: lint ## every lint and every test; ends in a count
+	$(CARGO) nextest run --locked --workspace --profile $(PROFILE)

@@ -1,0 +1,3 @@
+//! What agents, build hosts and people run.
+
+fn main() {}

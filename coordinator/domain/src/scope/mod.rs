@@ -1,0 +1,1 @@
+//! What part of a repository a name stands for.

@@ -1,0 +1,1 @@
+//! Git as the coordinator sees it: mirrors, merges without a checkout, changed paths.

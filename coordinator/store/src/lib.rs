@@ -1,0 +1,1 @@
+//! Where the board's records are kept: one fenced writer, two backends.

@@ -1,0 +1,1 @@
+//! The wire: protocol buffers, generated code, conversions.
