@@ -1,1 +1,31 @@
-//! The wire: protocol buffers, generated code, conversions.
+//! The wire: what travels between a coordinator, its agents, hosts and people.
+//!
+//! [`v1`] is generated from `molt/v1/coordinator.proto`. [`convert`] turns what
+//! arrives into the rules' own types and their answers into messages, [`error`]
+//! carries refusals there and back, and [`view`] answers queries from a board.
+//! Not here: connections, retries, who may call what, and every rule.
+
+pub mod convert;
+pub mod error;
+pub mod view;
+
+/// The messages and the service, as generated.
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::large_enum_variant,
+    reason = "generated code: its source is documented, and its generator has its own style"
+)]
+pub mod v1 {
+    tonic::include_proto!("molt.v1");
+}
+
+#[cfg(test)]
+mod fixture;
+
+/// The largest encoded message that either side reads, in bytes.
+///
+/// A server reads commands and queries with it; larger things travel as blobs.
+pub const MAX_COMMAND_BYTES: usize = 256 * 1024;

@@ -1,1 +1,28 @@
 //! Git as the coordinator sees it: mirrors, merges without a checkout, changed paths.
+//!
+//! Objects are read by libgit2; merges, working trees and the network are the
+//! `git` program's, run with a scrubbed environment. Everything here blocks:
+//! async callers go through `spawn_blocking`. Not here: where changes are
+//! proposed and landed (`molt-forge`), what a changed path means (`molt-domain`).
+
+mod changes;
+mod error;
+mod fingerprint;
+mod inputs;
+mod merge;
+mod mirror;
+mod oid;
+mod path;
+mod program;
+mod worktree;
+
+pub use changes::{Change, ChangedPath, Entry};
+pub use error::RepoError;
+pub use fingerprint::fingerprint;
+pub use inputs::{InputDigest, Inputs};
+pub use merge::{CandidateIdentity, Merge, Method};
+pub use mirror::Mirror;
+pub use oid::{InvalidOid, Oid};
+pub use path::TreePath;
+pub use program::{Call, Finished, Git, GitError, GitFailure, Place, Version};
+pub use worktree::{Checkout, InvalidKeptFolder, KeptFolder, TreeState};

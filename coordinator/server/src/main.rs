@@ -1,3 +1,7 @@
-//! The service that partitions work, hands out locks and gates merges.
+//! `molt-coordinator`: the service, and what its operators run.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    molt_coordinator::cli::main()
+}

@@ -1,0 +1,121 @@
+//! What a refusal rests on, and what to do about it without harm.
+//!
+//! Every step is safe: it waits, asks for less, asks the holder, or reads.
+//! None takes anything away from anybody.
+
+use super::refusal::{Invalid, Refusal, display_list};
+use crate::hold::Holder;
+use crate::scope::Conflict;
+
+/// Lines of a refusal's facts at most.
+const MAX_FACTS: usize = 8;
+
+impl Refusal {
+    /// The facts that decided, one a line, the deciding one first; at most 8.
+    #[must_use]
+    pub fn facts(&self) -> Vec<String> {
+        let mut lines = match self {
+            Self::ScopeHeld { obstacle, holder, task, seen, until, free, ahead } => {
+                let mut lines = vec![format!("held     {} by {holder} as {}", obstacle.held, obstacle.claim)];
+                lines.push(match &obstacle.conflict {
+                    Conflict::Ancestor => format!("overlap  {} and {} are one family", obstacle.wanted, obstacle.held),
+                    Conflict::Overlap { left, right, witness } => {
+                        format!("overlap  {left} ~ {right}  e.g. {witness}")
+                    }
+                });
+                lines.push(format!("seen     {} s ago", seen / 1000));
+                lines.extend(task.map(|task| format!("task     {task}")));
+                lines.extend(until.map(|until| format!("ends     at board time {} s", until.0 / 1000)));
+                if !free.is_empty() {
+                    lines.push(format!("free     {}", display_list(free)));
+                }
+                lines.push(format!("ahead    {ahead}"));
+                lines
+            }
+            Self::LockHeld { lock, hold, holder, ahead } => {
+                let mut lines = match hold {
+                    Some(hold) => {
+                        let name = holder.as_ref().map_or_else(|| who(hold.holder), ToString::to_string);
+                        vec![
+                            format!("held     {lock} by {name} as {}", hold.id),
+                            format!("run      `{}` on {}, fence {}", hold.what, hold.host, hold.fence),
+                        ]
+                    }
+                    None => vec![format!("closed   {lock}: its last holder fell silent")],
+                };
+                lines.push(format!("ahead    {ahead}"));
+                lines
+            }
+            Self::PoolFull { pool, size, users, ahead } => {
+                let users: Vec<String> = users.iter().copied().map(who).collect();
+                vec![
+                    format!("full     {pool}: {} of {size} slots in use", users.len()),
+                    format!("users    {}", users.join(" ")),
+                    format!("ahead    {ahead}"),
+                ]
+            }
+            Self::WaitCycle { cycle } => vec![format!("circle   {}", cycle.join(" waits for "))],
+            Self::NothingReady { reasons } => reasons.iter().map(|it| format!("task     {it}")).collect(),
+            Self::Stale { what, given, current } => vec![
+                format!("now      {what} is {current}"),
+                format!("given    {given}"),
+            ],
+            other => other.to_string().lines().map(|line| format!("fact     {line}")).collect(),
+        };
+        lines.truncate(MAX_FACTS);
+        lines
+    }
+
+    /// What may be done next: commands that wait, ask or read, and take nothing away.
+    #[must_use]
+    pub fn next_steps(&self) -> Vec<String> {
+        let steps: Vec<String> = match self {
+            Self::ScopeHeld { obstacle, holder, free, .. } => {
+                let mut steps = vec![format!("molt-agent claim {} --wait 15m", obstacle.wanted)];
+                if !free.is_empty() {
+                    steps.push(format!("molt-agent claim {}", display_list(free)));
+                }
+                steps.push(format!("molt-agent send {holder} \"when is {} free?\"", obstacle.held));
+                steps.push("molt-agent next".to_owned());
+                steps
+            }
+            Self::LockHeld { lock, .. } => {
+                vec![format!("molt-agent lock run {lock} --wait 15m -- COMMAND")]
+            }
+            Self::PoolFull { pool, .. } => vec![format!("molt-agent slot run {pool} --wait 15m -- COMMAND")],
+            Self::TaskTaken { task, holder } => {
+                vec![format!("molt-agent send {holder} \"about {task}\""), "molt-agent next".to_owned()]
+            }
+            Self::WaitCycle { .. } => vec![
+                "molt-agent release what you can do without, then ask again".to_owned(),
+                "molt-agent status".to_owned(),
+            ],
+            Self::BuildFailed { .. } => vec!["mend the inputs: other inputs are another build".to_owned()],
+            Self::Lost { .. } => vec![
+                "stop editing".to_owned(),
+                "molt-agent resume".to_owned(),
+                "molt-agent status".to_owned(),
+            ],
+            Self::NothingReady { .. } => vec!["molt-agent task list".to_owned()],
+            Self::NotFound { nearest: Some(nearest), .. } => vec![format!("use `{nearest}`")],
+            Self::NotFound { kind, .. } if kind == "scope" => vec!["molt-agent scopes list".to_owned()],
+            Self::NotFound { .. } | Self::Stale { .. } => vec!["molt-agent status".to_owned()],
+            Self::NoRepo { .. } => vec!["molt-coordinator repo list".to_owned()],
+            Self::Gate { car, .. } => vec![format!("molt-agent why {car}")],
+            Self::Closed { .. } => vec!["molt-agent status".to_owned()],
+            Self::Forbidden { needs, .. } => vec![format!("ask for {needs}")],
+            Self::Invalid(Invalid::RequestExpired { .. } | Invalid::RequestReused { .. }) => {
+                vec!["molt-agent status".to_owned()]
+            }
+            Self::Invalid(Invalid::Field { field, .. }) => vec![format!("mend `{field}`")],
+        };
+        steps
+    }
+}
+
+fn who(holder: Holder) -> String {
+    match holder {
+        Holder::Session(id) => id.to_string(),
+        Holder::Job(id) => id.to_string(),
+    }
+}

@@ -1,0 +1,293 @@
+//! What can be asked of the board, by whom, and which room decides it.
+
+use std::collections::BTreeMap;
+
+use crate::board::{Actor, Draft, Refusal, Reply};
+use crate::build::{self, BuildKey};
+use crate::claim::{self, Outcome, Wanted};
+use crate::gate::{Class, Finding};
+use crate::hold::End;
+use crate::host::{self, Means};
+use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId};
+use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
+use crate::policy::Policy;
+use crate::scope::{Risk, ScopeName};
+use crate::session::{self, Credentials, Root};
+use crate::{job, lock, repo, slot, task, train};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// An agent, with what proves it.
+    Session(Credentials),
+    /// A person with the operator's right.
+    Operator(String),
+    /// A host's daemon.
+    Host(HostName),
+    /// The coordinator's own reconcilers.
+    Coordinator,
+    /// Somebody who is not known yet.
+    Nobody,
+}
+
+/// A command and what it takes to answer it once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Who asks.
+    pub caller: Caller,
+    /// The request's number in its session; numbers only grow.
+    pub number: Option<u64>,
+    /// Digest of the request's content.
+    pub digest: String,
+    /// What is asked.
+    pub command: Command,
+}
+
+impl Request {
+    /// A request of the coordinator itself, which needs no number: it is made from the state.
+    #[must_use]
+    pub fn own(command: Command) -> Self {
+        Self { caller: Caller::Coordinator, number: None, digest: String::new(), command }
+    }
+}
+
+/// What can be asked of the board.
+#[expect(missing_docs, reason = "each field is named after the record field that it sets")]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    // Sessions.
+    /// Begin to work.
+    Join { repo: RepoName, name: AgentName, host: HostName, root: Root, worktree: String, secret: String },
+    /// Come back under a new epoch with the claims that are still there.
+    Resume { root: Root },
+    /// End, or go away for `park` milliseconds and keep the claims.
+    Leave { park: Option<u64> },
+    /// A host saw that a session's root is dead.
+    RootDead { session: SessionId },
+
+    // Claims.
+    /// Take scopes.
+    Claim(Wanted),
+    /// Give scopes back; none named: all.
+    Release { scopes: Vec<ScopeName>, outcome: Outcome },
+    /// Leave the line.
+    Unqueue { claim: ClaimId },
+    /// Tell the others what a claim is about to do.
+    Announce { files: Vec<String>, tests: Vec<String>, risk: Option<Risk>, note: String },
+    /// Take a claim away, as an operator.
+    RevokeClaim { claim: ClaimId, reason: String },
+    /// End a session, as an operator.
+    RevokeSession { session: SessionId, reason: String },
+
+    // Tasks.
+    /// Add work.
+    AddTask(task::New),
+    /// Take the first task that is ready together with its scopes.
+    Next,
+    /// End the task that the session has.
+    EndTask { task: TaskId, end: task::End },
+
+    // Locks, slots, builds.
+    /// Take a lock, or a place in its line.
+    AcquireLock { lock: LockName, what: String, otherwise: claim::Otherwise },
+    /// Take a slot on the caller's host, or a place in its line.
+    AcquireSlot { pool: PoolName, host: HostName, what: String, otherwise: claim::Otherwise },
+    /// Ask for a build: run it, wait for it, or use it.
+    AskBuild { build: BuildKey, missing: Option<String>, what: String },
+    /// A build ended.
+    EndBuild { hold: HoldId, class: Class, artifacts: Option<String> },
+    /// Give a lock or slot back, or a place in its line.
+    ReleaseHold { hold: HoldId, end: End },
+
+    // Hosts and jobs.
+    /// A host's daemon says what the host can do.
+    SeeHost { means: Means },
+    /// A run on a host ended.
+    EndJob { job: JobId, attempt: u32, finding: Finding },
+
+    // The train.
+    /// Propose a change.
+    Submit { head: String, title: String, body: String },
+    /// Take a change out.
+    Dequeue { car: CarId },
+    /// Put an ejected change's head in again, once for a gate that was not about the tree.
+    Retry { car: CarId },
+
+    // What reconcilers found out.
+    /// The base as it is now, with its policy or the reason why that cannot be read.
+    ReadBase { repo: RepoName, branch: String, commit: String, tree: String, policy: Result<Policy, String> },
+    /// A candidate was made and published.
+    SetCandidate { car: CarId, candidate: train::Candidate },
+    /// A change does not merge with the base.
+    Conflict { car: CarId, base: String, paths: Vec<String> },
+    /// A change cannot be proposed to the remote.
+    Unmergeable { car: CarId, reason: String },
+    /// Digests of the base's inputs, where a verdict needs them.
+    SetBaseInputs { car: CarId, base: String, inputs: BTreeMap<GateName, String> },
+    /// Decide the landing of a change that is ready.
+    Intend { car: CarId },
+    /// The base was read back: the candidate is on it.
+    ConfirmLanding { car: CarId, fence: Fence },
+    /// The fence moved on without the base: the landing can not happen any more.
+    WithdrawIntent { car: CarId, fence: Fence, reason: String },
+    /// Do what time calls for, a bounded step of it.
+    Tick,
+}
+
+impl Command {
+    /// The command in one word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Join { .. } => "join",
+            Self::Resume { .. } => "resume",
+            Self::Leave { .. } => "leave",
+            Self::RootDead { .. } => "root-dead",
+            Self::Claim(_) => "claim",
+            Self::Release { .. } => "release",
+            Self::Unqueue { .. } => "unqueue",
+            Self::Announce { .. } => "announce",
+            Self::RevokeClaim { .. } => "revoke-claim",
+            Self::RevokeSession { .. } => "revoke-session",
+            Self::AddTask(_) => "add-task",
+            Self::Next => "next",
+            Self::EndTask { .. } => "end-task",
+            Self::AcquireLock { .. } => "acquire-lock",
+            Self::AcquireSlot { .. } => "acquire-slot",
+            Self::AskBuild { .. } => "ask-build",
+            Self::EndBuild { .. } => "end-build",
+            Self::ReleaseHold { .. } => "release-hold",
+            Self::SeeHost { .. } => "see-host",
+            Self::EndJob { .. } => "end-job",
+            Self::Submit { .. } => "submit",
+            Self::Dequeue { .. } => "dequeue",
+            Self::Retry { .. } => "retry",
+            Self::ReadBase { .. } => "read-base",
+            Self::SetCandidate { .. } => "set-candidate",
+            Self::Conflict { .. } => "conflict",
+            Self::Unmergeable { .. } => "unmergeable",
+            Self::SetBaseInputs { .. } => "set-base-inputs",
+            Self::Intend { .. } => "intend",
+            Self::ConfirmLanding { .. } => "confirm-landing",
+            Self::WithdrawIntent { .. } => "withdraw-intent",
+            Self::Tick => "tick",
+        }
+    }
+}
+
+/// Hands a command to its room.
+pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply, Box<Refusal>> {
+    let caller = &request.caller;
+    may_say(caller, &request.command)?;
+    match &request.command {
+        Command::Join { repo, name, host, root, worktree, secret } => {
+            session::join(draft, session::Joining { repo, name, host, root, worktree, secret })
+        }
+        Command::Resume { root } => session::resume(draft, caller, root),
+        Command::Leave { park } => session::leave(draft, caller, *park),
+        Command::RootDead { session } => session::root_dead(draft, caller, *session),
+        Command::Claim(wanted) => claim::claim(draft, &acting(draft, caller)?, wanted),
+        Command::Release { scopes, outcome } => {
+            claim::release(draft, &acting(draft, caller)?, scopes, *outcome)
+        }
+        Command::Unqueue { claim } => claim::unqueue(draft, &acting(draft, caller)?, *claim),
+        Command::Announce { files, tests, risk, note } => {
+            claim::announce(draft, &acting(draft, caller)?, files, tests, *risk, note)
+        }
+        Command::RevokeClaim { claim, reason } => claim::revoke(draft, caller, *claim, reason),
+        Command::RevokeSession { session, reason } => {
+            session::revoke(draft, caller, *session, reason)
+        }
+        Command::AddTask(new) => task::add(draft, &acting(draft, caller)?, new),
+        Command::Next => task::next(draft, &acting(draft, caller)?),
+        Command::EndTask { task, end } => task::end(draft, &acting(draft, caller)?, *task, end),
+        Command::AcquireLock { lock, what, otherwise } => {
+            lock::acquire(draft, &acting(draft, caller)?, lock, what, *otherwise)
+        }
+        Command::AcquireSlot { pool, host, what, otherwise } => {
+            slot::acquire(draft, &acting(draft, caller)?, pool, host, what, *otherwise)
+        }
+        Command::AskBuild { build, missing, what } => {
+            build::ask(draft, &acting(draft, caller)?, build, missing.as_deref(), what)
+        }
+        Command::EndBuild { hold, class, artifacts } => {
+            build::end(draft, caller, *hold, *class, artifacts.clone())
+        }
+        Command::ReleaseHold { hold, end } => lock::release_hold(draft, caller, *hold, *end),
+        Command::SeeHost { means } => host::see(draft, caller, means),
+        Command::EndJob { job, attempt, finding } => {
+            job::end(draft, caller, *job, *attempt, finding)
+        }
+        Command::Submit { head, title, body } => {
+            train::submit(draft, &acting(draft, caller)?, train::Proposal { head, title, body })
+        }
+        Command::Dequeue { car } => train::dequeue(draft, caller, *car),
+        Command::Retry { car } => train::retry(draft, caller, *car),
+        Command::ReadBase { repo, branch, commit, tree, policy } => {
+            repo::read_base(draft, repo, branch, commit, tree, policy)
+        }
+        Command::SetCandidate { car, candidate } => train::set_candidate(draft, *car, candidate),
+        Command::Conflict { car, base, paths } => train::conflict(draft, *car, base, paths),
+        Command::Unmergeable { car, reason } => train::unmergeable(draft, *car, reason),
+        Command::SetBaseInputs { car, base, inputs } => {
+            train::set_base_inputs(draft, *car, base, inputs)
+        }
+        Command::Intend { car } => train::intend(draft, *car),
+        Command::ConfirmLanding { car, fence } => train::confirm(draft, *car, *fence),
+        Command::WithdrawIntent { car, fence, reason } => {
+            train::withdraw(draft, *car, *fence, reason)
+        }
+        Command::Tick => Ok(crate::schedule::tick(draft)),
+    }
+}
+
+/// What reconcilers found out is taken from them alone.
+fn may_say(caller: &Caller, command: &Command) -> Result<(), Box<Refusal>> {
+    let found_out = matches!(
+        command,
+        Command::ReadBase { .. }
+            | Command::SetCandidate { .. }
+            | Command::Conflict { .. }
+            | Command::Unmergeable { .. }
+            | Command::SetBaseInputs { .. }
+            | Command::Intend { .. }
+            | Command::ConfirmLanding { .. }
+            | Command::WithdrawIntent { .. }
+            | Command::Tick
+    );
+    if !found_out || *caller == Caller::Coordinator {
+        return Ok(());
+    }
+    let needs = "the coordinator itself".to_owned();
+    Err(Refusal::Forbidden { what: command.word().to_owned(), needs }.into())
+}
+
+/// The living session that a caller proves to be.
+fn acting(
+    draft: &Draft<'_>,
+    caller: &Caller,
+) -> Result<session::Session, Box<Refusal>> {
+    match caller {
+        Caller::Session(credentials) => session::check(draft.board().tables(), credentials),
+        _ => Err(Box::new(Refusal::Forbidden {
+            what: "this command".to_owned(),
+            needs: "a session: run `molt-agent join`".to_owned(),
+        })),
+    }
+}
+
+impl Caller {
+    /// Who the audit names, given the board that the caller is checked against.
+    #[must_use]
+    pub fn actor(&self, board: &crate::board::Board) -> Actor {
+        match self {
+            Self::Session(credentials) => match board.tables().sessions.get(&credentials.session) {
+                Some(session) => Actor::Session { id: session.id, name: session.name.clone() },
+                None => Actor::Coordinator,
+            },
+            Self::Operator(name) => Actor::Operator(name.clone()),
+            Self::Host(name) => Actor::Host(name.clone()),
+            Self::Coordinator | Self::Nobody => Actor::Coordinator,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What happened: the entries of the audit and of the watch stream.
+//!
+//! Events are in the past tense and carry what a reader needs who has nothing
+//! else: an independent check of every landing reads git and these alone.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::board::refusal::display_list;
+use crate::build::BuildKey;
+use crate::claim::Outcome;
+use crate::gate::{Class, Digest, Finding};
+use crate::hold::{End, Holder};
+use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId};
+use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
+use crate::scope::{Risk, ScopeName};
+use crate::session::Loss;
+use crate::train::Ejection;
+
+/// Who caused an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// An agent's session.
+    Session {
+        /// The session.
+        id: SessionId,
+        /// Its agent.
+        name: AgentName,
+    },
+    /// A person with the operator's right.
+    Operator(String),
+    /// A host's daemon.
+    Host(HostName),
+    /// The coordinator itself.
+    Coordinator,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session { name, .. } => write!(f, "{name}"),
+            Self::Operator(name) => write!(f, "operator {name}"),
+            Self::Host(name) => write!(f, "host {name}"),
+            Self::Coordinator => f.write_str("coordinator"),
+        }
+    }
+}
+
+/// What happened.
+#[expect(missing_docs, reason = "each field is named after the record field that it repeats")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Event {
+    /// The base was read: at the start, after a landing, or after a push by others.
+    BaseRead { repo: RepoName, branch: String, commit: String, tree: String, policy: String, by: BaseMove },
+    /// The base's policy could not be read; the last readable one holds for claims.
+    PolicyUnreadable { repo: RepoName, commit: String, reason: String },
+    /// An agent began to work.
+    Joined { session: SessionId, repo: RepoName, host: HostName, name: AgentName },
+    /// A session came back under a new epoch.
+    Resumed { session: SessionId, epoch: u64 },
+    /// A session went away for a while and keeps its claims.
+    Parked { session: SessionId, until: u64 },
+    /// A session was lost; its claims wait for it until the grace is over.
+    Lost { session: SessionId, name: AgentName, cause: Loss, grace: u64 },
+    /// A session ended.
+    Left { session: SessionId, name: AgentName },
+    /// Scopes were granted.
+    Claimed { claim: ClaimId, session: SessionId, name: AgentName, scopes: Vec<ScopeName>, fence: Fence, task: Option<TaskId> },
+    /// A request joined the line.
+    Queued { claim: ClaimId, session: SessionId, name: AgentName, scopes: Vec<ScopeName>, ahead: u32 },
+    /// Scopes are free for an absent waiter.
+    Offered { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, until: u64 },
+    /// An offer went by.
+    OfferMissed { claim: ClaimId, session: SessionId, missed: u32 },
+    /// A waiter left the line.
+    Unqueued { claim: ClaimId, session: SessionId, reason: String },
+    /// A holder gave a claim back.
+    Released { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, outcome: Outcome },
+    /// A claim ended without its holder: the grace or its own maximum was over.
+    Lapsed { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, reason: String },
+    /// An operator took a claim away.
+    Revoked { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, reason: String },
+    /// A holder told the others.
+    Announced { claim: ClaimId, scopes: Vec<ScopeName>, files: Vec<String>, tests: Vec<String>, risk: Risk, note: String },
+    /// Work was added.
+    TaskAdded { task: TaskId, repo: RepoName, title: String },
+    /// Work was taken together with its scopes.
+    TaskTaken { task: TaskId, session: SessionId, name: AgentName, claim: Option<ClaimId> },
+    /// Work was given back, by its holder or because the holder was lost.
+    TaskReturned { task: TaskId, losses: u32, reason: String },
+    /// Work ended.
+    TaskEnded { task: TaskId, state: String, reason: String },
+    /// A lock was granted.
+    LockGranted { repo: RepoName, lock: LockName, hold: HoldId, holder: Holder, fence: Fence },
+    /// A lock was given back.
+    LockFreed { repo: RepoName, lock: LockName, hold: HoldId, end: End },
+    /// A slot was granted.
+    SlotGranted { host: HostName, pool: PoolName, slot: u32, hold: HoldId, holder: Holder, in_use: u32, size: u32 },
+    /// A slot was given back.
+    SlotFreed { host: HostName, pool: PoolName, slot: u32, hold: HoldId, end: End },
+    /// Somebody joined the line of a lock, slot or build.
+    Waits { hold: HoldId, holder: Holder, line: String, ahead: u32 },
+    /// Somebody left such a line without being served.
+    WaitEnded { hold: HoldId, holder: Holder, line: String },
+    /// A build began: the one run for its fingerprint.
+    BuildBegun { build: BuildKey, hold: HoldId, session: SessionId },
+    /// A build ended; everybody who waits inherits it.
+    BuildEnded { build: BuildKey, hold: HoldId, class: Class, artifacts: Option<String>, waiters: u32 },
+    /// Somebody used a build that was there.
+    BuildShared { build: BuildKey, session: SessionId },
+    /// A host's daemon appeared, or announced other means.
+    HostSeen { host: HostName, jobs: u32, cores: u32, memory: u64 },
+    /// A host's daemon fell silent.
+    HostLost { host: HostName },
+    /// A gate's run is wanted.
+    JobQueued { job: JobId, gate: GateName, digest: Digest, commit: String },
+    /// A run was given to a host.
+    JobAssigned { job: JobId, gate: GateName, host: HostName, attempt: u32 },
+    /// A run ended, and what it found is stored.
+    JobFinished { job: JobId, gate: GateName, host: HostName, attempt: u32, digest: Digest, finding: Finding },
+    /// A run went back into the line.
+    JobReturned { job: JobId, gate: GateName, attempt: u32, reason: String },
+    /// A run that nobody needs any more was given up.
+    JobCancelled { job: JobId, gate: GateName },
+    /// A change entered the train.
+    Submitted { car: CarId, repo: RepoName, session: SessionId, name: AgentName, head: String, title: String, scopes: Vec<ScopeName> },
+    /// A change's candidate was made and published.
+    CandidateMade { car: CarId, base: String, commit: String, tree: String, changed: u32 },
+    /// A gate passed for a change's candidate.
+    GatePassed { car: CarId, gate: GateName, commit: String, tree: String, proof: Option<Proof> },
+    /// Every required gate has a proof.
+    Ready { car: CarId, commit: String },
+    /// The landing is decided: the point of no return.
+    Intended { car: CarId, branch: String, base: String, commit: String, tree: String, fence: Fence, gates: Vec<GateName>, policy: String },
+    /// The base moved to the candidate, and was read back.
+    Landed { car: CarId, branch: String, base: String, commit: String, tree: String, fence: Fence },
+    /// A landing turned out not to have happened; the change goes on.
+    IntentWithdrawn { car: CarId, branch: String, reason: String, fence: Fence },
+    /// A change whose run was interrupted went back into the train.
+    Retried { car: CarId, name: AgentName, head: String },
+    /// A change left the train without landing.
+    Ejected { car: CarId, name: AgentName, head: String, ejection: Ejection },
+}
+
+/// The run that proves a gate for a tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// What the result is stored under.
+    pub digest: Digest,
+    /// The run.
+    pub job: JobId,
+    /// Red items that the base has as well.
+    pub forgiven: u32,
+}
+
+/// Why the base is where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BaseMove {
+    /// It was read for the first time.
+    First,
+    /// A landing of this train moved it.
+    Landing,
+    /// Somebody pushed past the train.
+    Outside,
+}
+
+impl Event {
+    /// The event in one line for people, without time and actor.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self {
+            Self::BaseRead { branch, commit, by, .. } => match by {
+                BaseMove::First => format!("base      {branch} is at {}", short(commit)),
+                BaseMove::Landing => format!("base      {branch} moved to {}", short(commit)),
+                BaseMove::Outside => format!("base      {branch} was pushed to {} past the train", short(commit)),
+            },
+            Self::PolicyUnreadable { reason, .. } => format!("policy    unreadable: {reason}"),
+            Self::Joined { host, name, .. } => format!("joined    {name} on {host}"),
+            Self::Resumed { session, epoch } => format!("resumed   {session} epoch {epoch}"),
+            Self::Parked { session, .. } => format!("parked    {session}"),
+            Self::Lost { name, cause, .. } => match cause {
+                Loss::Silence => format!("lost      {name} fell silent"),
+                Loss::RootDead => format!("lost      {name}: its process died"),
+            },
+            Self::Left { name, .. } => format!("left      {name}"),
+            Self::Claimed { name, scopes, fence, .. } => {
+                format!("claimed   {} by {name}, fence {fence}", display_list(scopes))
+            }
+            Self::Queued { name, scopes, ahead, .. } => {
+                format!("queued    {name} for {}, {ahead} ahead", display_list(scopes))
+            }
+            Self::Offered { scopes, session, .. } => {
+                format!("offered   {} to {session}", display_list(scopes))
+            }
+            Self::OfferMissed { claim, missed, .. } => format!("missed    offer {missed} of {claim}"),
+            Self::Unqueued { claim, reason, .. } => format!("unqueued  {claim}: {reason}"),
+            Self::Released { scopes, outcome, .. } => {
+                format!("released  {} ({outcome:?})", display_list(scopes)).to_lowercase()
+            }
+            Self::Lapsed { scopes, reason, .. } => {
+                format!("lapsed    {}: {reason}", display_list(scopes))
+            }
+            Self::Revoked { scopes, reason, .. } => {
+                format!("revoked   {}: {reason}", display_list(scopes))
+            }
+            Self::Announced { scopes, files, .. } => {
+                format!("announced {}: {}", display_list(scopes), files.join(" "))
+            }
+            Self::TaskAdded { task, title, .. } => format!("task      {task} added: {title}"),
+            Self::TaskTaken { task, name, .. } => format!("task      {task} taken by {name}"),
+            Self::TaskReturned { task, reason, .. } => format!("task      {task} is open again: {reason}"),
+            Self::TaskEnded { task, state, .. } => format!("task      {task} {state}"),
+            Self::LockGranted { lock, hold, .. } => format!("lock      {lock} granted to {hold}"),
+            Self::LockFreed { lock, .. } => format!("lock      {lock} free"),
+            Self::SlotGranted { host, pool, slot, in_use, size, .. } => {
+                format!("slot      {pool}/{slot} on {host} taken, {in_use} of {size} in use")
+            }
+            Self::SlotFreed { host, pool, slot, .. } => format!("slot      {pool}/{slot} on {host} free"),
+            Self::Waits { hold, line, ahead, .. } => format!("waits     {hold} for {line}, {ahead} ahead"),
+            Self::WaitEnded { hold, line, .. } => format!("waits     {hold} for {line} no more"),
+            Self::BuildBegun { build, .. } => format!("build     {build} begun"),
+            Self::BuildEnded { build, class, waiters, .. } => {
+                format!("build     {build} {class}, {waiters} waiting")
+            }
+            Self::BuildShared { build, .. } => format!("build     {build} shared, not built again"),
+            Self::HostSeen { host, jobs, .. } => format!("host      {host} takes {jobs} jobs"),
+            Self::HostLost { host } => format!("host      {host} fell silent"),
+            Self::JobQueued { job, gate, .. } => format!("job       {job} {gate} queued"),
+            Self::JobAssigned { job, gate, host, .. } => format!("job       {job} {gate} runs on {host}"),
+            Self::JobFinished { job, gate, finding, .. } => format!(
+                "job       {job} {gate} {}: {} green, {} red",
+                finding.class, finding.green, finding.red_count
+            ),
+            Self::JobReturned { job, gate, reason, .. } => format!("job       {job} {gate} again: {reason}"),
+            Self::JobCancelled { job, gate } => format!("job       {job} {gate} not needed any more"),
+            Self::Submitted { car, name, title, .. } => format!("submitted {car} by {name}: {title}"),
+            Self::CandidateMade { car, commit, changed, .. } => {
+                format!("candidate {} of {car}, {changed} paths", short(commit))
+            }
+            Self::GatePassed { car, gate, .. } => format!("gate      {gate} passed for {car}"),
+            Self::Ready { car, .. } => format!("ready     {car}"),
+            Self::Intended { car, commit, .. } => format!("landing   {car} as {}", short(commit)),
+            Self::Landed { car, commit, .. } => format!("landed    {car} as {}", short(commit)),
+            Self::IntentWithdrawn { car, reason, .. } => format!("withdrawn {car}: {reason}"),
+            Self::Retried { car, name, .. } => format!("retried   {car} of {name}"),
+            Self::Ejected { car, name, ejection, .. } => format!("ejected   {car} of {name}: {ejection}"),
+        }
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}

@@ -1,0 +1,124 @@
+//! What the rules look up often, kept in step with the claims.
+//!
+//! An index never decides: it names candidates, which are then read from the
+//! tables. It is rebuilt from the records at recovery.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::board::table::{Change, Tables};
+use crate::claim::{Claim, State};
+use crate::id::{ClaimId, SessionId};
+use crate::name::RepoName;
+use crate::scope::ScopeName;
+
+/// Claims by what they are looked up for.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct Index {
+    by_session: HashMap<SessionId, BTreeSet<ClaimId>>,
+    /// Claims that close a scope for others: held or offered.
+    by_scope: HashMap<RepoName, HashMap<ScopeName, BTreeSet<ClaimId>>>,
+    /// Claims granted under a policy, so that those of older policies are found.
+    by_policy: BTreeMap<(RepoName, String), BTreeSet<ClaimId>>,
+    waiting: BTreeMap<RepoName, BTreeSet<(u64, ClaimId)>>,
+}
+
+impl Index {
+    /// Follows a change that was just applied, given the one that undoes it.
+    pub(super) fn follow(&mut self, undo: &Change, tables: &Tables) {
+        let Change::Claim(id, before) = undo else {
+            return;
+        };
+        if let Some(claim) = before {
+            self.forget(claim);
+        }
+        if let Some(claim) = tables.claims.get(id) {
+            self.learn(claim);
+        }
+    }
+
+    fn learn(&mut self, claim: &Claim) {
+        self.by_session.entry(claim.session).or_default().insert(claim.id);
+        match claim.state {
+            State::Held { .. } | State::Offered { .. } => {
+                let scopes = self.by_scope.entry(claim.repo.clone()).or_default();
+                for scope in claim.scopes() {
+                    scopes.entry(scope.clone()).or_default().insert(claim.id);
+                }
+                let policy = (claim.repo.clone(), claim.policy.clone());
+                self.by_policy.entry(policy).or_default().insert(claim.id);
+            }
+            State::Waiting { place, .. } => {
+                self.waiting.entry(claim.repo.clone()).or_default().insert((place, claim.id));
+            }
+        }
+    }
+
+    fn forget(&mut self, claim: &Claim) {
+        remove(&mut self.by_session, &claim.session, &claim.id);
+        match claim.state {
+            State::Held { .. } | State::Offered { .. } => {
+                if let Some(scopes) = self.by_scope.get_mut(&claim.repo) {
+                    for scope in claim.scopes() {
+                        remove(scopes, scope, &claim.id);
+                    }
+                }
+                let policy = (claim.repo.clone(), claim.policy.clone());
+                if let Some(ids) = self.by_policy.get_mut(&policy) {
+                    ids.remove(&claim.id);
+                    if ids.is_empty() {
+                        self.by_policy.remove(&policy);
+                    }
+                }
+            }
+            State::Waiting { place, .. } => {
+                if let Some(line) = self.waiting.get_mut(&claim.repo) {
+                    line.remove(&(place, claim.id));
+                }
+            }
+        }
+    }
+
+    /// The claims of a session.
+    pub(crate) fn claims_of(&self, session: SessionId) -> impl Iterator<Item = ClaimId> {
+        self.by_session.get(&session).into_iter().flatten().copied()
+    }
+
+    /// The claims that close a scope.
+    pub(crate) fn closing(
+        &self,
+        repo: &RepoName,
+        scope: &ScopeName,
+    ) -> impl Iterator<Item = ClaimId> {
+        self.by_scope.get(repo).and_then(|scopes| scopes.get(scope)).into_iter().flatten().copied()
+    }
+
+    /// The closing claims of every policy but `policy`.
+    pub(crate) fn of_older_policies(
+        &self,
+        repo: &RepoName,
+        policy: &str,
+    ) -> impl Iterator<Item = ClaimId> {
+        self.by_policy
+            .iter()
+            .filter(move |((of, digest), _)| of == repo && digest != policy)
+            .flat_map(|(_, ids)| ids.iter().copied())
+    }
+
+    /// The line of a repository, first come first.
+    pub(crate) fn line(&self, repo: &RepoName) -> impl Iterator<Item = ClaimId> {
+        self.waiting.get(repo).into_iter().flatten().map(|&(_, id)| id)
+    }
+}
+
+fn remove<K: std::hash::Hash + Eq>(
+    map: &mut HashMap<K, BTreeSet<ClaimId>>,
+    key: &K,
+    id: &ClaimId,
+) {
+    if let Some(ids) = map.get_mut(key) {
+        ids.remove(id);
+        if ids.is_empty() {
+            map.remove(key);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! All coordination state of a fleet as one value.
+//!
+//! [`Board::decide`] says what a command would change or why it is refused;
+//! [`Board::apply`] is the only way in which state changes, live and at
+//! recovery alike. Neither reads a clock or does I/O. Not here: the rules of
+//! each noun, which live in that noun's room.
+
+mod advice;
+pub mod answer;
+mod command;
+mod draft;
+mod event;
+mod index;
+mod refusal;
+mod noted;
+mod reply;
+mod table;
+mod why;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::command::{Caller, Command, Request};
+pub use self::draft::Draft;
+pub use self::event::{Actor, BaseMove, Event, Proof};
+pub use self::refusal::{Invalid, Kind, Refusal};
+pub use self::reply::{Already, More, Reply};
+pub use self::table::{Change, Table, Tables, Unreadable, View, Views};
+
+use self::answer::{Answer, AnswerKey};
+use self::index::Index;
+use self::noted::Noted;
+use crate::audit::Anchor;
+use crate::fault::fault;
+use crate::id::{BoardTime, ClaimId, SessionId};
+use crate::name::HostName;
+use crate::policy::Spans;
+use crate::session;
+
+/// Changes of one command at most; bigger cascades are done by reconcilers in steps.
+pub const MAX_CHANGES: usize = 48;
+
+/// What every commit moves on beside the records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Board time of the last commit.
+    pub time: BoardTime,
+    /// Raised by a restore, so that no older fence passes again.
+    pub epoch: u64,
+    /// The one counter that ids and fences are made from; it only grows.
+    pub counter: u64,
+    /// Where the audit chain stands.
+    pub audit: Anchor,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { time: BoardTime(0), epoch: 0, counter: 1, audit: Anchor::genesis() }
+    }
+}
+
+/// The moment of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// By which everything is decided.
+    pub board: BoardTime,
+    /// Wall time in milliseconds since 1970, for display and the audit alone.
+    pub wall: u64,
+}
+
+/// All coordination state of a fleet.
+#[derive(Debug, Clone)]
+pub struct Board {
+    tables: Tables,
+    ledger: Ledger,
+    spans: Spans,
+    index: Index,
+    pulse: Pulse,
+    noted: Noted,
+}
+
+/// What is known only while a leader serves, and is not stored: who was heard of when.
+#[derive(Debug, Default, Clone)]
+struct Pulse {
+    /// Since when this leader serves: nobody can have been heard of before.
+    born: BoardTime,
+    sessions: BTreeMap<SessionId, BoardTime>,
+    hosts: BTreeMap<HostName, BoardTime>,
+    /// Claims whose waiter is connected right now.
+    waiting: std::collections::BTreeSet<ClaimId>,
+}
+
+/// What a command does: all of it or nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The records that change.
+    pub changes: Vec<Change>,
+    /// What happened, for the audit and those who watch.
+    pub events: Vec<Event>,
+    /// The counter afterwards.
+    pub counter: u64,
+    /// The answer.
+    pub reply: Reply,
+}
+
+impl Board {
+    /// An empty board.
+    #[must_use]
+    pub fn new(spans: Spans) -> Self {
+        Self::recover(spans, Ledger::default(), std::iter::empty())
+    }
+
+    /// A board from what is stored. Everybody is taken to have been heard of just now.
+    pub fn recover(
+        spans: Spans,
+        ledger: Ledger,
+        records: impl IntoIterator<Item = Change>,
+    ) -> Self {
+        let pulse = Pulse { born: ledger.time, ..Pulse::default() };
+        let noted = Noted::new(ledger.time);
+        let (tables, index) = (Tables::default(), Index::default());
+        let mut board = Self { tables, ledger, spans, index, pulse, noted };
+        for record in records {
+            board.apply(record);
+        }
+        board
+    }
+
+    /// The committed records.
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// What every commit moves on.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The spans that the rules use.
+    #[must_use]
+    pub fn spans(&self) -> &Spans {
+        &self.spans
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What `request` would do at `now`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] when the rules say no; then nothing changes.
+    pub fn decide(&self, request: &Request, now: Now) -> Result<Decision, Box<Refusal>> {
+        let mut draft = Draft::new(self, now);
+        let answer = match self.repeated(request)? {
+            Repeated::No => None,
+            Repeated::First(key) => Some(key),
+            Repeated::Again(reply) => {
+                return Ok(Decision {
+                    changes: Vec::new(),
+                    events: Vec::new(),
+                    counter: self.ledger.counter,
+                    reply: *reply,
+                });
+            }
+        };
+        let reply = command::dispatch(&mut draft, request)?;
+        if let Some((key, number)) = answer
+            && draft.has_effect()
+            && draft.tables.sessions.get(&key.session).is_some()
+        {
+            let answer =
+                Answer { number, digest: request.digest.clone(), reply: reply.clone() };
+            draft.tables.answers.put(key, answer);
+        }
+        Ok(draft.into_decision(reply))
+    }
+
+    /// Whether a session's request was answered before.
+    fn repeated(&self, request: &Request) -> Result<Repeated, Box<Refusal>> {
+        let (Caller::Session(credentials), Some(number)) = (&request.caller, request.number) else {
+            return Ok(Repeated::No);
+        };
+        let key = AnswerKey::of(credentials.session, number);
+        let Some(kept) = self.tables.answers.get(&key) else {
+            return Ok(Repeated::First((key, number)));
+        };
+        if kept.number < number {
+            return Ok(Repeated::First((key, number)));
+        }
+        if fault!(RepeatedTwice) {
+            return Ok(Repeated::First((key, number)));
+        }
+        if kept.number > number {
+            return Err(Invalid::RequestExpired { number }.into());
+        }
+        if kept.digest != request.digest {
+            return Err(Invalid::RequestReused { number }.into());
+        }
+        match (&request.command, self.tables.sessions.get(&credentials.session)) {
+            // A resume ends the epoch that it was asked under: its secret alone is shown again.
+            (Command::Resume { .. }, Some(session)) => session::prove(session, credentials)?,
+            _ => session::check(&self.tables, credentials).map(drop)?,
+        }
+        Ok(Repeated::Again(Box::new(kept.reply.clone())))
+    }
+
+    /// Makes a change and returns the one that undoes it.
+    pub fn apply(&mut self, change: Change) -> Change {
+        let undo = self.tables.apply(change);
+        self.index.follow(&undo, &self.tables);
+        undo
+    }
+
+    /// Moves the ledger to where a commit has it, or back.
+    pub fn set_ledger(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
+    }
+
+    /// Counts a renewal of a session. Says whether the session may go on.
+    pub fn beat(&mut self, session: SessionId, now: BoardTime) -> bool {
+        let known = self.tables.sessions.get(&session);
+        let live = known.is_some_and(|session| session.state == session::State::Live);
+        if live {
+            self.pulse.sessions.insert(session, now);
+        }
+        live
+    }
+
+    /// Counts a sign of life of a host's daemon.
+    pub fn beat_host(&mut self, host: &HostName, now: BoardTime) {
+        self.pulse.hosts.insert(host.clone(), now);
+    }
+
+    /// Notes whether a waiter of a claim is connected.
+    pub fn attend(&mut self, claim: ClaimId, presence: Presence) {
+        match presence {
+            Presence::Here => self.pulse.waiting.insert(claim),
+            Presence::Gone => self.pulse.waiting.remove(&claim),
+        };
+    }
+
+    /// When a session was last heard of.
+    #[must_use]
+    pub fn heard(&self, session: SessionId) -> BoardTime {
+        self.pulse.sessions.get(&session).copied().unwrap_or(self.pulse.born).max(self.pulse.born)
+    }
+
+    /// When a host's daemon was last heard of.
+    #[must_use]
+    pub fn heard_host(&self, host: &HostName) -> BoardTime {
+        self.pulse.hosts.get(host).copied().unwrap_or(self.pulse.born).max(self.pulse.born)
+    }
+
+    pub(crate) fn is_attended(&self, claim: ClaimId) -> bool {
+        self.pulse.waiting.contains(&claim)
+    }
+
+    /// Forgets who was heard of when they are on the board no more.
+    pub fn tidy(&mut self) {
+        let Self { tables, pulse, .. } = self;
+        pulse.sessions.retain(|id, _| tables.sessions.contains_key(id));
+        pulse.hosts.retain(|name, _| tables.hosts.contains_key(name));
+        pulse.waiting.retain(|id| tables.claims.contains_key(id));
+    }
+
+    /// A digest of every stored record: equal boards have equal digests.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for change in self.records() {
+            hasher.update(change.key().as_bytes());
+            hasher.update(&change.value().unwrap_or_default());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
+    /// Every record as the change that would write it.
+    pub fn records(&self) -> Vec<Change> {
+        self.tables.records()
+    }
+}
+
+/// Whether somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Connected.
+    Here,
+    /// Not connected.
+    Gone,
+}
+
+enum Repeated {
+    No,
+    First((AnswerKey, u64)),
+    Again(Box<Reply>),
+}
+

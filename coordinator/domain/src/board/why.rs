@@ -1,0 +1,510 @@
+//! Why things are as they are: what is so, since when, by which rule, on what facts.
+//!
+//! Each explanation starts with the fact that decides and fits a small screen.
+//! It reads the board as it is; history is the audit's.
+
+use crate::board::noted::Note;
+use crate::board::{Board, Refusal};
+use crate::build::{Build, BuildKey};
+use crate::claim::{self, Claim};
+use crate::hold::{Hold, Holder, Waiter};
+use crate::host;
+use crate::id::{BoardTime, CarId, ClaimId, HoldId, JobId, RefusalId, SessionId, TaskId};
+use crate::job::{self, Job};
+use crate::lock::{self, Lock, LockKey};
+use crate::scope::{Conflict, ScopeName};
+use crate::session::{self, Session};
+use crate::slot::{SlotKey, Slots};
+use crate::task::{self, Task};
+use crate::train::{self, Car};
+
+/// Lines of an explanation at most.
+const MAX_LINES: usize = 12;
+
+impl Board {
+    /// Explains a claim, session, task, lock, hold, pool of slots, build, job, car or refusal,
+    /// by its id or name: the deciding fact first, at most 12 lines.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`] when nothing of that name is on the board.
+    pub fn why(&self, id: &str, now: BoardTime) -> Result<Vec<String>, Box<Refusal>> {
+        let view = Why { board: self, now };
+        let lines = view.by_id(id).or_else(|| view.by_name(id));
+        let Some(mut lines) = lines else {
+            let (kind, name) = ("such thing on the board".to_owned(), id.to_owned());
+            return Err(Refusal::NotFound { kind, name, nearest: None }.into());
+        };
+        if lines.len() > MAX_LINES {
+            let more = lines.len() - (MAX_LINES - 1);
+            lines.truncate(MAX_LINES - 1);
+            lines.push(format!("and {more} more"));
+        }
+        Ok(lines)
+    }
+}
+
+struct Why<'a> {
+    board: &'a Board,
+    now: BoardTime,
+}
+
+impl Why<'_> {
+    fn by_id(&self, id: &str) -> Option<Vec<String>> {
+        let tables = &self.board.tables;
+        if let Ok(id) = id.parse::<ClaimId>() {
+            return tables.claims.get(&id).map(|claim| self.claim(claim));
+        }
+        if let Ok(id) = id.parse::<SessionId>() {
+            return tables.sessions.get(&id).map(|session| self.session(session));
+        }
+        if let Ok(id) = id.parse::<TaskId>() {
+            return tables.tasks.get(&id).map(|task| self.task(task));
+        }
+        if let Ok(id) = id.parse::<JobId>() {
+            return tables.jobs.get(&id).map(|job| self.job(job)).or_else(|| self.found(id));
+        }
+        if let Ok(id) = id.parse::<CarId>() {
+            return tables.cars.get(&id).map(|car| self.car(car));
+        }
+        if let Ok(id) = id.parse::<HoldId>() {
+            return self.hold(id);
+        }
+        let id = id.parse::<RefusalId>().ok()?;
+        self.board.noted.get(id).map(|note| self.refusal(note))
+    }
+
+    /// Locks, pools, builds, scopes and agents go by names.
+    fn by_name(&self, name: &str) -> Option<Vec<String>> {
+        let tables = &self.board.tables;
+        let lock = tables.locks.iter().find(|(key, _)| {
+            key.name.as_str() == name || String::from((*key).clone()) == name
+        });
+        if let Some((key, lock)) = lock {
+            return Some(self.lock(key, lock));
+        }
+        let slots = tables.slots.iter().find(|(key, _)| {
+            key.to_string() == name || key.pool.as_str() == name || String::from((*key).clone()) == name
+        });
+        if let Some((key, slots)) = slots {
+            return Some(self.slots(key, slots));
+        }
+        let build = tables.builds.iter().find(|(key, _)| {
+            key.name.as_str() == name || String::from((*key).clone()) == name
+        });
+        if let Some((key, build)) = build {
+            return Some(self.build(key, build));
+        }
+        let agent = tables.sessions.values().find(|session| session.name.as_str() == name);
+        agent.map(|session| self.session(session)).or_else(|| self.scope(name))
+    }
+
+    fn scope(&self, name: &str) -> Option<Vec<String>> {
+        let name: ScopeName = name.parse().ok()?;
+        let tables = &self.board.tables;
+        let on_it = |claim: &&&Claim| claim.scopes().any(|scope| *scope == name);
+        let claims: Vec<&Claim> = tables.claims.values().map(AsRef::as_ref).collect();
+        let mut on_it: Vec<&&Claim> = claims.iter().filter(on_it).collect();
+        on_it.sort_by_key(|claim| (!claim.is_held(), claim.id));
+        if on_it.is_empty() {
+            let known = tables.repos.values().any(|repo| repo.policy.scopes.get(name.as_str()).is_some());
+            return known.then(|| vec![format!("scope {name} is free"), "rule     nobody claims it".to_owned()]);
+        }
+        let mut lines = vec![format!("scope {name} has {} claims", on_it.len())];
+        lines.extend(on_it.into_iter().map(|claim| self.claim_line(claim)));
+        Some(lines)
+    }
+
+    fn name(&self, id: SessionId) -> String {
+        let session = self.board.tables.sessions.get(&id);
+        session.map_or_else(|| id.to_string(), |session| session.name.to_string())
+    }
+
+    fn holder(&self, holder: Holder) -> String {
+        match holder {
+            Holder::Session(id) => self.name(id),
+            Holder::Job(id) => id.to_string(),
+        }
+    }
+
+    fn ago(&self, at: BoardTime) -> String {
+        format!("{} ago", span(self.now.since(at).as_secs()))
+    }
+
+    fn ahead(&self, at: BoardTime) -> String {
+        match at.since(self.now).as_secs() {
+            0 => "due now".to_owned(),
+            secs => format!("in {}", span(secs)),
+        }
+    }
+
+    fn claim_line(&self, claim: &Claim) -> String {
+        let name = self.name(claim.session);
+        match claim.state {
+            claim::State::Held { since, .. } => {
+                format!("held     by {name} as {}, {}", claim.id, self.ago(since))
+            }
+            claim::State::Offered { until, .. } => {
+                format!("offered  to {name} as {}, ends {}", claim.id, self.ahead(until))
+            }
+            claim::State::Waiting { .. } => {
+                format!("waits    {name} as {}, asked {}", claim.id, self.ago(claim.asked))
+            }
+        }
+    }
+
+    fn claim(&self, claim: &Claim) -> Vec<String> {
+        let scopes: Vec<String> = claim.scopes().map(ToString::to_string).collect();
+        let (name, scopes) = (self.name(claim.session), scopes.join(" "));
+        let mut lines = Vec::new();
+        match claim.state {
+            claim::State::Held { fence, since, until } => {
+                lines.push(format!("{} is held by {name}: {scopes}", claim.id));
+                lines.push(format!("since    {}, fence {fence}", self.ago(since)));
+                let end = until.map(|until| format!("ends by its maximum {}", self.ahead(until)));
+                let end = end.unwrap_or_else(|| "ends when it is released, or its session is gone".to_owned());
+                lines.push(format!("rule     {end}"));
+            }
+            claim::State::Offered { until, missed, .. } => {
+                lines.push(format!("{} is offered to {name}: {scopes}", claim.id));
+                lines.push(format!("until    {}; it misses then", self.ahead(until)));
+                lines.push(format!("rule     an absent waiter is offered what is free; missed {missed}, leaves at 2"));
+            }
+            claim::State::Waiting { overtaken, missed, .. } => {
+                lines.push(format!("{} of {name} waits: {scopes}", claim.id));
+                lines.extend(self.in_the_way(claim));
+                lines.push(format!("since    {}, passed {overtaken} of {} times, missed {missed} of 2 offers", self.ago(claim.asked), claim::MAX_OVERTAKEN));
+                lines.push("rule     several scopes are granted whole, first come first served".to_owned());
+            }
+        }
+        lines.push(format!("why      {}", first_line(&claim.why)));
+        lines.extend(claim.task.map(|task| format!("task     {task}")));
+        let holder = self.board.tables.sessions.get(&claim.session);
+        lines.extend(holder.map(|holder| format!("holder   {}", self.life(holder))));
+        lines
+    }
+
+    /// The claims of others that a waiting claim waits for.
+    fn in_the_way(&self, claim: &Claim) -> Vec<String> {
+        let tables = &self.board.tables;
+        let Some(repo) = tables.repos.get(&claim.repo) else {
+            return Vec::new();
+        };
+        let scopes = &repo.policy.scopes;
+        let others = tables.claims.values().filter(|other| {
+            other.repo == claim.repo && other.session != claim.session && other.id != claim.id
+        });
+        let mut lines: Vec<(bool, String)> = Vec::new();
+        for other in others {
+            let earlier = other.is_held() || matches!(other.state, claim::State::Offered { .. }) || other.id < claim.id;
+            let met = claim.scopes().find_map(|mine| {
+                other.scopes().find_map(|theirs| Some((theirs, scopes.explain(mine.as_str(), theirs.as_str())?)))
+            });
+            if let (true, Some((scope, conflict))) = (earlier, met) {
+                let how = match conflict {
+                    Conflict::Ancestor => "one family".to_owned(),
+                    Conflict::Overlap { witness, .. } => format!("e.g. {witness}"),
+                };
+                lines.push((!other.is_held(), format!("for      {scope}, {how}: {}", self.claim_line(other))));
+            }
+        }
+        lines.sort();
+        lines.into_iter().map(|(_, line)| line).take(4).collect()
+    }
+
+    fn life(&self, session: &Session) -> String {
+        let heard = self.board.heard(session.id).max(session.begun);
+        match session.state {
+            session::State::Live => format!("{} is live, seen {}", session.name, self.ago(heard)),
+            session::State::Parked { until } => {
+                format!("{} is parked, its claims lapse {}", session.name, self.ahead(until))
+            }
+            session::State::Lost { since, grace, cause } => {
+                let cause = match cause {
+                    session::Loss::Silence => "no renewal for its ttl",
+                    session::Loss::RootDead => "its host saw its process dead",
+                };
+                format!("{} is lost since {} ({cause}), its claims lapse {}", session.name, self.ago(since), self.ahead(grace))
+            }
+        }
+    }
+
+    fn session(&self, session: &Session) -> Vec<String> {
+        let tables = &self.board.tables;
+        let mut lines = vec![format!("{} {}", session.id, self.life(session))];
+        lines.push(format!("where    {} on {}, epoch {}, joined {}", session.worktree, session.host, session.epoch, self.ago(session.joined)));
+        lines.push(match session.state {
+            session::State::Live => {
+                format!("rule     lost without a renewal for {}", span(self.board.spans.session_ttl.as_secs()))
+            }
+            session::State::Parked { .. } | session::State::Lost { .. } => {
+                "rule     until then `molt-agent resume` gives back what it has".to_owned()
+            }
+        });
+        let own = tables.claims.values().filter(|claim| claim.session == session.id);
+        lines.extend(own.map(|claim| {
+            let scopes: Vec<String> = claim.scopes().map(ToString::to_string).collect();
+            format!("claim    {} {}: {}", claim.id, state_word(claim), scopes.join(" "))
+        }));
+        let tasks = tables.tasks.values().filter(|task| {
+            matches!(task.state, task::State::Taken { session: holder, .. } if holder == session.id)
+        });
+        lines.extend(tasks.map(|task| format!("task     {} {}", task.id, task.title)));
+        lines
+    }
+
+    fn task(&self, task: &Task) -> Vec<String> {
+        let tables = &self.board.tables;
+        let mut lines = Vec::new();
+        match &task.state {
+            task::State::Open => {
+                let undone: Vec<String> = task.needs.iter().filter(|id| {
+                    tables.tasks.get(id).is_some_and(|needed| needed.state != task::State::Done)
+                }).map(ToString::to_string).collect();
+                lines.push(if undone.is_empty() {
+                    format!("{} is open: `next` takes it when its scopes are free", task.id)
+                } else {
+                    format!("{} is open and needs {}", task.id, undone.join(" "))
+                });
+            }
+            task::State::Taken { session, claim, since } => {
+                let claim = claim.map_or_else(|| "no scopes".to_owned(), |claim| claim.to_string());
+                lines.push(format!("{} is taken by {} with {claim}, {}", task.id, self.name(*session), self.ago(*since)));
+            }
+            task::State::Blocked { reason } => {
+                lines.push(format!("{} waits for a person: {}", task.id, first_line(reason)));
+            }
+            task::State::Done => lines.push(format!("{} is done", task.id)),
+            task::State::Failed { reason } => {
+                lines.push(format!("{} cannot be done: {}", task.id, first_line(reason)));
+            }
+        }
+        lines.push(format!("title    {}", first_line(&task.title)));
+        lines.push(format!("rule     priority {}, then age; lost {} times, blocked at {}", task.priority, task.losses, task::MAX_LOSSES));
+        let scopes: Vec<String> = task.scopes.iter().map(ToString::to_string).collect();
+        lines.push(format!("scopes   {}", if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }));
+        lines.extend(task.report.as_ref().map(|report| format!("report   {}", first_line(report))));
+        lines
+    }
+
+    fn line(&self, line: &[Waiter]) -> Vec<String> {
+        line.iter()
+            .map(|waiter| {
+                format!("waits    {} as {}, {}", self.holder(waiter.holder), waiter.id, self.ago(waiter.since))
+            })
+            .collect()
+    }
+
+    fn used(&self, hold: &Hold) -> String {
+        format!("by {} on {} for `{}`, {}, fence {}", self.holder(hold.holder), hold.host, first_line(&hold.what), self.ago(hold.since), hold.fence)
+    }
+
+    fn lock(&self, key: &LockKey, lock: &Lock) -> Vec<String> {
+        let mut lines = match &lock.state {
+            lock::State::Held(hold) => vec![
+                format!("lock {key} is held {}", self.used(hold)),
+                "rule     one holder; the line is first come first served".to_owned(),
+            ],
+            lock::State::Delayed { until, last } => {
+                let who = last.as_ref().map(|hold| format!(" by {}", self.holder(hold.holder)));
+                vec![
+                    format!("lock {key} is closed, opens {}", self.ahead(*until)),
+                    format!("rule     left in silence{}: its processes end before that", who.unwrap_or_default()),
+                ]
+            }
+        };
+        lines.extend(self.line(&lock.line));
+        lines
+    }
+
+    fn slots(&self, key: &SlotKey, slots: &Slots) -> Vec<String> {
+        let mut lines = vec![
+            format!("pool {key} has {} slots, {} in use", slots.size, slots.used.len()),
+            "rule     only the machine's word frees a slot; a smaller pool drains".to_owned(),
+        ];
+        lines.extend(slots.used.iter().map(|(slot, hold)| format!("slot {slot}   {}", self.used(hold))));
+        lines.extend(self.line(&slots.line));
+        lines
+    }
+
+    fn build(&self, key: &BuildKey, build: &Build) -> Vec<String> {
+        match build {
+            Build::Building { hold, line } => {
+                let mut lines = vec![
+                    format!("{key} is being built {}", self.used(hold)),
+                    "rule     one run for a fingerprint and place; who waits inherits its end".to_owned(),
+                ];
+                lines.extend(self.line(line));
+                lines
+            }
+            Build::Built { artifacts, at } => vec![
+                format!("{key} is built, {}", self.ago(*at)),
+                format!("digest   {}", artifacts.as_deref().unwrap_or("none was named")),
+                "rule     used while its artifacts are there; `missing` builds again".to_owned(),
+            ],
+            Build::Failed { class, until } => vec![
+                format!("{key} {class}; remembered, forgotten {}", self.ahead(*until)),
+                "rule     the same inputs fail the same way; other inputs are another build".to_owned(),
+            ],
+        }
+    }
+
+    fn hold(&self, id: HoldId) -> Option<Vec<String>> {
+        let tables = &self.board.tables;
+        let waits = |line: &[Waiter]| line.iter().position(|waiter| waiter.id == id);
+        let in_line = |at: usize, mut lines: Vec<String>| {
+            lines.insert(0, format!("{id} waits, {at} ahead in its line"));
+            lines
+        };
+        for (key, lock) in &tables.locks {
+            match &lock.state {
+                lock::State::Held(hold) if hold.id == id => return Some(self.lock(key, lock)),
+                lock::State::Delayed { last: Some(hold), .. } if hold.id == id => {
+                    return Some(self.lock(key, lock));
+                }
+                _ => {}
+            }
+            if let Some(at) = waits(&lock.line) {
+                return Some(in_line(at, self.lock(key, lock)));
+            }
+        }
+        for (key, slots) in &tables.slots {
+            if slots.used.values().any(|hold| hold.id == id) {
+                return Some(self.slots(key, slots));
+            }
+            if let Some(at) = waits(&slots.line) {
+                return Some(in_line(at, self.slots(key, slots)));
+            }
+        }
+        tables.builds.iter().find_map(|(key, build)| {
+            let Build::Building { hold, line } = build.as_ref() else {
+                return None;
+            };
+            if hold.id == id {
+                return Some(self.build(key, build));
+            }
+            waits(line).map(|at| in_line(at, self.build(key, build)))
+        })
+    }
+
+    fn job(&self, job: &Job) -> Vec<String> {
+        let mut lines = match &job.state {
+            job::State::Queued => vec![
+                format!("{} {} is queued, attempt {}", job.id, job.name, job.attempt),
+                format!("since    {}", self.ago(job.queued)),
+                format!("hosts    {}", self.hosts_for(job)),
+            ],
+            job::State::Assigned { host, slot, since } => {
+                let slot = slot.map(|slot| format!(", slot {slot}")).unwrap_or_default();
+                vec![
+                    format!("{} {} runs on {host}{slot}, attempt {}", job.id, job.name, job.attempt),
+                    format!("since    {}", self.ago(*since)),
+                ]
+            }
+        };
+        lines.push(format!("rule     one run for what it would find; {} attempts when a host interrupts it", job::MAX_ATTEMPTS));
+        lines.push(format!("commit   {}", job.commit));
+        lines.push(format!("digest   {}", job.digest));
+        lines
+    }
+
+    fn hosts_for(&self, job: &Job) -> String {
+        let hosts = self.board.tables.hosts.values();
+        let live: Vec<_> = hosts.filter(|host| host.state == host::State::Live).collect();
+        if live.is_empty() {
+            return "none is live".to_owned();
+        }
+        let memory = job.gate.memory.unwrap_or(0);
+        let able = live.iter().filter(|host| host.means.jobs > 0 && memory <= host.means.memory);
+        let pool = job.gate.pool.as_ref().map(|pool| format!(", with a free slot of {pool}"));
+        format!("{} live, {} of them could ever take it{}", live.len(), able.count(), pool.unwrap_or_default())
+    }
+
+    /// A run that ended and whose results are kept.
+    fn found(&self, id: JobId) -> Option<Vec<String>> {
+        let mut results = self.board.tables.results.iter();
+        let (digest, results) = results.find(|(_, results)| results.job == id)?;
+        let finding = &results.finding;
+        Some(vec![
+            format!("{id} {} {} on {}", results.gate, finding.class, results.host),
+            format!("found    {} green, {} red{}", finding.green, finding.red_count, finding.red.first().map(|red| format!(", first {red}")).unwrap_or_default()),
+            format!("note     {}", first_line(&finding.note)),
+            format!("commit   {}", finding.commit),
+            format!("digest   {digest}"),
+            "rule     it holds for every tree with this digest".to_owned(),
+        ])
+    }
+
+    fn car(&self, car: &Car) -> Vec<String> {
+        let mut lines = vec![format!("{} of {} is {}", car.id, car.agent, car.state.reason())];
+        lines.extend(self.car_facts(car));
+        lines.push(format!("head     {}", car.head));
+        lines.push(format!("title    {}", first_line(&car.title)));
+        lines.push(format!("since    submitted {}", self.ago(car.submitted)));
+        lines
+    }
+
+    fn car_facts(&self, car: &Car) -> Vec<String> {
+        let cars = self.board.tables.cars.values();
+        let repo = self.board.tables.repos.get(&car.repo);
+        match &car.state {
+            train::State::Queued => {
+                let ahead = cars.filter(|other| other.repo == car.repo && other.state.is_open() && other.id < car.id);
+                let closed = repo.and_then(|repo| repo.unreadable.as_ref());
+                let mut lines = vec![format!("ahead    {} cars; one order, the first is worked on", ahead.count())];
+                lines.extend(closed.map(|reason| format!("closed   the base's policy does not read: {}", first_line(reason))));
+                lines
+            }
+            train::State::Building { candidate, passed } => {
+                let required = repo.map(|repo| repo.policy.merge.required.clone()).unwrap_or_default();
+                let left: Vec<String> = required.iter().filter(|gate| !passed.contains(*gate)).map(ToString::to_string).collect();
+                vec![
+                    format!("needs    {} of {} gates: {}", left.len(), required.len(), left.join(" ")),
+                    format!("tests    {} on {}", candidate.commit, candidate.base),
+                ]
+            }
+            train::State::Ready { candidate } => {
+                vec![format!("lands    {} next: every required gate passed on it", candidate.commit)]
+            }
+            train::State::Landing { candidate, fence } => vec![
+                format!("lands    {} under fence {fence}", candidate.commit),
+                "rule     a decided landing is completed or proven not to have happened".to_owned(),
+            ],
+            train::State::Landed { commit, at } => vec![format!("landed   as {commit}, {}", self.ago(*at))],
+            train::State::Ejected { ejection, at } => vec![
+                format!("because  {}", first_line(&ejection.to_string())),
+                format!("when     {}", self.ago(*at)),
+                format!("next     {}", ejection.remedy()),
+            ],
+        }
+    }
+
+    fn refusal(&self, note: &Note) -> Vec<String> {
+        let mut lines = vec![format!("{} of {} was refused, {}: {}", note.command, note.actor, self.ago(note.at), note.refusal.reason())];
+        lines.extend(note.refusal.facts());
+        lines.extend(note.refusal.next_steps().into_iter().map(|step| format!("next     {step}")));
+        lines
+    }
+}
+
+fn state_word(claim: &Claim) -> &'static str {
+    match claim.state {
+        claim::State::Held { .. } => "held",
+        claim::State::Offered { .. } => "offered",
+        claim::State::Waiting { .. } => "waits",
+    }
+}
+
+/// A text of people, as one line that fits.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(160).collect()
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}

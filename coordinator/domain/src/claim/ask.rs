@@ -1,0 +1,299 @@
+//! Asking for scopes, and telling the others about them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::meet::{closed_by, part};
+use super::{Claim, MAX_CLAIMS, Obstacle, Otherwise, State, Wanted, line};
+use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply};
+use crate::fault::fault;
+use crate::hold::Holder;
+use crate::id::{ClaimId, SessionId, millis};
+use crate::message::Announcement;
+use crate::policy::Policy;
+use crate::scope::{Risk, Scope, ScopeName};
+use crate::session::Session;
+use crate::{lock, task, wait};
+
+/// Takes scopes: all of them or none.
+pub(crate) fn claim(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    wanted: &Wanted,
+) -> Result<Reply, Box<Refusal>> {
+    check_fields(draft, session, wanted)?;
+    let repo = draft.repo(&session.repo)?;
+    let policy = &repo.policy;
+    let names = known_scopes(policy, &wanted.scopes)?;
+    let mine = claims_of(draft, session.id);
+    let held: BTreeSet<&ScopeName> =
+        mine.iter().filter(|claim| claim.is_held()).flat_map(Claim::scopes).collect();
+    let new: Vec<ScopeName> = names.iter().filter(|name| !held.contains(name)).cloned().collect();
+    if let Some(reply) = asked_before(draft, session, &mine, &names, &new) {
+        return Ok(reply);
+    }
+    if mine.len() >= MAX_CLAIMS {
+        let problem = format!("{MAX_CLAIMS} claims already: release one, or name several scopes in one");
+        return Err(Invalid::field("scopes", problem).into());
+    }
+    match first_obstacle(draft, session, policy, &new) {
+        None => {
+            let claim = build(draft, session, policy, &new, wanted);
+            let passed = line::passed(draft, policy, &claim);
+            wait::refuse_cycle(draft, line::waits_of(&passed, session.id))?;
+            line::count(draft, passed);
+            let claim = grant(draft, session, claim);
+            Ok(Reply::Granted { claim: Box::new(claim), already: Already::No })
+        }
+        Some(obstacle) if wanted.otherwise == Otherwise::Refuse => {
+            Err(refusal(draft, session, policy, &new, obstacle))
+        }
+        Some(_) => join_line(draft, session, policy, &new, wanted),
+    }
+}
+
+fn check_fields(
+    draft: &Draft<'_>,
+    session: &Session,
+    wanted: &Wanted,
+) -> Result<(), Box<Refusal>> {
+    lock::limited("why", &wanted.why, 2000)?;
+    lock::limited("tests", &wanted.tests.concat(), 4096)?;
+    if wanted.tests.len() > 32 {
+        return Err(Invalid::field("tests", "more than 32").into());
+    }
+    match wanted.task {
+        Some(id) => task::may_serve(draft, session, id),
+        None => Ok(()),
+    }
+}
+
+/// The scopes asked for, in the order of names, each known to the policy.
+fn known_scopes(policy: &Policy, asked: &[ScopeName]) -> Result<Vec<ScopeName>, Box<Refusal>> {
+    if asked.is_empty() {
+        return Err(Invalid::field("scopes", "none named").into());
+    }
+    let names: BTreeSet<ScopeName> = asked.iter().cloned().collect();
+    if let Some(unknown) = names.iter().find(|name| policy.scopes.get(name.as_str()).is_none()) {
+        let known: Vec<&str> = policy.scopes.names().map(ScopeName::as_str).collect();
+        return Err(lock::unknown("scope", unknown.as_str(), &known));
+    }
+    Ok(names.into_iter().collect())
+}
+
+fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Claim> {
+    let ids = draft.claims_of(session).into_iter();
+    ids.filter_map(|id| draft.tables.claims.get(&id).cloned()).collect()
+}
+
+/// Asking again for what one holds, is offered or waits for is no new request.
+fn asked_before(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    mine: &[Claim],
+    names: &[ScopeName],
+    new: &[ScopeName],
+) -> Option<Reply> {
+    if new.is_empty() {
+        let covers = |claim: &&Claim, names: &[ScopeName]| {
+            claim.is_held() && names.iter().all(|name| claim.scopes().any(|held| held == name))
+        };
+        let whole = mine.iter().find(|claim| covers(claim, names));
+        // Held in several claims: the one with the first scope stands for them.
+        let claim = whole.or_else(|| mine.iter().find(|claim| covers(claim, &names[..1])))?;
+        return Some(Reply::Granted { claim: Box::new(claim.clone()), already: Already::Yes });
+    }
+    let waits = |claim: &&Claim| {
+        !claim.is_held() && (claim.scopes().eq(names) || claim.scopes().eq(new))
+    };
+    let same = mine.iter().find(waits)?.clone();
+    match same.state {
+        State::Offered { .. } => {
+            let claim = Box::new(grant(draft, session, same));
+            Some(Reply::Granted { claim, already: Already::No })
+        }
+        State::Waiting { .. } => {
+            let ahead = line::ahead_of(draft, &same);
+            Some(Reply::Queued { claim: same.id, ahead })
+        }
+        State::Held { .. } => None,
+    }
+}
+
+/// A claim that is not yet granted.
+fn build(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    policy: &Policy,
+    names: &[ScopeName],
+    wanted: &Wanted,
+) -> Claim {
+    let scopes: Vec<&Scope> =
+        names.iter().filter_map(|name| policy.scopes.get(name.as_str())).collect();
+    let own = scopes.iter().map(|scope| scope.risk).max().unwrap_or_default();
+    let number = draft.number();
+    Claim {
+        id: ClaimId::from_counter(number),
+        repo: session.repo.clone(),
+        session: session.id,
+        parts: scopes.iter().map(|scope| part(policy, scope)).collect(),
+        policy: policy.digest.clone(),
+        why: wanted.why.clone(),
+        task: wanted.task,
+        risk: wanted.risk.unwrap_or(own),
+        tests: wanted.tests.clone(),
+        asked: draft.now.board,
+        max: scopes.iter().filter_map(|scope| scope.max).chain(wanted.max).min(),
+        state: State::Waiting { place: number, overtaken: 0, missed: 0 },
+    }
+}
+
+/// Makes a claim held.
+pub(super) fn grant(draft: &mut Draft<'_>, session: &Session, claim: Claim) -> Claim {
+    let since = draft.now.board;
+    let until = claim.max.map(|max| since.plus(Duration::from_millis(max)));
+    let fence = draft.fence();
+    let claim = Claim { state: State::Held { fence, since, until }, ..claim };
+    draft.record(Event::Claimed {
+        claim: claim.id,
+        session: session.id,
+        name: session.name.clone(),
+        scopes: claim.scope_list(),
+        fence,
+        task: claim.task,
+    });
+    draft.tables.claims.put(claim.id, claim.clone());
+    claim
+}
+
+/// The first obstacle of a new request: a claim, or a waiter whom nobody may pass any more.
+fn first_obstacle(
+    draft: &Draft<'_>,
+    session: &Session,
+    policy: &Policy,
+    names: &[ScopeName],
+) -> Option<Obstacle> {
+    let looked_at = if fault!(PartialGrant) { &names[..names.len().min(1)] } else { names };
+    looked_at
+        .iter()
+        .find_map(|name| closed_by(draft, session.id, &session.repo, policy, name))
+        .or_else(|| line::unpassable(draft, session, policy, names))
+}
+
+/// Why a session could not have these scopes now.
+pub(crate) fn obstacle(
+    draft: &Draft<'_>,
+    session: &Session,
+    names: &[ScopeName],
+) -> Option<Box<Refusal>> {
+    let repo = match draft.repo(&session.repo) {
+        Ok(repo) => repo,
+        Err(refusal) => return Some(refusal),
+    };
+    let unknown = names.iter().find(|name| repo.policy.scopes.get(name.as_str()).is_none());
+    if let Some(unknown) = unknown {
+        return Some(lock::unknown("scope", unknown.as_str(), &[]));
+    }
+    let mine = claims_of(draft, session.id);
+    let is_held = |name: &&ScopeName| {
+        mine.iter().any(|claim| claim.is_held() && claim.scopes().any(|held| held == *name))
+    };
+    let new: Vec<ScopeName> = names.iter().filter(|name| !is_held(name)).cloned().collect();
+    let obstacle = first_obstacle(draft, session, &repo.policy, &new)?;
+    Some(refusal(draft, session, &repo.policy, &new, obstacle))
+}
+
+fn refusal(
+    draft: &Draft<'_>,
+    session: &Session,
+    policy: &Policy,
+    names: &[ScopeName],
+    obstacle: Obstacle,
+) -> Box<Refusal> {
+    let claim = draft.tables.claims.get(&obstacle.claim);
+    let until = claim.and_then(|claim| match claim.state {
+        State::Held { until, .. } => until,
+        State::Waiting { .. } | State::Offered { .. } => None,
+    });
+    let is_free = |name: &&ScopeName| {
+        closed_by(draft, session.id, &session.repo, policy, name).is_none()
+    };
+    Refusal::ScopeHeld {
+        holder: draft.name_of_session(obstacle.holder),
+        task: claim.and_then(|claim| claim.task),
+        seen: millis(draft.now.board.since(draft.last_sign(obstacle.holder))),
+        until,
+        free: names.iter().filter(is_free).cloned().collect(),
+        ahead: line::length_before(draft, &session.repo, policy, &obstacle.wanted),
+        obstacle,
+    }
+    .into()
+}
+
+fn join_line(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    policy: &Policy,
+    names: &[ScopeName],
+    wanted: &Wanted,
+) -> Result<Reply, Box<Refusal>> {
+    let claim = build(draft, session, policy, names, wanted);
+    let wait = line::wait_of(draft, policy, &claim, &line::waiting(draft, &session.repo));
+    wait::refuse_cycle(draft, vec![wait])?;
+    let ahead = line::ahead_of(draft, &claim);
+    draft.record(Event::Queued {
+        claim: claim.id,
+        session: session.id,
+        name: session.name.clone(),
+        scopes: claim.scope_list(),
+        ahead,
+    });
+    let reply = Reply::Queued { claim: claim.id, ahead };
+    draft.tables.claims.put(claim.id, claim);
+    Ok(reply)
+}
+
+/// Tells the others what the session's claims are about to do.
+pub(crate) fn announce(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    files: &[String],
+    tests: &[String],
+    risk: Option<Risk>,
+    note: &str,
+) -> Result<Reply, Box<Refusal>> {
+    lock::limited("note", note, 2000)?;
+    lock::limited("files", &files.concat(), 8192)?;
+    lock::limited("tests", &tests.concat(), 4096)?;
+    let mut held = claims_of(draft, session.id);
+    held.retain(Claim::is_held);
+    if held.is_empty() {
+        return Err(Invalid::field("claim", "nothing is held: claim a scope first").into());
+    }
+    for claim in held {
+        let tests = if tests.is_empty() { claim.tests.clone() } else { tests.to_vec() };
+        let announcement = Announcement {
+            claim: claim.id,
+            files: files.to_vec(),
+            tests,
+            risk: risk.unwrap_or(claim.risk),
+            note: note.to_owned(),
+            at: draft.now.board,
+        };
+        draft.record(Event::Announced {
+            claim: claim.id,
+            scopes: claim.scope_list(),
+            files: announcement.files.clone(),
+            tests: announcement.tests.clone(),
+            risk: announcement.risk,
+            note: announcement.note.clone(),
+        });
+        draft.tables.announcements.put(claim.id, announcement);
+    }
+    Ok(Reply::Done)
+}
+
+/// Whom a session's waits in the line of claims are for, as holders.
+pub(super) fn holder(session: SessionId) -> Holder {
+    Holder::Session(session)
+}

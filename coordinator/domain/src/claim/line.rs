@@ -1,0 +1,303 @@
+//! The line of those who wait for scopes.
+//!
+//! First come, first served among those who are in each other's way; who is in
+//! nobody's way does not wait. A request that fits beside what is held may pass
+//! a waiter a bounded number of times.
+
+use std::time::Duration;
+
+use super::ask::{grant, holder};
+use super::end::{lapse, leave_line};
+use super::meet::{all_closing, closed_by, conflicts, meets, part};
+use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Obstacle, State};
+use crate::board::{Draft, Event};
+use crate::fault::fault;
+use crate::hold::Holder;
+use crate::id::{ClaimId, SessionId};
+use crate::name::RepoName;
+use crate::policy::Policy;
+use crate::scope::ScopeName;
+use crate::session::{self, Session};
+use crate::wait::{self, Wait};
+
+/// After this long in the line nobody passes a waiter any more.
+const MAX_PASSED_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// Waiters served at one step; what is left is served at the next change or tick.
+pub(crate) const SERVED: usize = 8;
+
+/// The waiting claims of a repository in the order of the line.
+pub(super) fn waiting(draft: &Draft<'_>, repo: &RepoName) -> Vec<Claim> {
+    let known = draft.board().index().line(repo);
+    let mut ids: Vec<ClaimId> =
+        known.chain(draft.tables.claims.written().map(|(id, _)| *id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut line: Vec<_> = ids
+        .into_iter()
+        .filter_map(|id| draft.tables.claims.get(&id))
+        .filter(|claim| claim.repo == *repo)
+        .filter_map(|claim| Some((order(claim)?, claim.clone())))
+        .collect();
+    line.sort_by_key(|(order, _)| *order);
+    line.into_iter().map(|(_, claim)| claim).collect()
+}
+
+/// Where a waiting claim stands: who missed an offer shares the place of the one before it.
+fn order(claim: &Claim) -> Option<(u64, u32, ClaimId)> {
+    match claim.state {
+        State::Waiting { place, missed, .. } => Some((place, missed, claim.id)),
+        State::Held { .. } | State::Offered { .. } => None,
+    }
+}
+
+/// Whether a session is there to use what it is granted.
+fn live(draft: &Draft<'_>, id: SessionId) -> Option<Session> {
+    let session = draft.tables.sessions.get(&id)?;
+    (session.state == session::State::Live).then(|| session.clone())
+}
+
+/// How many are in line before a claim and in its way.
+pub(super) fn ahead_of(draft: &Draft<'_>, claim: &Claim) -> u32 {
+    let Ok(repo) = draft.repo(&claim.repo) else {
+        return 0;
+    };
+    let line = waiting(draft, &claim.repo);
+    let before = line.iter().take_while(|other| other.id != claim.id);
+    before.filter(|other| conflicts(&repo.policy, other, claim)).count() as u32
+}
+
+/// How many wait for a scope.
+pub(super) fn length_before(
+    draft: &Draft<'_>,
+    repo: &RepoName,
+    policy: &Policy,
+    name: &ScopeName,
+) -> u32 {
+    let Some(scope) = policy.scopes.get(name.as_str()) else {
+        return 0;
+    };
+    let line = waiting(draft, repo);
+    line.iter().filter(|claim| meets(policy, claim, scope).is_some()).count() as u32
+}
+
+/// A waiter in the way of a request whom nobody may pass: it was passed often or long
+/// enough, or too many wait with it.
+pub(super) fn unpassable(
+    draft: &Draft<'_>,
+    session: &Session,
+    policy: &Policy,
+    names: &[ScopeName],
+) -> Option<Obstacle> {
+    let mut in_the_way = Vec::new();
+    for claim in waiting(draft, &session.repo) {
+        if claim.session == session.id || live(draft, claim.session).is_none() {
+            continue;
+        }
+        let met = names.iter().find_map(|name| {
+            let (held, conflict) = meets(policy, &claim, policy.scopes.get(name.as_str())?)?;
+            let (claim, holder) = (claim.id, claim.session);
+            Some(Obstacle { wanted: name.clone(), held, claim, holder, conflict })
+        });
+        let Some(obstacle) = met else { continue };
+        let passed = match claim.state {
+            State::Waiting { overtaken, .. } => overtaken,
+            State::Held { .. } | State::Offered { .. } => 0,
+        };
+        let long = draft.now.board.since(claim.asked) >= MAX_PASSED_FOR;
+        if !fault!(OvertakenForever) && (passed >= MAX_OVERTAKEN || long) {
+            return Some(obstacle);
+        }
+        in_the_way.push(obstacle);
+    }
+    (in_the_way.len() > MAX_PASSED).then(|| in_the_way.swap_remove(0))
+}
+
+/// The waiters of others whom a grant would pass.
+pub(super) fn passed(draft: &Draft<'_>, policy: &Policy, granted: &Claim) -> Vec<Claim> {
+    let mut line = waiting(draft, &granted.repo);
+    line.retain(|other| other.session != granted.session && order(other) < order(granted));
+    line.retain(|other| conflicts(policy, other, granted));
+    line
+}
+
+/// The waits that a grant to `session` adds for those whom it passes.
+pub(super) fn waits_of(passed: &[Claim], session: SessionId) -> Vec<Wait> {
+    let wait = |claim: &Claim| Wait::for_all(holder(claim.session), name(claim), [holder(session)]);
+    passed.iter().map(wait).collect()
+}
+
+/// Counts a grant against those who were there and were passed.
+pub(super) fn count(draft: &mut Draft<'_>, passed: Vec<Claim>) {
+    for claim in passed {
+        let State::Waiting { place, overtaken, missed } = claim.state else { continue };
+        if live(draft, claim.session).is_some() {
+            let state = State::Waiting { place, overtaken: overtaken + 1, missed };
+            draft.tables.claims.put(claim.id, Claim { state, ..claim });
+        }
+    }
+}
+
+/// Serves the line of a repository: grants to who is there, offers to who is not.
+pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
+    let Ok(repo) = draft.repo(name) else {
+        return;
+    };
+    let policy = &repo.policy;
+    let mut before: Vec<Claim> = Vec::new();
+    let mut served = 0;
+    for claim in waiting(draft, name) {
+        if served == SERVED || draft.room() < 2 {
+            return;
+        }
+        let claim = match renewed(policy, &claim) {
+            Ok(claim) => claim,
+            Err(gone) => {
+                leave_line(draft, &claim, &format!("the policy has no scope `{gone}` any more"));
+                served += 1;
+                continue;
+            }
+        };
+        match live(draft, claim.session) {
+            Some(session) if fits(draft, policy, &claim, &before) => {
+                if draft.board().is_attended(claim.id) {
+                    grant(draft, &session, claim);
+                } else {
+                    offer(draft, claim);
+                }
+                served += 1;
+            }
+            _ => before.push(claim),
+        }
+    }
+}
+
+/// Whether a waiter can be served past those who stand before it.
+fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Claim]) -> bool {
+    let closed = |name: &ScopeName| {
+        closed_by(draft, claim.session, &claim.repo, policy, name).is_some()
+    };
+    if claim.scopes().any(closed) {
+        return false;
+    }
+    let others = before.iter().filter(|other| other.session != claim.session);
+    let in_the_way: Vec<Claim> =
+        others.filter(|other| conflicts(policy, other, claim)).cloned().collect();
+    if in_the_way.iter().any(|other| live(draft, other.session).is_some()) {
+        return false;
+    }
+    // The absent are passed, unless that would close a circle when they come back.
+    wait::refuse_cycle(draft, waits_of(&in_the_way, claim.session)).is_ok()
+}
+
+/// A waiting claim with the patterns of the policy in force, or the scope that is gone from it.
+fn renewed(policy: &Policy, claim: &Claim) -> Result<Claim, ScopeName> {
+    if claim.policy == policy.digest {
+        return Ok(claim.clone());
+    }
+    let mut parts = Vec::with_capacity(claim.parts.len());
+    for old in &claim.parts {
+        let scope = policy.scopes.get(old.scope.as_str()).ok_or_else(|| old.scope.clone())?;
+        parts.push(part(policy, scope));
+    }
+    Ok(Claim { parts, policy: policy.digest.clone(), ..claim.clone() })
+}
+
+fn offer(draft: &mut Draft<'_>, claim: Claim) {
+    let State::Waiting { place, missed, .. } = claim.state else {
+        return;
+    };
+    let until = draft.now.board.plus(draft.spans().offer);
+    draft.record(Event::Offered {
+        claim: claim.id,
+        session: claim.session,
+        scopes: claim.scope_list(),
+        until: until.0,
+    });
+    let state = State::Offered { place, until, missed };
+    draft.tables.claims.put(claim.id, Claim { state, ..claim });
+}
+
+/// Ends claims whose own maximum is over and offers that went by; serves the lines.
+pub(crate) fn expire(draft: &mut Draft<'_>) {
+    let now = draft.now.board;
+    let claims = draft.tables.claims.iter().map(|(_, claim)| claim);
+    let due: Vec<Claim> = claims.filter(|claim| claim.is_over(now)).cloned().collect();
+    for claim in due {
+        // The claim, its announcement and its task.
+        if draft.room() < 3 {
+            return;
+        }
+        match claim.state {
+            State::Held { .. } => lapse(draft, &claim, "its maximum is over"),
+            State::Offered { place, missed, .. } => miss(draft, claim, place, missed + 1),
+            State::Waiting { .. } => {}
+        }
+    }
+    let repos: Vec<RepoName> = draft.tables.repos.iter().map(|(name, _)| name.clone()).collect();
+    for repo in repos {
+        serve(draft, &repo);
+    }
+}
+
+/// After a first miss a waiter goes behind the next in its way; after the second it leaves.
+fn miss(draft: &mut Draft<'_>, claim: Claim, place: u64, missed: u32) {
+    draft.record(Event::OfferMissed { claim: claim.id, session: claim.session, missed });
+    if missed >= 2 {
+        leave_line(draft, &claim, "two offers went by");
+        return;
+    }
+    let policy = draft.repo(&claim.repo).map(|repo| repo.policy.clone());
+    let next = waiting(draft, &claim.repo).into_iter().find_map(|other| match other.state {
+        State::Waiting { place: theirs, .. } if theirs > place => {
+            let conflict = policy.as_ref().is_ok_and(|policy| conflicts(policy, &claim, &other));
+            conflict.then_some(theirs)
+        }
+        _ => None,
+    });
+    let place = next.unwrap_or(place);
+    let state = State::Waiting { place, overtaken: 0, missed };
+    draft.tables.claims.put(claim.id, Claim { state, ..claim });
+}
+
+/// What a waiting claim is called in a circle of waits.
+fn name(claim: &Claim) -> String {
+    claim.parts.first().map(|part| part.scope.to_string()).unwrap_or_default()
+}
+
+/// For whom a claim waits, or would: those who closed its scopes, and those before it in line.
+pub(super) fn wait_of(draft: &Draft<'_>, policy: &Policy, claim: &Claim, line: &[Claim]) -> Wait {
+    let closing = claim
+        .scopes()
+        .flat_map(|scope| all_closing(draft, claim.session, &claim.repo, policy, scope))
+        .map(|obstacle| obstacle.holder);
+    let before = line
+        .iter()
+        .take_while(|other| other.id != claim.id)
+        .filter(|other| conflicts(policy, other, claim))
+        .map(|other| other.session);
+    Wait::for_all(holder(claim.session), name(claim), closing.chain(before).map(holder))
+}
+
+/// Every wait for scopes.
+pub(crate) fn waits(draft: &Draft<'_>) -> Vec<Wait> {
+    let mut waits = Vec::new();
+    for (name, repo) in draft.tables.repos.iter() {
+        let line = waiting(draft, name);
+        waits.extend(line.iter().map(|claim| wait_of(draft, &repo.policy, claim, &line)));
+    }
+    waits
+}
+
+/// Takes waiters out whom a new policy has put into a circle, the youngest first.
+pub(crate) fn unqueue_stuck(draft: &mut Draft<'_>, repo: &RepoName) {
+    while draft.room() > SERVED {
+        let stuck = wait::who_is_stuck(draft);
+        let line = waiting(draft, repo);
+        let is_stuck = |claim: &&Claim| stuck.contains(&Holder::Session(claim.session));
+        let Some(claim) = line.iter().rev().find(is_stuck) else {
+            return;
+        };
+        leave_line(draft, claim, "the new policy closed a circle of waits with it");
+    }
+}

@@ -1,0 +1,93 @@
+//! Hosts: the machines whose daemons renew sessions and run jobs.
+//!
+//! Not here: what runs on them ([`crate::job`]) and their slots ([`crate::slot`]).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::board::{Caller, Draft, Event, Refusal, Reply};
+use crate::id::BoardTime;
+use crate::name::HostName;
+
+/// What a host's daemon said that the host can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Means {
+    /// How many jobs at once; 0: it only renews sessions.
+    pub jobs: u32,
+    /// Processor cores.
+    pub cores: u32,
+    /// Memory that runs may use, in bytes.
+    pub memory: u64,
+    /// Operating system, architecture and tools.
+    pub labels: BTreeSet<String>,
+}
+
+/// A host as the board knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub name: HostName,
+    /// What it can do.
+    pub means: Means,
+    /// Whether it is heard of.
+    pub state: State,
+    /// Since when: to be seen is a sign of life.
+    #[serde(default)]
+    pub since: BoardTime,
+}
+
+/// Whether a host is heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its daemon renews.
+    Live,
+    /// Its daemon fell silent: nothing is given to it, its jobs go elsewhere.
+    Lost,
+}
+
+/// Takes what a host's daemon says of its host.
+pub(crate) fn see(
+    draft: &mut Draft<'_>,
+    caller: &Caller,
+    means: &Means,
+) -> Result<Reply, Box<Refusal>> {
+    let Caller::Host(name) = caller else {
+        let (what, needs) = ("the word of a host".to_owned(), "its daemon".to_owned());
+        return Err(Refusal::Forbidden { what, needs }.into());
+    };
+    let known = draft.tables.hosts.get(name);
+    if known.is_some_and(|host| host.means == *means && host.state == State::Live) {
+        return Ok(Reply::Done);
+    }
+    let since = draft.now.board;
+    let host = Host { name: name.clone(), means: means.clone(), state: State::Live, since };
+    draft.record(Event::HostSeen {
+        host: name.clone(),
+        jobs: means.jobs,
+        cores: means.cores,
+        memory: means.memory,
+    });
+    draft.tables.hosts.put(name.clone(), host);
+    crate::schedule::assign(draft);
+    Ok(Reply::Done)
+}
+
+/// Marks hosts that fell silent, once their jobs are back.
+pub(crate) fn expire(draft: &mut Draft<'_>) {
+    let now = draft.now.board;
+    let is_silent = |host: &Host| {
+        let heard = draft.board().heard_host(&host.name).max(host.since);
+        host.state == State::Live && now.since(heard) >= draft.spans().session_ttl
+    };
+    let hosts = draft.tables.hosts.iter().map(|(_, host)| host);
+    let silent: Vec<Host> = hosts.filter(|host| is_silent(host)).cloned().collect();
+    for host in silent {
+        if !crate::job::return_of_host(draft, &host.name) || draft.room() == 0 {
+            return;
+        }
+        draft.record(Event::HostLost { host: host.name.clone() });
+        draft.tables.hosts.put(host.name.clone(), Host { state: State::Lost, since: now, ..host });
+    }
+}

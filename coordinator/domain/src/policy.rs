@@ -1,0 +1,159 @@
+//! What `molt.toml` says, once it has been read and found sound.
+//!
+//! Not here: reading the file (the server's `policy` room does, so that each
+//! finding names its line) and how scopes overlap ([`crate::scope`]).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Gate;
+use crate::name::{GateName, PoolName, RepoName};
+use crate::scope::ScopeTree;
+
+/// The names of the gates that the board itself decides, without a run.
+pub const CHANGE_GATES: [&str; 2] = ["scope", "announce"];
+
+/// A repository's rules, always those of the branch that changes land on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Digest of the file's text: claims remember under which policy they were granted.
+    pub digest: String,
+    /// The scopes, and what is open to everybody.
+    pub scopes: ScopeTree,
+    /// Pools of cache slots; each machine has its own.
+    #[serde(default)]
+    pub pools: BTreeMap<PoolName, Pool>,
+    /// Gates that are runs, by name.
+    #[serde(default)]
+    pub gates: BTreeMap<GateName, Gate>,
+    /// How changes land.
+    pub merge: Merge,
+}
+
+/// Cache slots of one kind on one machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// How many users at once.
+    pub slots: u32,
+}
+
+/// How changes land.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merge {
+    /// The shape of what lands.
+    pub method: Method,
+    /// The gates that a change must pass, run gates and change gates.
+    pub required: Vec<GateName>,
+}
+
+/// The shape of what lands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// A merge commit of the base and the change's head.
+    Merge,
+    /// The change's head itself, when it descends from the base.
+    Ff,
+}
+
+/// A repository of the fleet: where it is and what its base said last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Repo {
+    /// Its name.
+    pub name: RepoName,
+    /// The branch that changes land on.
+    pub branch: String,
+    /// The base's commit when it was last read.
+    pub base: String,
+    /// The tree of that commit.
+    pub tree: String,
+    /// The base's policy; while the base's is unreadable, the last readable one.
+    pub policy: Policy,
+    /// Why the base's own policy is not in force, when it is not: nothing lands then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+/// Every span that the rules use. Printed by `serve`; a fleet's own, not a repository's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spans {
+    /// How often a host daemon renews its sessions.
+    pub heartbeat: Duration,
+    /// How long a session lives without a renewal.
+    pub session_ttl: Duration,
+    /// How long before its deadline a holder stops by itself.
+    pub margin: Duration,
+    /// How long a stopped run may take to end before it is killed.
+    pub kill_grace: Duration,
+    /// How long a lost lock stays closed.
+    pub delay: Duration,
+    /// How long a lost session's claims wait for it.
+    pub grace: Duration,
+    /// How long an absent waiter's offer stands.
+    pub offer: Duration,
+    /// How long a failed build's failure is remembered.
+    pub failure_memory: Duration,
+    /// How long a leader's word holds.
+    pub leader_ttl: Duration,
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(5),
+            session_ttl: Duration::from_secs(60),
+            margin: Duration::from_secs(10),
+            kill_grace: Duration::from_secs(5),
+            delay: Duration::from_secs(15),
+            grace: Duration::from_secs(600),
+            offer: Duration::from_secs(300),
+            failure_memory: Duration::from_secs(60),
+            leader_ttl: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Spans that cannot keep two holders apart.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "leader ttl {leader_ttl:?} + kill grace {kill_grace:?} is more than margin {margin:?} + delay {delay:?}: a lost holder could still run when the next begins"
+)]
+pub struct UnsafeSpans {
+    leader_ttl: Duration,
+    kill_grace: Duration,
+    margin: Duration,
+    delay: Duration,
+}
+
+impl Spans {
+    /// Refuses spans under which a lost holder's child might outlive the delay.
+    ///
+    /// # Errors
+    ///
+    /// `leader ttl + kill grace` must be at most `margin + delay`.
+    pub fn check(&self) -> Result<(), UnsafeSpans> {
+        if self.leader_ttl + self.kill_grace <= self.margin + self.delay {
+            return Ok(());
+        }
+        Err(UnsafeSpans {
+            leader_ttl: self.leader_ttl,
+            kill_grace: self.kill_grace,
+            margin: self.margin,
+            delay: self.delay,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_safe_and_a_short_delay_is_not() {
+        assert_eq!(Spans::default().check(), Ok(()));
+        let short = Spans { delay: Duration::from_secs(9), ..Spans::default() };
+        assert!(short.check().expect_err("unsafe").to_string().contains("delay 9s"));
+    }
+}

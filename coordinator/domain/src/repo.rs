@@ -1,0 +1,72 @@
+//! What the base of a repository says, as it was last read.
+
+use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
+use crate::name::RepoName;
+use crate::policy::{Policy, Repo};
+use crate::{claim, slot, train};
+
+/// Takes what a reconciler read from the base.
+///
+/// A policy that cannot be read leaves the last readable one in force for claims, and closes
+/// the train.
+pub(crate) fn read_base(
+    draft: &mut Draft<'_>,
+    name: &RepoName,
+    branch: &str,
+    commit: &str,
+    tree: &str,
+    policy: &Result<Policy, String>,
+) -> Result<Reply, Box<Refusal>> {
+    let before = draft.tables.repos.get(name).cloned();
+    let (policy, unreadable) = match (policy, &before) {
+        (Ok(policy), _) => (policy.clone(), None),
+        (Err(reason), Some(before)) => (before.policy.clone(), Some(reason.clone())),
+        (Err(reason), None) => return Err(Refusal::Closed { reason: reason.clone() }.into()),
+    };
+    let repo = Repo {
+        name: name.clone(),
+        branch: branch.to_owned(),
+        base: commit.to_owned(),
+        tree: tree.to_owned(),
+        policy,
+        unreadable,
+    };
+    if before.as_ref() == Some(&repo) {
+        return Ok(Reply::Done);
+    }
+    let moved = before.as_ref().is_none_or(|before| before.base != repo.base);
+    let ruled = before.as_ref().is_none_or(|before| before.policy != repo.policy);
+    if moved || ruled {
+        let by = match &before {
+            None => BaseMove::First,
+            // Read back before the landing was confirmed: it is the train's own move.
+            Some(_) if train::lands(draft, name, commit) => BaseMove::Landing,
+            Some(_) => BaseMove::Outside,
+        };
+        draft.record(Event::BaseRead {
+            repo: name.clone(),
+            branch: repo.branch.clone(),
+            commit: repo.base.clone(),
+            tree: repo.tree.clone(),
+            policy: repo.policy.digest.clone(),
+            by,
+        });
+    }
+    if let Some(reason) = &repo.unreadable {
+        draft.record(Event::PolicyUnreadable {
+            repo: name.clone(),
+            commit: repo.base.clone(),
+            reason: reason.clone(),
+        });
+    }
+    draft.tables.repos.put(name.clone(), repo);
+    if moved || ruled {
+        train::void_candidates(draft, name);
+    }
+    if ruled {
+        claim::unqueue_stuck(draft, name);
+        slot::resize(draft);
+    }
+    claim::serve(draft, name);
+    Ok(Reply::Done)
+}

@@ -1,0 +1,266 @@
+//! The train: changes in one order, each landing exactly as it was tested.
+//!
+//! The first car is merged with the base, its gates run on that very commit,
+//! and the base moves to that very commit. Not here: merging and pushing,
+//! which reconcilers do, and what results mean ([`crate::gate`]).
+
+mod gates;
+mod landing;
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::gates::{advance, set_base_inputs, set_candidate};
+pub(crate) use self::landing::{confirm, intend, lands, withdraw};
+pub use self::order::first;
+pub(crate) use self::order::{
+    Proposal, conflict, dequeue, eject_of_claim, retry, submit, unmergeable, void_candidates,
+};
+
+use crate::claim::Part;
+use crate::gate::Class;
+use crate::id::{BoardTime, CarId, ClaimId, Fence, JobId, SessionId};
+use crate::name::{AgentName, GateName, RepoName};
+
+/// Cars that ended and are still told of; older ones are in the audit.
+pub const KEPT: usize = 200;
+
+/// A change in the train, pinned to its head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Car {
+    /// Its id.
+    pub id: CarId,
+    /// The repository.
+    pub repo: RepoName,
+    /// Who proposed it.
+    pub session: SessionId,
+    /// The proposer's name.
+    pub agent: AgentName,
+    /// The commit that was proposed; another head is another car.
+    pub head: String,
+    /// One line.
+    pub title: String,
+    /// All there is to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// The claims that were held when it was proposed.
+    pub claims: Vec<ClaimId>,
+    /// What they covered.
+    pub parts: Vec<Part>,
+    /// Whether each of those claims had been announced.
+    pub announced: Announced,
+    /// When it was proposed.
+    pub submitted: BoardTime,
+    /// The wall time of it in milliseconds since 1970: the candidate's date, for people.
+    pub proposed: u64,
+    /// Where it is.
+    pub state: State,
+}
+
+/// Whether the claims of a change had been announced when it was proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Announced {
+    /// All of them.
+    All,
+    /// Not all of them.
+    NotAll,
+}
+
+/// Where a car is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum State {
+    /// In the train, without a candidate.
+    Queued,
+    /// Its candidate's gates run.
+    Building {
+        /// What is tested.
+        candidate: Candidate,
+        /// The gates that passed.
+        passed: BTreeSet<GateName>,
+    },
+    /// Every required gate passed.
+    Ready {
+        /// What was tested.
+        candidate: Candidate,
+    },
+    /// The landing is decided.
+    Landing {
+        /// What lands.
+        candidate: Candidate,
+        /// The landing's fence.
+        fence: Fence,
+    },
+    /// It landed.
+    Landed {
+        /// As which commit.
+        commit: String,
+        /// When.
+        at: BoardTime,
+    },
+    /// It left without landing.
+    Ejected {
+        /// Why.
+        ejection: Ejection,
+        /// When.
+        at: BoardTime,
+    },
+}
+
+impl State {
+    /// Whether the car is still on its way.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Landed { .. } | Self::Ejected { .. })
+    }
+
+    /// The stable reason code.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Building { .. } => "building",
+            Self::Ready { .. } => "ready",
+            Self::Landing { .. } => "landing",
+            Self::Landed { .. } => "landed",
+            Self::Ejected { ejection, .. } => ejection.reason(),
+        }
+    }
+}
+
+/// The commit that would land: base and head merged, made and published once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The base that it replaces.
+    pub base: String,
+    /// Its commit.
+    pub commit: String,
+    /// Its tree.
+    pub tree: String,
+    /// The ref that hosts fetch it from.
+    pub from: String,
+    /// The paths that it changes; kept only until the scope gate has judged them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    /// Changed paths that are not UTF-8: in no scope.
+    #[serde(default)]
+    pub odd: u32,
+    /// Digest of each run gate's inputs in its tree.
+    pub inputs: BTreeMap<GateName, String>,
+    /// The same of the base's tree.
+    pub base_inputs: BTreeMap<GateName, String>,
+}
+
+/// Why a car left without landing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+pub enum Ejection {
+    /// It does not merge with the base.
+    ConflictBase {
+        /// Where.
+        paths: Vec<String>,
+    },
+    /// A run gate does not pass.
+    GateFailed {
+        /// The gate.
+        gate: GateName,
+        /// How its run ended.
+        class: Class,
+        /// The items that block.
+        red: Vec<String>,
+        /// One line of the run.
+        note: String,
+        /// The run, to read its log.
+        job: JobId,
+    },
+    /// It changes paths that its claims do not cover.
+    ScopeEscape {
+        /// Some of them.
+        paths: Vec<String>,
+        /// How many.
+        count: u32,
+    },
+    /// Not all of its claims were announced.
+    AnnouncementMissing,
+    /// It changes the policy, which takes an operator.
+    PolicyChange,
+    /// A claim that it rests on was taken away.
+    ApprovalMissing {
+        /// Why.
+        reason: String,
+    },
+    /// It cannot be merged or published at all.
+    Unmergeable {
+        /// Why.
+        detail: String,
+    },
+    /// It was taken out.
+    Dequeued,
+    /// Its proposer proposed another head.
+    Superseded,
+}
+
+impl Ejection {
+    /// The stable reason code.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::ConflictBase { .. } => "conflict-base",
+            Self::GateFailed { class: Class::Timeout, .. } => "gate-timeout",
+            Self::GateFailed { class, .. } if class.is_about_the_host() => "gate-interrupted",
+            Self::GateFailed { .. } => "gate-failed",
+            Self::ScopeEscape { .. } => "scope-escape",
+            Self::AnnouncementMissing => "announcement-missing",
+            Self::PolicyChange => "policy-change",
+            Self::ApprovalMissing { .. } => "approval-missing",
+            Self::Unmergeable { .. } => "closed",
+            Self::Dequeued => "dequeued",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::ConflictBase { .. } => "merge the base into the change, resolve, submit the new head",
+            Self::GateFailed { class, .. } if class.is_about_the_host() => {
+                "the run was interrupted: `molt-agent gate retry CAR` runs it again"
+            }
+            Self::GateFailed { .. } => "mend what the gate found, submit the new head",
+            Self::ScopeEscape { .. } => "claim the scopes of those paths, or leave them out, then submit again",
+            Self::AnnouncementMissing => "run `molt-agent announce`, then submit again",
+            Self::PolicyChange => "ask an operator to change the policy",
+            Self::ApprovalMissing { .. } => "claim the scopes again, then submit again",
+            Self::Unmergeable { .. } => "mend the cause, then submit again",
+            Self::Dequeued | Self::Superseded => "nothing: it was meant",
+        }
+    }
+}
+
+impl fmt::Display for Ejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason())?;
+        match self {
+            Self::ConflictBase { paths } => write!(f, ": {}", paths.join(" ")),
+            Self::GateFailed { gate, class, red, note, .. } => {
+                write!(f, ": {gate} {class}")?;
+                if !red.is_empty() {
+                    write!(f, ", {} red, first {}", red.len(), red[0])?;
+                }
+                if note.is_empty() { Ok(()) } else { write!(f, " ({note})") }
+            }
+            Self::ScopeEscape { paths, count } => {
+                write!(f, ": {count} paths in no scope that was held, e.g. {}", paths.join(" "))
+            }
+            Self::ApprovalMissing { reason } => write!(f, ": a claim was taken away ({reason})"),
+            Self::Unmergeable { detail } => write!(f, ": {detail}"),
+            Self::AnnouncementMissing | Self::PolicyChange | Self::Dequeued | Self::Superseded => Ok(()),
+        }
+    }
+}
+

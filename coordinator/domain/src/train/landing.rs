@@ -1,0 +1,111 @@
+//! Landings: decided once, then completed or proven not to have happened.
+
+use super::order::{car, first, forget_old, stale};
+use super::{Candidate, Car, State, void_candidates};
+use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
+use crate::fault::fault;
+use crate::id::{CarId, Fence};
+use crate::name::RepoName;
+use crate::policy::Repo;
+
+/// Whether a decided landing of the repository makes this commit the base.
+pub(crate) fn lands(draft: &Draft<'_>, repo: &RepoName, commit: &str) -> bool {
+    draft.tables.cars.iter().any(|(_, car)| {
+        car.repo == *repo
+            && matches!(&car.state, State::Landing { candidate, .. } if candidate.commit == commit)
+    })
+}
+
+/// Decides a landing: from here on it is completed, or proven not to have happened.
+pub(crate) fn intend(draft: &mut Draft<'_>, id: CarId) -> Result<Reply, Box<Refusal>> {
+    let car = car(draft, id)?;
+    let repo = draft.repo(&car.repo)?;
+    if let Some(reason) = &repo.unreadable {
+        return Err(Refusal::Closed { reason: reason.clone() }.into());
+    }
+    let State::Ready { candidate } = car.state.clone() else {
+        return Err(Refusal::Closed { reason: format!("{id} is {}", car.state.reason()) }.into());
+    };
+    if let Some(ahead) = first(draft.tables.cars.iter().map(|(_, car)| car), &car.repo)
+        && ahead.id != id
+        && !fault!(TwoLandings)
+    {
+        let reason = format!("{} is ahead and {}", ahead.id, ahead.state.reason());
+        return Err(Refusal::Closed { reason }.into());
+    }
+    if candidate.base != repo.base && !fault!(StaleCandidateLands) {
+        return Err(stale(&car, &candidate.base, &repo.base));
+    }
+    let fence = draft.fence();
+    draft.record(Event::Intended {
+        car: id,
+        branch: repo.branch.clone(),
+        base: candidate.base.clone(),
+        commit: candidate.commit.clone(),
+        tree: candidate.tree.clone(),
+        fence,
+        gates: repo.policy.merge.required.clone(),
+        policy: repo.policy.digest.clone(),
+    });
+    draft.tables.cars.put(id, Car { state: State::Landing { candidate, fence }, ..car });
+    Ok(Reply::Done)
+}
+
+fn landing(draft: &Draft<'_>, id: CarId, fence: Fence) -> Result<(Car, Candidate), Box<Refusal>> {
+    let car = car(draft, id)?;
+    match car.state.clone() {
+        State::Landing { candidate, fence: current } if current == fence => Ok((car, candidate)),
+        State::Landing { fence: current, .. } => {
+            Err(Refusal::stale_fence(format!("the landing of {id}"), fence, current))
+        }
+        state => Err(Refusal::Closed { reason: format!("{id} is {}", state.reason()) }.into()),
+    }
+}
+
+/// Takes what was read back: the base is on the candidate.
+pub(crate) fn confirm(
+    draft: &mut Draft<'_>,
+    id: CarId,
+    fence: Fence,
+) -> Result<Reply, Box<Refusal>> {
+    let (car, candidate) = landing(draft, id, fence)?;
+    let repo = draft.repo(&car.repo)?;
+    let Candidate { base, commit, tree, .. } = candidate;
+    draft.record(Event::Landed {
+        car: id,
+        branch: repo.branch.clone(),
+        base,
+        commit: commit.clone(),
+        tree: tree.clone(),
+        fence,
+    });
+    draft.record(Event::BaseRead {
+        repo: repo.name.clone(),
+        branch: repo.branch.clone(),
+        commit: commit.clone(),
+        tree: tree.clone(),
+        policy: repo.policy.digest.clone(),
+        by: BaseMove::Landing,
+    });
+    let name = repo.name.clone();
+    draft.tables.repos.put(name.clone(), Repo { base: commit.clone(), tree, ..Repo::clone(&repo) });
+    let state = State::Landed { commit, at: draft.now.board };
+    draft.tables.cars.put(id, Car { state, ..car });
+    forget_old(draft);
+    void_candidates(draft, &name);
+    Ok(Reply::Done)
+}
+
+/// Takes the proof that a landing did not and cannot happen; the change goes on.
+pub(crate) fn withdraw(
+    draft: &mut Draft<'_>,
+    id: CarId,
+    fence: Fence,
+    reason: &str,
+) -> Result<Reply, Box<Refusal>> {
+    let (car, _) = landing(draft, id, fence)?;
+    let branch = draft.repo(&car.repo)?.branch.clone();
+    draft.record(Event::IntentWithdrawn { car: id, branch, reason: reason.to_owned(), fence });
+    draft.tables.cars.put(id, Car { state: State::Queued, ..car });
+    Ok(Reply::Done)
+}

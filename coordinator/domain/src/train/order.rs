@@ -1,0 +1,286 @@
+//! The one order of a train: who enters, who leaves, who is first.
+
+use super::{Announced, Car, Ejection, KEPT, State, gates};
+use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
+use crate::claim::Claim;
+use crate::gate::Digest;
+use crate::id::{CarId, ClaimId};
+use crate::lock;
+use crate::name::RepoName;
+use crate::session::{self, Session};
+
+/// What is proposed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proposal<'a> {
+    pub(crate) head: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) body: &'a str,
+}
+
+/// Puts a change in the train, with the claims that its proposer holds now.
+pub(crate) fn submit(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    proposal: Proposal<'_>,
+) -> Result<Reply, Box<Refusal>> {
+    let repo = draft.repo(&session.repo)?;
+    let hex = |text: &str| text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hex(proposal.head) {
+        return Err(Invalid::field("head", format!("`{}` is no commit id", proposal.head)).into());
+    }
+    lock::limited("title", proposal.title, 200)?;
+    lock::limited("body", proposal.body, 16 * 1024)?;
+    if let Some(reason) = &repo.unreadable {
+        return Err(Refusal::Closed { reason: format!("the base's policy: {reason}") }.into());
+    }
+    if let Some(landed) = landed_as(draft, &session.repo, proposal.head) {
+        let reason = format!("{} landed already as {landed}", proposal.head);
+        return Err(Refusal::Closed { reason }.into());
+    }
+    let mine = open_cars(draft, &session.repo).into_iter().filter(|car| car.session == session.id);
+    for car in mine.collect::<Vec<Car>>() {
+        if car.head == proposal.head {
+            return Ok(Reply::Submitted { car: car.id, ahead: ahead(draft, &car) });
+        }
+        if !matches!(car.state, State::Landing { .. }) {
+            eject(draft, car, Ejection::Superseded);
+        }
+    }
+    let claims: Vec<Claim> = draft
+        .claims_of(session.id)
+        .into_iter()
+        .filter_map(|id| draft.tables.claims.get(&id).cloned())
+        .filter(Claim::is_held)
+        .collect();
+    let told = claims.iter().all(|claim| draft.tables.announcements.get(&claim.id).is_some());
+    let car = Car {
+        id: CarId::from_counter(draft.number()),
+        repo: session.repo.clone(),
+        session: session.id,
+        agent: session.name.clone(),
+        head: proposal.head.to_owned(),
+        title: proposal.title.to_owned(),
+        body: proposal.body.to_owned(),
+        claims: claims.iter().map(|claim| claim.id).collect(),
+        parts: claims.into_iter().flat_map(|claim| claim.parts).collect(),
+        announced: if told { Announced::All } else { Announced::NotAll },
+        submitted: draft.now.board,
+        proposed: draft.now.wall,
+        state: State::Queued,
+    };
+    draft.record(Event::Submitted {
+        car: car.id,
+        repo: car.repo.clone(),
+        session: session.id,
+        name: session.name.clone(),
+        head: car.head.clone(),
+        title: car.title.clone(),
+        scopes: car.parts.iter().map(|part| part.scope.clone()).collect(),
+    });
+    let reply = Reply::Submitted { car: car.id, ahead: ahead(draft, &car) };
+    draft.tables.cars.put(car.id, car);
+    Ok(reply)
+}
+
+/// The car that landed a head: per change and head there is at most one landing.
+fn landed_as(draft: &Draft<'_>, repo: &RepoName, head: &str) -> Option<CarId> {
+    let mut cars = draft.tables.cars.iter().map(|(_, car)| car);
+    let landed = |car: &&Car| {
+        car.repo == *repo && car.head == head && matches!(car.state, State::Landed { .. })
+    };
+    cars.find(landed).map(|car| car.id)
+}
+
+/// The cars of a repository that are on their way, in the train's one order.
+pub(crate) fn open_cars(draft: &Draft<'_>, repo: &RepoName) -> Vec<Car> {
+    let cars = draft.tables.cars.iter().map(|(_, car)| car);
+    cars.filter(|car| car.repo == *repo && car.state.is_open()).cloned().collect()
+}
+
+fn ahead(draft: &Draft<'_>, car: &Car) -> u32 {
+    open_cars(draft, &car.repo).iter().filter(|other| other.id < car.id).count() as u32
+}
+
+/// The car that is first in its train, which is the one that is worked on: the one that
+/// lands, else the oldest.
+pub fn first<'a>(cars: impl Iterator<Item = &'a Car>, repo: &RepoName) -> Option<&'a Car> {
+    cars.filter(|car| car.repo == *repo && car.state.is_open())
+        .min_by_key(|car| (!matches!(car.state, State::Landing { .. }), car.id))
+}
+
+pub(super) fn car(draft: &Draft<'_>, id: CarId) -> Result<Car, Box<Refusal>> {
+    draft
+        .tables
+        .cars
+        .get(&id)
+        .cloned()
+        .ok_or_else(|| lock::unknown("car", &id.to_string(), &[]))
+}
+
+/// Takes a car out for a reason.
+pub(super) fn eject(draft: &mut Draft<'_>, car: Car, ejection: Ejection) {
+    draft.record(Event::Ejected {
+        car: car.id,
+        name: car.agent.clone(),
+        head: car.head.clone(),
+        ejection: ejection.clone(),
+    });
+    let state = State::Ejected { ejection, at: draft.now.board };
+    draft.tables.cars.put(car.id, Car { state, ..car });
+    forget_old(draft);
+    gates::cancel_needless(draft);
+}
+
+/// Ended cars beyond the last [`KEPT`] are in the audit alone.
+pub(super) fn forget_old(draft: &mut Draft<'_>) {
+    let ended: Vec<CarId> = draft
+        .tables
+        .cars
+        .iter()
+        .filter(|(_, car)| !car.state.is_open())
+        .map(|(id, _)| *id)
+        .collect();
+    let excess = ended.len().saturating_sub(KEPT).min(4);
+    for id in ended.into_iter().take(excess) {
+        draft.tables.cars.delete(&id);
+    }
+}
+
+/// Whether the caller may decide over a car: its proposer or an operator.
+fn may(draft: &Draft<'_>, caller: &Caller, car: &Car) -> Result<(), Box<Refusal>> {
+    let own = match caller {
+        Caller::Operator(_) => true,
+        Caller::Session(credentials) => {
+            session::check(draft.board().tables(), credentials)?.id == car.session
+        }
+        Caller::Host(_) | Caller::Coordinator | Caller::Nobody => false,
+    };
+    if own {
+        return Ok(());
+    }
+    let needs = format!("its proposer {} or an operator", car.agent);
+    Err(Refusal::Forbidden { what: car.id.to_string(), needs }.into())
+}
+
+/// Takes a car out because its proposer or an operator wants it so.
+pub(crate) fn dequeue(
+    draft: &mut Draft<'_>,
+    caller: &Caller,
+    id: CarId,
+) -> Result<Reply, Box<Refusal>> {
+    let car = car(draft, id)?;
+    may(draft, caller, &car)?;
+    match car.state {
+        State::Landing { .. } => {
+            let reason = "its landing is decided".to_owned();
+            Err(Refusal::Closed { reason }.into())
+        }
+        ref state if state.is_open() => {
+            eject(draft, car, Ejection::Dequeued);
+            Ok(Reply::Done)
+        }
+        _ => Ok(Reply::Done),
+    }
+}
+
+/// Puts a car back whose run was interrupted, which says nothing about the change.
+pub(crate) fn retry(
+    draft: &mut Draft<'_>,
+    caller: &Caller,
+    id: CarId,
+) -> Result<Reply, Box<Refusal>> {
+    let car = car(draft, id)?;
+    may(draft, caller, &car)?;
+    let State::Ejected { ejection: Ejection::GateFailed { class, job, .. }, .. } = &car.state else {
+        return Err(Invalid::field("car", format!("{id} was not ejected by a run")).into());
+    };
+    if !class.is_about_the_host() {
+        let problem = format!("its run {class}: only an interrupted run is tried again");
+        return Err(Invalid::field("car", problem).into());
+    }
+    let stale: Vec<Digest> = draft
+        .tables
+        .results
+        .iter()
+        .filter(|(_, results)| results.job == *job)
+        .map(|(digest, _)| digest.clone())
+        .collect();
+    for digest in stale {
+        draft.tables.results.delete(&digest);
+    }
+    draft.record(Event::Retried { car: id, name: car.agent.clone(), head: car.head.clone() });
+    let again = Car { state: State::Queued, ..car };
+    let reply = Reply::Submitted { car: id, ahead: ahead(draft, &again) };
+    draft.tables.cars.put(id, again);
+    Ok(reply)
+}
+
+/// Takes the word of the merge that a car does not fit the base.
+pub(crate) fn conflict(
+    draft: &mut Draft<'_>,
+    id: CarId,
+    base: &str,
+    paths: &[String],
+) -> Result<Reply, Box<Refusal>> {
+    let car = car(draft, id)?;
+    let current = draft.repo(&car.repo)?.base.clone();
+    if current != base || car.state != State::Queued {
+        return Err(stale(&car, base, &current));
+    }
+    eject(draft, car, Ejection::ConflictBase { paths: paths.iter().take(20).cloned().collect() });
+    Ok(Reply::Done)
+}
+
+/// Takes out a car that cannot be merged or published at all.
+pub(crate) fn unmergeable(
+    draft: &mut Draft<'_>,
+    id: CarId,
+    reason: &str,
+) -> Result<Reply, Box<Refusal>> {
+    let car = car(draft, id)?;
+    if car.state == State::Queued {
+        eject(draft, car, Ejection::Unmergeable { detail: reason.to_owned() });
+    }
+    Ok(Reply::Done)
+}
+
+pub(super) fn stale(car: &Car, given: &str, current: &str) -> Box<Refusal> {
+    let what = format!("the base of {}", car.id);
+    Refusal::Stale { what, given: given.to_owned(), current: current.to_owned() }.into()
+}
+
+/// Takes out the cars that rest on a claim that was taken away, those that could be tried
+/// again among them.
+pub(crate) fn eject_of_claim(draft: &mut Draft<'_>, claim: ClaimId, reason: &str) {
+    let cars: Vec<Car> = draft
+        .tables
+        .cars
+        .iter()
+        .map(|(_, car)| car)
+        .filter(|car| car.claims.contains(&claim) && may_leave(car))
+        .take(draft.room() / 2)
+        .cloned()
+        .collect();
+    for car in cars {
+        eject(draft, car, Ejection::ApprovalMissing { reason: reason.to_owned() });
+    }
+}
+
+/// Whether a car is on its way or can come back, and its landing is not decided.
+fn may_leave(car: &Car) -> bool {
+    match &car.state {
+        State::Queued | State::Building { .. } | State::Ready { .. } => true,
+        State::Landing { .. } | State::Landed { .. } => false,
+        State::Ejected { ejection, .. } => matches!(ejection, Ejection::GateFailed { .. }),
+    }
+}
+
+/// Voids every candidate that was made for another base or policy than there is now.
+pub(crate) fn void_candidates(draft: &mut Draft<'_>, name: &RepoName) {
+    for car in open_cars(draft, name) {
+        if matches!(car.state, State::Building { .. } | State::Ready { .. }) {
+            draft.tables.cars.put(car.id, Car { state: State::Queued, ..car });
+        }
+    }
+    gates::cancel_needless(draft);
+}

@@ -1,0 +1,79 @@
+//! Landings and their outcomes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Branch, FenceCommit, FenceMove, GitError, Oid};
+
+/// A candidate about to become its branch's head. Stored as an intent before it
+/// is carried out, so that whoever comes next can settle it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    /// The branch.
+    pub branch: Branch,
+    /// Where the branch must stand before.
+    pub expected_base: Oid,
+    /// What it becomes: a descendant of the expected base.
+    pub candidate: Oid,
+    /// The fence's step, made together with the branch's.
+    pub fence: FenceMove,
+}
+
+/// What a landing came to.
+#[derive(Debug)]
+pub enum Landed {
+    /// Base and fence moved.
+    Moved,
+    /// Nothing moved, because the base or the fence stood elsewhere.
+    Refused {
+        /// The base; `None` if the branch is gone.
+        base_now: Option<Oid>,
+        /// The fence.
+        fence_now: Option<FenceCommit>,
+    },
+    /// The answer was lost: settle the landing.
+    Unknown {
+        /// What was heard instead of an answer.
+        why: GitError,
+    },
+}
+
+/// What a withdrawal came to.
+#[derive(Debug)]
+pub enum Withdrawn {
+    /// The fence moved.
+    Moved,
+    /// Nothing moved, because the fence stood elsewhere.
+    Refused {
+        /// The fence.
+        fence_now: Option<FenceCommit>,
+    },
+    /// The answer was lost. Withdrawing again is safe: the move is the same.
+    Unknown {
+        /// What was heard instead of an answer.
+        why: GitError,
+    },
+}
+
+/// Where a branch and the fence stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBack {
+    /// The branch's head; `None` if the branch is gone.
+    pub base: Option<Oid>,
+    /// The fence; `None` before the first landing.
+    pub fence: Option<FenceCommit>,
+}
+
+/// What became of a landing whose answer was lost, or whose leader was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The branch holds the candidate.
+    Landed,
+    /// The fence stands where the landing expects it: it may happen yet. Only
+    /// a withdrawal makes it certain that it does not.
+    Open,
+    /// The fence is past the landing, which can never happen any more.
+    Dead(ReadBack),
+    /// The fence made the landing's step, but the branch does not hold the
+    /// candidate: somebody rewrote it. A person must look.
+    Rewritten(ReadBack),
+}

@@ -1,0 +1,7 @@
+//! Real git, a bare repository as remote: publishing, landing, fencing.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot do its part fails the test")]
+
+mod fixture;
+mod landing;
+mod lost;
+mod publishing;

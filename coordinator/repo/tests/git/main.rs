@@ -1,0 +1,8 @@
+//! Real git, real folders: mirrors, merges, changed paths, checkouts.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot do its part fails the test")]
+
+mod changes;
+mod fixture;
+mod merge;
+mod mirror;
+mod worktree;

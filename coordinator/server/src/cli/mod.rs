@@ -1,0 +1,120 @@
+//! `molt-coordinator`'s command line: one file per verb.
+//!
+//! stdout is the result, stderr the rest. Not here: what agents run
+//! (`molt-agent`).
+
+mod audit;
+mod client;
+mod error;
+mod events;
+mod init;
+mod output;
+mod policy;
+mod revoke;
+mod serve;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::error::Error;
+use self::output::Output;
+
+/// The service that partitions work by scope, hands out build locks and gates merges
+#[derive(Debug, Parser)]
+#[command(name = "molt-coordinator", version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve one repository on this machine
+    Serve(Box<crate::config::ServeArgs>),
+    /// Propose a molt.toml from the files that git tracks
+    Init(init::InitArgs),
+    /// Look at a molt.toml without a server
+    #[command(subcommand)]
+    Policy(policy::PolicyVerb),
+    /// Say what the fleet is doing
+    Status(status::StatusArgs),
+    /// Take a claim or a session away from its holder
+    Revoke(revoke::RevokeArgs),
+    /// Follow what happens
+    #[command(subcommand)]
+    Events(events::EventsVerb),
+    /// Verify or export the record of everything that happened
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
+    /// Show the whole job on this machine, in a scratch folder
+    Demo(crate::demo::DemoArgs),
+}
+
+/// What every verb that calls a coordinator takes.
+#[derive(Debug, Args)]
+struct CallArgs {
+    /// The coordinator's address
+    #[arg(long, env = "MOLT_COORD_ENDPOINTS", default_value = "127.0.0.1:7420", value_name = "ADDR")]
+    coordinator: String,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses the command line, runs its verb and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            Output::stderr(&format!("molt-coordinator: {}", crate::reconcile::chain(&error)));
+            error.exit()
+        }
+    }
+}
+
+/// Help and version go to stdout with 0; a wrong command line to stderr with 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    let shown = error.print();
+    match (shown, error.use_stderr()) {
+        (Ok(()), false) => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}
+
+fn run(verb: Verb) -> Result<ExitCode, Error> {
+    match verb {
+        Verb::Init(args) => init::init(&args),
+        Verb::Policy(verb) => Ok(policy::policy(&verb)),
+        Verb::Audit(audit::AuditVerb::Verify(args)) => audit::verify(&args),
+        Verb::Demo(args) => crate::demo::demo(&args).map_err(Error::Demo),
+        Verb::Serve(args) => runtime(Threads::Many)?.block_on(serve::serve(&args)),
+        Verb::Status(args) => runtime(Threads::One)?.block_on(status::status(&args)),
+        Verb::Revoke(args) => runtime(Threads::One)?.block_on(revoke::revoke(&args)),
+        Verb::Events(verb) => runtime(Threads::One)?.block_on(events::events(&verb)),
+        Verb::Audit(audit::AuditVerb::Export(args)) => {
+            runtime(Threads::One)?.block_on(audit::export(&args))
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Threads {
+    One,
+    Many,
+}
+
+fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime, Error> {
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::Many => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build().map_err(|source| Error::Runtime { source })
+}

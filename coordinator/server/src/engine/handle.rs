@@ -1,0 +1,152 @@
+//! How everybody else talks to the engine.
+
+use molt_domain::board::{Board, Command, Presence, Refusal, Reply, Request};
+use molt_domain::id::{BoardTime, ClaimId, RefusalId, SessionId};
+use molt_domain::name::HostName;
+use tokio::sync::{mpsc, oneshot};
+
+use super::history::History;
+
+/// Why a command has no reply.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// The rules say no; nothing changed.
+    #[error("{refusal}")]
+    Refused {
+        /// Why.
+        refusal: Box<Refusal>,
+        /// What `why` explains it by.
+        id: RefusalId,
+    },
+    /// Nothing changed; try again.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// Whether it changed something is not known; repeat the same request.
+    #[error("the outcome is not known")]
+    Unknown,
+}
+
+/// The committed board as a reader sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Committed<'a> {
+    /// The board.
+    pub board: &'a Board,
+    /// Board time.
+    pub now: BoardTime,
+    /// The leader's term.
+    pub term: u64,
+    /// The number of the last commit.
+    pub rev: u64,
+}
+
+pub(super) type Answer = Box<dyn FnOnce(Result<Reply, Failure>, Committed<'_>) + Send>;
+pub(super) type Reader = Box<dyn FnOnce(Committed<'_>) + Send>;
+
+/// What the engine is told.
+pub(super) enum Message {
+    Submit { request: Box<Request>, answer: Answer },
+    Read(Reader),
+    Note(Note),
+    Forget { entries: u64, done: oneshot::Sender<()> },
+}
+
+/// What is noted without a commit.
+pub(super) enum Note {
+    Beat { host: HostName, sessions: Vec<SessionId> },
+    Attend { claim: ClaimId, presence: Presence },
+}
+
+/// The way to the engine. Cheap to clone; the engine ends when the last is gone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    sender: mpsc::Sender<Message>,
+    history: History,
+}
+
+fn gone() -> Failure {
+    Failure::Unavailable("the coordinator is stopping".to_owned())
+}
+
+impl Handle {
+    pub(super) fn new(sender: mpsc::Sender<Message>, history: History) -> Self {
+        Self { sender, history }
+    }
+
+    /// Carries out a request and renders its reply on the board as it is right after the commit.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, or that the engine cannot take it now.
+    pub async fn submit<T, F>(&self, request: Request, render: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reply, Committed<'_>) -> T + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let answer: Answer = Box::new(move |reply, committed| {
+            // The caller may have gone; the command was carried out all the same.
+            drop(sender.send(reply.map(|reply| render(&reply, committed))));
+        });
+        let message = Message::Submit { request: Box::new(request), answer };
+        self.sender.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Failure::Unavailable("the inbox is full: come back in a second".to_owned())
+            }
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        receiver.await.map_err(|_| Failure::Unknown)?
+    }
+
+    /// Carries out a command of the coordinator's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::submit`].
+    pub async fn own(&self, command: Command) -> Result<Reply, Failure> {
+        self.submit(Request::own(command), |reply, _| reply.clone()).await
+    }
+
+    /// Reads the committed board.
+    ///
+    /// # Errors
+    ///
+    /// The engine is stopping.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(Committed<'_>) -> T + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let reader: Reader = Box::new(move |committed| drop(sender.send(read(committed))));
+        self.sender.send(Message::Read(reader)).await.map_err(|_| gone())?;
+        receiver.await.map_err(|_| gone())
+    }
+
+    /// Counts a host's and its sessions' sign of life.
+    pub async fn beat(&self, host: HostName, sessions: Vec<SessionId>) {
+        self.note(Note::Beat { host, sessions }).await;
+    }
+
+    /// Notes whether the waiter of a claim is connected.
+    pub async fn attend(&self, claim: ClaimId, presence: Presence) {
+        self.note(Note::Attend { claim, presence }).await;
+    }
+
+    async fn note(&self, note: Note) {
+        // An engine that is gone needs no notes.
+        drop(self.sender.send(Message::Note(note)).await);
+    }
+
+    /// Removes the audit's entries up to `through` from the store, when they are safe elsewhere.
+    pub async fn forget_audit(&self, through: u64) -> bool {
+        let (done, receiver) = oneshot::channel();
+        let message = Message::Forget { entries: through, done };
+        self.sender.send(message).await.is_ok() && receiver.await.is_ok()
+    }
+
+    /// What happened lately, and what happens.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+}

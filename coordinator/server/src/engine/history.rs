@@ -1,0 +1,194 @@
+//! What happened: the last entries for those who watch, and the entries that the store still holds.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use molt_domain::audit::{Anchor, Entry};
+use molt_store::{Change, Json, Key, Record};
+use tokio::sync::broadcast;
+
+/// Entries that late watchers still find.
+const KEPT: usize = 20_000;
+
+/// Sealed at most in one commit: the store's own limit with room for the anchor.
+const SEAL_STEP: usize = 100;
+
+/// The record that says how far the audit is sealed in files.
+pub(super) const SEAL: &str = "seal/anchor";
+
+/// The entries asked for are not kept any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("entries before {oldest} are not kept: read the state, then watch from there")]
+pub struct Compacted {
+    /// The oldest entry that is kept.
+    pub oldest: u64,
+}
+
+/// The last entries, shared with those who watch.
+///
+/// Behind a lock because watchers read it on their own tasks; nothing is decided by it.
+#[derive(Debug, Clone)]
+pub struct History {
+    shared: Arc<Mutex<Entries>>,
+    live: broadcast::Sender<Arc<Entry>>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    kept: VecDeque<Arc<Entry>>,
+    /// Entries up to here are in files.
+    sealed: u64,
+}
+
+/// Past entries, then live ones, without a gap.
+#[derive(Debug)]
+pub struct Subscription {
+    /// What was there.
+    pub past: Vec<Arc<Entry>>,
+    /// What comes.
+    pub live: broadcast::Receiver<Arc<Entry>>,
+}
+
+impl History {
+    fn new(sealed: u64) -> Self {
+        let entries = Entries { kept: VecDeque::new(), sealed };
+        Self { shared: Arc::new(Mutex::new(entries)), live: broadcast::channel(4096).0 }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Entries after `after`, then what comes.
+    ///
+    /// # Errors
+    ///
+    /// [`Compacted`] when entries right after `after` are not kept any more.
+    pub fn subscribe(&self, after: u64) -> Result<Subscription, Compacted> {
+        let entries = self.lock();
+        let oldest = entries.kept.front().map_or(entries.sealed + 1, |entry| entry.seq);
+        if after + 1 < oldest {
+            return Err(Compacted { oldest });
+        }
+        let past = entries.kept.iter().filter(|entry| entry.seq > after).map(Arc::clone).collect();
+        Ok(Subscription { past, live: self.live.subscribe() })
+    }
+
+    /// The number of the last entry.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        let entries = self.lock();
+        entries.kept.back().map_or(entries.sealed, |entry| entry.seq)
+    }
+
+    /// Up to which number entries are sealed in files.
+    #[must_use]
+    pub fn sealed(&self) -> u64 {
+        self.lock().sealed
+    }
+
+    /// How many entries are only in the store.
+    #[must_use]
+    pub fn unsealed(&self) -> usize {
+        let entries = self.lock();
+        entries.kept.len() - entries.kept.partition_point(|entry| entry.seq <= entries.sealed)
+    }
+
+    /// The oldest entries that are only in the store, at most `count`.
+    #[must_use]
+    pub fn oldest_unsealed(&self, count: usize) -> Vec<Arc<Entry>> {
+        let entries = self.lock();
+        let from = entries.kept.partition_point(|entry| entry.seq <= entries.sealed);
+        entries.kept.iter().skip(from).take(count).map(Arc::clone).collect()
+    }
+
+    fn extend(&self, new: &[Arc<Entry>]) {
+        let mut entries = self.lock();
+        entries.kept.extend(new.iter().map(Arc::clone));
+        // What is in no file yet is kept, however much it is.
+        let in_files = entries.kept.partition_point(|entry| entry.seq <= entries.sealed);
+        let excess = entries.kept.len().saturating_sub(KEPT).min(in_files);
+        entries.kept.drain(..excess);
+        for entry in new {
+            // Nobody may be watching.
+            drop(self.live.send(Arc::clone(entry)));
+        }
+    }
+}
+
+/// The audit's records that are in the store.
+#[derive(Debug)]
+pub(super) struct Journal {
+    history: History,
+    stored: VecDeque<Stored>,
+}
+
+#[derive(Debug)]
+struct Stored {
+    key: Key,
+    last: Anchor,
+}
+
+impl Journal {
+    /// A journal of the records that were found.
+    pub(super) fn new(sealed: u64, found: Vec<(Key, Vec<Entry>)>) -> Self {
+        let mut journal = Self { history: History::new(sealed), stored: VecDeque::new() };
+        for (key, entries) in found {
+            journal.keep(key, entries);
+        }
+        journal
+    }
+
+    pub(super) fn history(&self) -> History {
+        self.history.clone()
+    }
+
+    pub(super) fn publish(&mut self, entries: Vec<Entry>) {
+        if let Some(first) = entries.first() {
+            let key = record(first.seq, &[]).key;
+            self.keep(key, entries);
+        }
+    }
+
+    fn keep(&mut self, key: Key, entries: Vec<Entry>) {
+        let Some(last) = entries.last() else { return };
+        let last = Anchor { seq: last.seq, hash: last.hash.clone() };
+        self.stored.push_back(Stored { key, last });
+        let entries: Vec<Arc<Entry>> = entries.into_iter().map(Arc::new).collect();
+        self.history.extend(&entries);
+    }
+
+    /// What removes the records that end at or before `through`, and the anchor that is kept.
+    pub(super) fn sealed(&self, through: u64) -> Option<(Vec<Change>, Anchor)> {
+        let whole = self.stored.iter().take_while(|stored| stored.last.seq <= through);
+        let gone: Vec<&Stored> = whole.take(SEAL_STEP).collect();
+        let anchor = gone.last()?.last.clone();
+        let mut changes: Vec<Change> =
+            gone.iter().map(|stored| Change::Delete { key: stored.key.clone() }).collect();
+        changes.push(Change::Put(anchor_record(&anchor)));
+        Some((changes, anchor))
+    }
+
+    /// Forgets what was removed from the store.
+    pub(super) fn forget(&mut self, anchor: &Anchor) {
+        while self.stored.front().is_some_and(|stored| stored.last.seq <= anchor.seq) {
+            self.stored.pop_front();
+        }
+        self.history.lock().sealed = anchor.seq;
+    }
+}
+
+/// One commit's entries as one record.
+#[expect(clippy::expect_used, reason = "the key is digits, entries have string keys")]
+pub(super) fn record(first: u64, entries: &[Entry]) -> Record {
+    let key = Key::parse(format!("audit/{first:020}")).expect("a word and digits");
+    let value = Json::encode(&entries).expect("entries have string keys and finite numbers");
+    Record { key, value }
+}
+
+#[expect(clippy::expect_used, reason = "a constant key, a plain value")]
+fn anchor_record(anchor: &Anchor) -> Record {
+    let key = Key::parse(SEAL).expect("a constant");
+    let value = Json::encode(anchor).expect("a number and a text");
+    Record { key, value }
+}

@@ -1,0 +1,214 @@
+//! What is proposed for any tree reads, has no overlaps and leaves nothing out.
+
+use molt_domain::scope::Owner;
+
+use super::random::Random;
+use crate::policy::{Outcome, check, propose, read};
+
+/// Names that file systems allow and patterns, scope names or TOML find hard.
+fn odd_names() -> Vec<String> {
+    let names = [
+        "src",
+        "Src",
+        "SRC",
+        "docs",
+        ".github",
+        "..x",
+        "root",
+        "root-2",
+        "manifests",
+        "tree",
+        "a b",
+        "[x]",
+        "{y,z}",
+        "*",
+        "**",
+        "?",
+        "!n",
+        "back\\slash",
+        "\\",
+        "q\"uote",
+        "apos'",
+        "a,b",
+        "é",
+        "e\u{301}",
+        "\u{301}",
+        "\u{212a}",
+        "K",
+        "k",
+        "tab\there",
+        "tab\u{1}here",
+        "nl\nname",
+        "\u{7f}",
+        "\u{85}",
+        "ſ",
+        "crates",
+        "core",
+        "x.y",
+        "-dash",
+        "_under",
+        "日本",
+        "=\u{338}",
+        "Cargo.toml",
+        "package.json",
+        "#hash",
+        "end.",
+        "\u{feff}bom",
+        "#{x}",
+    ];
+    let long = ["x".repeat(255), format!("{}y", "x".repeat(254)), "é".repeat(127), "*".repeat(255)];
+    names.map(str::to_owned).into_iter().chain(long).collect()
+}
+
+fn random_tree(random: &mut Random, names: &[String]) -> Vec<String> {
+    let files: Vec<String> = [
+        "main.rs",
+        "Cargo.toml",
+        "README.md",
+        "lib",
+        "Makefile",
+        "pyproject.toml",
+        "uv.lock",
+        "package.json",
+        "a\nb",
+        "*",
+    ]
+    .map(str::to_owned)
+    .into();
+    let vocabulary: Vec<String> =
+        (0..1 + random.below(12)).map(|_| random.pick(names).to_owned()).collect();
+    let mut tracked = vec!["molt.toml".to_owned()];
+    for _ in 0..random.below(40) {
+        let folders = (0..random.below(5)).map(|_| random.pick(&vocabulary).to_owned() + "/");
+        let folders: String = folders.collect();
+        tracked.push(folders + random.pick(&files));
+    }
+    tracked
+}
+
+fn text_of(path: &str, seed: u64) -> Option<String> {
+    let members =
+        [r#""*/*""#, r#""**""#, r#""crates/*", "core/x/", "[", 7"#, ""][seed as usize % 4];
+    match path {
+        "Cargo.toml" => Some(format!("[workspace]\nmembers = [{members}]\nexclude = [\"src\"]\n")),
+        "Makefile" if seed.is_multiple_of(2) => Some("lint test: x\n".to_owned()),
+        "pyproject.toml" => Some("[tool.ruff]\n".to_owned()),
+        "package.json" => Some(r#"{"scripts": {"lint": "x", "test": "y"}}"#.to_owned()),
+        path if path.ends_with("/Cargo.toml") => {
+            let name = path.split('/').next_back()?;
+            Some(format!("[package]\nname = {}\n", toml::Value::from(name)))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn any_tree_gets_a_sound_policy_that_leaves_nothing_out() {
+    let names = odd_names();
+    for seed in 0..400 {
+        let tracked = random_tree(&mut Random::new(seed), &names);
+        let paths = || tracked.iter().map(String::as_str);
+        let text = propose(paths(), |path| text_of(path, seed));
+        let policy = match read(&text) {
+            Ok(policy) => policy,
+            Err(findings) => panic!("seed {seed}: {}\n{text}", findings[0]),
+        };
+        let report = check(&text, paths());
+        assert_eq!(
+            report.in_file("molt.toml").lines().count(),
+            1,
+            "seed {seed}: {report:?}\n{text}"
+        );
+        for path in paths() {
+            let Owner::Scopes(owners) = policy.scopes.of_path(path) else {
+                panic!("seed {seed}: {path:?} is nobody's\n{text}");
+            };
+            assert_eq!(owners.len(), 1, "seed {seed}: {path:?}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn the_checks_of_a_proposal_can_fail() {
+    let tracked = ["src/main.rs", "docs/a.md", "molt.toml"];
+    let text = propose(tracked, |_| None);
+    assert_eq!(check(&text, tracked).findings, []);
+    let without_docs = text.replace("[\"docs/**\"]", "[\"doc/**\"]");
+    assert_eq!(check(&without_docs, tracked).findings.len(), 2);
+    let overlapping = text.replace("[\"docs/**\"]", "[\"docs/**\", \"src/x\"]");
+    assert_eq!(check(&overlapping, tracked).findings.len(), 1);
+}
+
+#[test]
+fn a_workspace_is_cut_at_its_members() {
+    let tracked = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "Makefile",
+        "README.md",
+        "molt.toml",
+        ".github/ci.yml",
+        "agent/Cargo.toml",
+        "agent/src/main.rs",
+        "coordinator/domain/Cargo.toml",
+        "coordinator/domain/src/lib.rs",
+        "coordinator/server/Cargo.toml",
+        "coordinator/server/src/main.rs",
+        "coordinator/old/Cargo.toml",
+        "docs/Guide.md",
+        "fuzz/Cargo.toml",
+    ];
+    let text_of = |path: &str| match path {
+        "Cargo.toml" => Some("[workspace]\nmembers = ['agent', 'coordinator/*']".to_owned()),
+        "agent/Cargo.toml" => Some("[package]\nname = 'molt-agent'".to_owned()),
+        "coordinator/domain/Cargo.toml" => Some("[package]\nname = 'molt; domain'".to_owned()),
+        "Makefile" => Some("test: lint\nlint:\n".to_owned()),
+        _ => None,
+    };
+    let text = propose(tracked, text_of);
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert_eq!(
+        lines[3..],
+        [
+            "[scope.github]",
+            "paths = [\".github/**\"]",
+            "[scope.agent]",
+            "paths = [\"agent/**\"]",
+            "tests = [\"cargo test -p molt-agent\"]",
+            "[scope.coordinator]",
+            "paths = [\"coordinator/**\"]",
+            "[scope.docs]",
+            "paths = [\"docs/**\"]",
+            "[scope.\"coordinator/domain\"]",
+            "paths = [\"coordinator/domain/**\"]",
+            "[scope.\"coordinator/server\"]",
+            "paths = [\"coordinator/server/**\"]",
+            "[scope.root]",
+            "paths = [\"*\"]",
+            "[scope.manifests]",
+            "carve = true",
+            "max = \"10m\"",
+            "paths = [\"**/Cargo.lock\", \"**/Cargo.toml\"]",
+            "[gate.lint]",
+            "run = \"make lint\"",
+            "timeout = \"30m\"",
+            "[gate.test]",
+            "run = \"make test\"",
+            "timeout = \"30m\"",
+            "[merge]",
+            "method = \"merge\"                # merge | ff",
+            "required = [\"lint\", \"test\", \"scope\"]",
+        ]
+    );
+    assert_eq!(check(&text, tracked).findings, []);
+}
+
+#[test]
+fn a_tree_of_too_many_directories_is_one_scope() {
+    let tracked: Vec<String> = (0..300).map(|n| format!("d{n}/x")).collect();
+    let text = propose(tracked.iter().map(String::as_str), |_| None);
+    let report = check(&text, tracked.iter().map(String::as_str));
+    assert_eq!((report.outcome(), report.findings), (Outcome::Sound, vec![]));
+    assert_eq!(report.policy.unwrap().scopes.names().count(), 1);
+}

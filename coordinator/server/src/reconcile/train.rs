@@ -1,0 +1,256 @@
+//! Carries the train forward: candidates are made and published, landings are
+//! carried out and read back, the base is read.
+//!
+//! What may land is decided by the board. Here is only git, and the order of
+//! its steps: an open landing first, then the base, then the next candidate.
+
+mod candidate;
+mod landing;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use molt_domain::board::{Command, Event};
+use molt_domain::name::RepoName;
+use molt_domain::policy::Repo;
+use molt_domain::train::{Car, State, first};
+use molt_forge::{Branch, ForgeError, GitForge, InvalidName};
+use molt_repo::{Git, Mirror, RepoError};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::engine::{Failure, Handle};
+use crate::policy;
+
+/// How often the remote is looked at when nothing nudges.
+const EVERY: Duration = Duration::from_secs(3);
+
+/// The file that holds the policy.
+const POLICY_FILE: &str = "molt.toml";
+
+/// Why a step could not be done; the next one tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The mirror.
+    #[error("git mirror")]
+    Repo(#[from] RepoError),
+    /// The remote.
+    #[error("forge")]
+    Forge(#[from] ForgeError),
+    /// The branch's name cannot be part of a ref.
+    #[error("branch name")]
+    Name(#[from] InvalidName),
+    /// The board.
+    #[error("board")]
+    Board(#[from] Failure),
+    /// The base has no policy, and no earlier one is known.
+    #[error("{POLICY_FILE} of {branch} at {commit}: {problem}")]
+    Policy {
+        /// The branch.
+        branch: String,
+        /// Its commit.
+        commit: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A step panicked: a bug.
+    #[error("a git step panicked")]
+    Panicked,
+}
+
+/// The reconciler of one repository's train.
+#[derive(Debug, Clone)]
+pub struct Train {
+    handle: Handle,
+    git: Arc<Places>,
+}
+
+/// What the blocking half works on.
+#[derive(Debug)]
+struct Places {
+    repo: RepoName,
+    branch: Branch,
+    mirror: Mirror,
+    forge: GitForge,
+}
+
+/// What a step left to do.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Wait for a nudge.
+    Idle,
+    /// The board moved: look again at once.
+    Again,
+}
+
+impl Train {
+    /// A reconciler for `branch` of `remote`, with its mirror below `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Git is missing or too old, or the folder holds another remote's mirror.
+    pub fn open(
+        handle: Handle,
+        folder: &Path,
+        repo: RepoName,
+        remote: &str,
+        branch: &str,
+    ) -> Result<Self, TrainError> {
+        let git = Git::find().map_err(|source| RepoError::Git { place: folder.to_owned(), source })?;
+        let path: PathBuf = folder.join(format!("{repo}.git"));
+        let mirror = Mirror::open(git, &path, remote)?;
+        let program = std::env::var_os("MOLT_GIT").unwrap_or_else(|| "git".into());
+        let forge = GitForge::new(program, path, remote);
+        let places = Places { repo, branch: branch.parse()?, mirror, forge };
+        Ok(Self { handle, git: Arc::new(places) })
+    }
+
+    /// Reads the base once, so that a coordinator that starts knows its policy or says why not.
+    ///
+    /// # Errors
+    ///
+    /// The remote is not to be had, or its base has no policy that reads.
+    pub async fn begin(&self) -> Result<Repo, TrainError> {
+        if self.first().await?.is_none_or(|car| !matches!(car.state, State::Landing { .. })) {
+            self.read_base().await?;
+        }
+        let name = self.git.repo.clone();
+        let found = self.handle.read(move |at| at.board.tables().repos.get(&name).cloned()).await?;
+        found.map(|repo| Repo::clone(&repo)).ok_or_else(|| TrainError::Policy {
+            branch: self.git.branch.to_string(),
+            commit: String::new(),
+            problem: "was not read".to_owned(),
+        })
+    }
+
+    /// Carries the train forward until stopped.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut nudges = match self.handle.history().subscribe(self.handle.history().last()) {
+            Ok(subscription) => subscription.live,
+            Err(compacted) => {
+                warn!(phase = "train", %compacted, "cannot watch");
+                return;
+            }
+        };
+        loop {
+            match self.step().await {
+                Ok(Step::Again) => continue,
+                Ok(Step::Idle) => {}
+                Err(error) => warn!(phase = "train", error = %chain(&error), "will try again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = nudged(&mut nudges) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One step: whatever comes first in the order that keeps landings safe.
+    async fn step(&self) -> Result<Step, TrainError> {
+        if let Some(car) = self.first().await?
+            && let State::Landing { candidate, fence } = car.state.clone()
+        {
+            return self.land(car, candidate, fence).await;
+        }
+        let repo = self.read_base().await?;
+        let Some(car) = self.first().await? else {
+            return Ok(Step::Idle);
+        };
+        debug!(phase = "train", car = %car.id, state = car.state.reason(), "looking");
+        match car.state {
+            State::Queued if repo.unreadable.is_none() => self.propose(repo, car).await,
+            State::Ready { .. } => {
+                self.handle.own(Command::Intend { car: car.id }).await?;
+                Ok(Step::Again)
+            }
+            _ => Ok(Step::Idle),
+        }
+    }
+
+    async fn first(&self) -> Result<Option<Car>, TrainError> {
+        let name = self.git.repo.clone();
+        let read = self.handle.read(move |at| {
+            first(at.board.tables().cars.values().map(AsRef::as_ref), &name).cloned()
+        });
+        Ok(read.await?)
+    }
+
+    /// Fetches, and tells the board what the base is.
+    async fn read_base(&self) -> Result<Repo, TrainError> {
+        let (commit, tree, text) = self
+            .blocking(|git| {
+                git.mirror.fetch()?;
+                let base = git.mirror.branch(git.branch.as_str())?;
+                let tree = git.mirror.tree_of(&base)?;
+                let text = git.mirror.read_file(&base, POLICY_FILE)?;
+                Ok((base.to_string(), tree.to_string(), text))
+            })
+            .await?;
+        let policy = read_policy(text);
+        let (repo, branch) = (self.git.repo.clone(), self.git.branch.to_string());
+        let problem = policy.as_ref().err().cloned();
+        let (name, base) = (repo.clone(), commit.clone());
+        let command = Command::ReadBase { repo, branch: branch.clone(), commit, tree, policy };
+        let told = self.handle.own(command).await;
+        let found = self.handle.read(move |at| at.board.tables().repos.get(&name).cloned()).await?;
+        match (told, found, problem) {
+            (_, None, Some(problem)) => Err(TrainError::Policy { branch, commit: base, problem }),
+            (Err(failure), ..) => Err(failure.into()),
+            (Ok(_), Some(repo), _) => Ok(Repo::clone(&repo)),
+            (Ok(_), None, None) => Err(Failure::Unknown.into()),
+        }
+    }
+
+    async fn blocking<T, F>(&self, work: F) -> Result<T, TrainError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Places) -> Result<T, TrainError> + Send + 'static,
+    {
+        let git = Arc::clone(&self.git);
+        tokio::task::spawn_blocking(move || work(&git)).await.map_err(|_| TrainError::Panicked)?
+    }
+}
+
+fn read_policy(text: Option<Vec<u8>>) -> Result<molt_domain::policy::Policy, String> {
+    let Some(bytes) = text else {
+        return Err("missing: `molt-coordinator init` proposes one".to_owned());
+    };
+    let text = String::from_utf8(bytes).map_err(|error| format!("is not UTF-8: {error}"))?;
+    policy::read(&text).map_err(|findings| {
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    })
+}
+
+/// Returns when something happened that a train may care about.
+async fn nudged(live: &mut tokio::sync::broadcast::Receiver<Arc<molt_domain::audit::Entry>>) {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        match live.recv().await {
+            Ok(entry) => match entry.event {
+                Event::Submitted { .. }
+                | Event::Ready { .. }
+                | Event::Ejected { .. }
+                | Event::Landed { .. }
+                | Event::IntentWithdrawn { .. } => return,
+                _ => {}
+            },
+            Err(RecvError::Lagged(_)) => return,
+            // The engine is gone; the stop that follows ends the reconciler.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// An error with everything below it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        below = cause.source();
+    }
+    text
+}

@@ -1,0 +1,139 @@
+//! Making the candidate of the first car: base and head merged and published.
+
+use std::collections::BTreeMap;
+
+use molt_domain::board::Command;
+use molt_domain::gate::Gate;
+use molt_domain::name::GateName;
+use molt_domain::policy::{Method, Repo};
+use molt_domain::train::{Candidate, Car};
+use molt_forge::{Forge, RefId};
+use molt_repo::{CandidateIdentity, Inputs, InvalidOid, Merge, Oid, RepoError};
+use tracing::info;
+
+use super::{Places, Step, Train, TrainError};
+
+impl Train {
+    /// Merges a car with the base and tells the board what came of it.
+    pub(super) async fn propose(&self, repo: Repo, car: Car) -> Result<Step, TrainError> {
+        let id = car.id;
+        let command = self.blocking(move |git| make(git, &repo, &car)).await?;
+        info!(phase = "train", car = %id, "candidate made");
+        self.handle.own(command).await?;
+        Ok(Step::Again)
+    }
+}
+
+fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
+    let unmergeable = |reason: String| Command::Unmergeable { car: car.id, reason };
+    let ids: Result<(Oid, Oid), InvalidOid> =
+        car.head.parse().and_then(|head| Ok((head, repo.base.parse()?)));
+    let (head, base) = match ids {
+        Ok(ids) => ids,
+        Err(error) => return Ok(unmergeable(error.to_string())),
+    };
+    let method = match repo.policy.merge.method {
+        Method::Merge => molt_repo::Method::Merge,
+        Method::Ff => molt_repo::Method::FastForward,
+    };
+    match git.mirror.merge(&base, &head, method, &identity(car)) {
+        Ok(Merge::Clean { commit, tree }) => {
+            let candidate = describe(git, repo, car, &base, &commit, &tree)?;
+            Ok(Command::SetCandidate { car: car.id, candidate })
+        }
+        Ok(Merge::Conflict { paths }) => {
+            let paths = paths.iter().map(ToString::to_string).collect();
+            Ok(Command::Conflict { car: car.id, base: repo.base.clone(), paths })
+        }
+        Ok(Merge::UpToDate) => Ok(unmergeable("the base holds this head already".to_owned())),
+        Ok(Merge::Diverged) => {
+            let reason = format!("the head does not descend from {}: rebase it", repo.base);
+            Ok(unmergeable(reason))
+        }
+        Err(error @ (RepoError::MissingCommit { .. } | RepoError::Unrelated { .. })) => {
+            Ok(unmergeable(error.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Author, date and message come from the car alone, so that a redo has the same id.
+fn identity(car: &Car) -> CandidateIdentity {
+    let body = if car.body.is_empty() { String::new() } else { format!("{}\n\n", car.body) };
+    CandidateIdentity {
+        name: car.agent.to_string(),
+        email: "train@molt.invalid".to_owned(),
+        message: format!(
+            "{}\n\n{body}Molt-Car: {}\nMolt-Head: {}\nMolt-Agent: {}\n",
+            car.title, car.id, car.head, car.agent
+        ),
+        time: car.proposed / 1000,
+    }
+}
+
+fn describe(
+    git: &Places,
+    repo: &Repo,
+    car: &Car,
+    base: &Oid,
+    commit: &Oid,
+    tree: &Oid,
+) -> Result<Candidate, TrainError> {
+    let mut changed = Vec::new();
+    let mut odd = 0;
+    for path in git.mirror.changed_paths(base, commit)? {
+        match path.path.as_text() {
+            Some(text) => changed.push(text.to_owned()),
+            None => odd += 1,
+        }
+    }
+    changed.sort();
+    changed.dedup();
+    let short = commit.as_str().get(..12).unwrap_or(commit.as_str());
+    let id: RefId = format!("{}-{short}", car.id).parse()?;
+    let published: molt_forge::Oid = match commit.as_str().parse() {
+        Ok(oid) => oid,
+        Err(_) => unreachable!("both crates take the ids that git makes"),
+    };
+    git.forge.publish_candidate(&id, &published)?;
+    Ok(Candidate {
+        base: base.to_string(),
+        commit: commit.to_string(),
+        tree: tree.to_string(),
+        from: format!("refs/molt/train/{id}"),
+        changed,
+        odd,
+        inputs: inputs(git, repo, commit)?,
+        base_inputs: inputs(git, repo, base)?,
+    })
+}
+
+/// The digest of each required run gate's inputs in a commit.
+fn inputs(
+    git: &Places,
+    repo: &Repo,
+    commit: &Oid,
+) -> Result<BTreeMap<GateName, String>, TrainError> {
+    let required = repo.policy.merge.required.iter();
+    let gates = required.filter_map(|name| repo.policy.gates.get_key_value(name));
+    gates
+        .map(|(name, gate)| {
+            let digest = input_digest(git, repo, gate, commit)?;
+            Ok((name.clone(), digest))
+        })
+        .collect()
+}
+
+fn input_digest(
+    git: &Places,
+    repo: &Repo,
+    gate: &Gate,
+    commit: &Oid,
+) -> Result<String, TrainError> {
+    let case = repo.policy.scopes.case();
+    let reads =
+        |path: &str| gate.inputs.iter().any(|pattern| pattern.matches_in(path, case));
+    let inputs =
+        if gate.inputs.is_empty() { Inputs::Everything } else { Inputs::Selected(&reads) };
+    Ok(git.mirror.input_tree(commit, inputs)?.to_string())
+}

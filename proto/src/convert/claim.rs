@@ -1,0 +1,79 @@
+//! Claims: asking for scopes, giving them back, telling of them, taking them away.
+
+use molt_domain::board::{Command, Invalid};
+use molt_domain::claim::{Outcome, Wanted};
+
+use super::field;
+use crate::v1;
+
+const OUTCOMES: [(&str, Outcome); 5] = [
+    ("done", Outcome::Done),
+    ("dropped", Outcome::Dropped),
+    ("blocked", Outcome::Blocked),
+    ("superseded", Outcome::Superseded),
+    ("falsified", Outcome::Falsified),
+];
+
+impl TryFrom<v1::Claim> for Command {
+    type Error = Invalid;
+
+    fn try_from(claim: v1::Claim) -> Result<Self, Invalid> {
+        field::limited_all("tests", &claim.tests, 4096)?;
+        Ok(Self::Claim(Wanted {
+            scopes: field::scopes(&claim.scopes)?,
+            why: claim.why,
+            task: field::optional("task", &claim.task)?,
+            risk: field::risk(&claim.risk)?,
+            tests: claim.tests,
+            max: Some(claim.max_ms).filter(|&span| span != 0),
+            otherwise: field::otherwise(claim.wait),
+        }))
+    }
+}
+
+impl TryFrom<v1::Release> for Command {
+    type Error = Invalid;
+
+    fn try_from(release: v1::Release) -> Result<Self, Invalid> {
+        let outcome = match release.outcome.as_str() {
+            "" => Outcome::default(),
+            word => field::word("outcome", word, &OUTCOMES)?,
+        };
+        Ok(Self::Release { scopes: field::scopes(&release.scopes)?, outcome })
+    }
+}
+
+impl TryFrom<v1::Unqueue> for Command {
+    type Error = Invalid;
+
+    fn try_from(unqueue: v1::Unqueue) -> Result<Self, Invalid> {
+        Ok(Self::Unqueue { claim: field::parse("claim", &unqueue.claim)? })
+    }
+}
+
+impl TryFrom<v1::Announce> for Command {
+    type Error = Invalid;
+
+    fn try_from(announce: v1::Announce) -> Result<Self, Invalid> {
+        let v1::Announce { files, tests, risk, note } = announce;
+        Ok(Self::Announce { files, tests, risk: field::risk(&risk)?, note })
+    }
+}
+
+impl TryFrom<v1::Revoke> for Command {
+    type Error = Invalid;
+
+    fn try_from(revoke: v1::Revoke) -> Result<Self, Invalid> {
+        let v1::Revoke { id, reason } = revoke;
+        match id.split_once('_') {
+            Some(("clm", _)) => Ok(Self::RevokeClaim { claim: field::parse("id", &id)?, reason }),
+            Some(("ses", _)) => {
+                Ok(Self::RevokeSession { session: field::parse("id", &id)?, reason })
+            }
+            _ => {
+                let id = field::clip(&id, 64);
+                Err(Invalid::field("id", format!("`{id}` is neither a claim nor a session id")))
+            }
+        }
+    }
+}

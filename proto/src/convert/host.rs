@@ -1,0 +1,48 @@
+//! Hosts: what a daemon says of its host with every beat.
+
+use molt_domain::board::{Caller, Command, Invalid, Request};
+use molt_domain::host::Means;
+use molt_domain::id::SessionId;
+use molt_domain::name::HostName;
+
+use super::field;
+use crate::v1;
+
+/// What a host's daemon says: what the host can do, and who lives on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// The host.
+    pub host: HostName,
+    /// What it can do.
+    pub means: Means,
+    /// The sessions that the daemon renews.
+    pub sessions: Vec<SessionId>,
+}
+
+impl Beat {
+    /// The command that tells the board of the host's means; it changes nothing when they are known.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let caller = Caller::Host(self.host.clone());
+        let command = Command::SeeHost { means: self.means.clone() };
+        Request { caller, number: None, digest: String::new(), command }
+    }
+}
+
+impl TryFrom<v1::BeatRequest> for Beat {
+    type Error = Invalid;
+
+    fn try_from(beat: v1::BeatRequest) -> Result<Self, Invalid> {
+        field::limited_all("labels", &beat.labels, 4096)?;
+        Ok(Self {
+            host: field::parse("host", &beat.host)?,
+            sessions: field::all("sessions", &beat.sessions)?,
+            means: Means {
+                jobs: beat.jobs,
+                cores: beat.cores,
+                memory: beat.memory,
+                labels: beat.labels.into_iter().collect(),
+            },
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Beats: what a host's daemon is told when it renews its sessions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use molt_domain::board::Board;
+use molt_domain::build::Build;
+use molt_domain::hold::Hold;
+use molt_domain::id::{SessionId, millis};
+use molt_domain::job::{Job, State};
+use molt_domain::lock;
+use molt_domain::name::{HostName, RepoName};
+use molt_domain::session;
+
+use super::texts;
+use crate::convert::Beat;
+use crate::v1;
+
+/// What the board has for a host: who of its sessions is lost, what it is to run, what it holds.
+///
+/// `remotes` says where each repository is fetched from.
+#[must_use]
+pub fn beat_reply(
+    board: &Board,
+    beat: &Beat,
+    remotes: &BTreeMap<RepoName, String>,
+    term: u64,
+    rev: u64,
+) -> v1::BeatReply {
+    let spans = board.spans();
+    let (live, lost): (Vec<SessionId>, Vec<SessionId>) =
+        beat.sessions.iter().partition(|id| is_live(board, **id));
+    v1::BeatReply {
+        term,
+        rev,
+        lost: texts(lost),
+        jobs: jobs(board, &beat.host),
+        holds: holds(board, &beat.host),
+        heartbeat_ms: millis(spans.heartbeat),
+        session_ttl_ms: millis(spans.session_ttl),
+        margin_ms: millis(spans.margin),
+        kill_grace_ms: millis(spans.kill_grace),
+        remotes: remotes.iter().map(|(name, at)| (name.to_string(), at.clone())).collect(),
+        snapshots: snapshots(board, &live),
+    }
+}
+
+fn is_live(board: &Board, id: SessionId) -> bool {
+    let session = board.tables().sessions.get(&id);
+    session.is_some_and(|session| session.state == session::State::Live)
+}
+
+/// The runs that are given to a host, first come first.
+fn jobs(board: &Board, here: &HostName) -> Vec<v1::Assignment> {
+    let jobs = board.tables().jobs.values();
+    jobs.filter_map(|job| match &job.state {
+        State::Assigned { host, slot, .. } if host == here => Some(assignment(job, *slot)),
+        State::Assigned { .. } | State::Queued => None,
+    })
+    .collect()
+}
+
+fn assignment(job: &Job, slot: Option<u32>) -> v1::Assignment {
+    let gate = &job.gate;
+    v1::Assignment {
+        job: job.id.to_string(),
+        repo: job.repo.to_string(),
+        gate: job.name.to_string(),
+        attempt: job.attempt,
+        run: gate.run.clone(),
+        result: gate.result.to_string(),
+        commit: job.commit.clone(),
+        tree: job.tree.clone(),
+        from: job.from.clone(),
+        timeout_ms: millis(gate.timeout),
+        memory: gate.memory.unwrap_or_default(),
+        env: gate.env.clone(),
+        slot,
+        pool: gate.pool.as_ref().map(ToString::to_string).unwrap_or_default(),
+        minimum: gate.minimum,
+    }
+}
+
+/// The locks, slots and builds that are held from a host.
+fn holds(board: &Board, here: &HostName) -> Vec<String> {
+    let tables = board.tables();
+    let locks = tables.locks.values().filter_map(|lock| match &lock.state {
+        lock::State::Held(hold) => Some(hold),
+        lock::State::Delayed { .. } => None,
+    });
+    let slots = tables.slots.values().flat_map(|slots| slots.used.values());
+    let builds = tables.builds.values().filter_map(|build| match &**build {
+        Build::Building { hold, .. } => Some(hold),
+        Build::Built { .. } | Build::Failed { .. } => None,
+    });
+    let all = locks.chain(slots).chain(builds);
+    let here = all.filter(|hold: &&Hold| hold.host == *here);
+    texts(here.map(|hold| hold.id).collect::<BTreeSet<_>>())
+}
+
+/// One snapshot for every repository that a host's living sessions work on.
+fn snapshots(board: &Board, live: &[SessionId]) -> Vec<v1::RepoSnapshot> {
+    let tables = board.tables();
+    let sessions = live.iter().filter_map(|id| tables.sessions.get(id));
+    let names: BTreeSet<&RepoName> = sessions.map(|session| &session.repo).collect();
+    let repos = names.into_iter().filter_map(|name| tables.repos.get(name));
+    repos
+        .map(|repo| v1::RepoSnapshot {
+            repo: repo.name.to_string(),
+            snapshot: Some(super::snapshot(board, repo)),
+        })
+        .collect()
+}

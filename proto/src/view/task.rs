@@ -1,0 +1,142 @@
+//! Tasks: what is to be done, and what stands in its way.
+
+use std::cmp::Reverse;
+
+use molt_domain::board::Board;
+use molt_domain::id::{BoardTime, SessionId};
+use molt_domain::policy::Repo;
+use molt_domain::task::{State, Task};
+
+use super::scope::Closers;
+use super::{MAX_ROWS, name_of, texts};
+use crate::v1;
+
+/// Where a task stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    Taken { by: SessionId },
+    Ready,
+    Waiting { reason: String },
+    Blocked { reason: String },
+    Failed { reason: String },
+    Done,
+}
+
+impl Standing {
+    /// Where a task stands for `me`, whose own claims are in nobody's way.
+    fn of(board: &Board, task: &Task, closers: &Closers<'_>, me: Option<SessionId>) -> Self {
+        match &task.state {
+            State::Open => match hindrance(board, task, closers, me) {
+                Some(reason) => Self::Waiting { reason },
+                None => Self::Ready,
+            },
+            State::Taken { session, .. } => Self::Taken { by: *session },
+            State::Blocked { reason } => Self::Blocked { reason: reason.clone() },
+            State::Done => Self::Done,
+            State::Failed { reason } => Self::Failed { reason: reason.clone() },
+        }
+    }
+
+    /// The place in a list: what moves first, what ended last.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Taken { .. } => 0,
+            Self::Ready => 1,
+            Self::Waiting { .. } => 2,
+            Self::Blocked { .. } => 3,
+            Self::Failed { .. } => 4,
+            Self::Done => 5,
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "taken",
+            Self::Ready => "ready",
+            Self::Waiting { .. } => "waiting",
+            Self::Blocked { .. } => "blocked",
+            Self::Failed { .. } => "failed",
+            Self::Done => "done",
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Self::Waiting { reason } | Self::Blocked { reason } | Self::Failed { reason } => reason,
+            Self::Taken { .. } | Self::Ready | Self::Done => "",
+        }
+    }
+}
+
+fn hindrance(
+    board: &Board,
+    task: &Task,
+    closers: &Closers<'_>,
+    me: Option<SessionId>,
+) -> Option<String> {
+    let tasks = &board.tables().tasks;
+    let open = |id: &_| tasks.get(id).is_some_and(|needed| needed.state != State::Done);
+    if let Some(undone) = task.needs.iter().find(|id| open(id)) {
+        return Some(format!("needs {undone}"));
+    }
+    task.scopes.iter().find_map(|scope| {
+        let claim = closers.of_scope(scope.as_str(), me)?;
+        Some(format!("waits for {scope} of {}", name_of(board, claim.session)))
+    })
+}
+
+fn row(board: &Board, task: &Task, standing: &Standing) -> v1::TaskView {
+    let holder = match standing {
+        Standing::Taken { by } => name_of(board, *by),
+        _ => String::new(),
+    };
+    v1::TaskView {
+        id: task.id.to_string(),
+        title: task.title.clone(),
+        body: task.body.clone(),
+        priority: task.priority,
+        needs: texts(&task.needs),
+        scopes: texts(&task.scopes),
+        acceptance: task.acceptance.clone(),
+        state: standing.word().to_owned(),
+        holder,
+        reason: standing.reason().to_owned(),
+        losses: task.losses,
+        claim: None,
+    }
+}
+
+/// A task as everybody sees it, with the claim that was taken with it.
+#[must_use]
+pub fn task(board: &Board, task: &Task, now: BoardTime) -> v1::TaskView {
+    let closers = board.tables().repos.get(&task.repo).map(|repo| Closers::of(board, repo));
+    let standing = Standing::of(board, task, &closers.unwrap_or_default(), None);
+    let claim = match task.state {
+        State::Taken { claim, .. } => claim.and_then(|id| board.tables().claims.get(&id)),
+        State::Open | State::Blocked { .. } | State::Done | State::Failed { .. } => None,
+    };
+    let claim = claim.map(|claim| super::claim(board, claim, now));
+    v1::TaskView { claim, ..row(board, task, &standing) }
+}
+
+/// The tasks of a repository: those in work first, then in the order in which they are taken.
+pub(super) fn tasks(board: &Board, repo: &Repo, me: Option<SessionId>) -> v1::Tasks {
+    let closers = Closers::of(board, repo);
+    let own = board.tables().tasks.values().filter(|task| task.repo == repo.name);
+    let mut tasks: Vec<(&Task, Standing)> =
+        own.map(|task| (&**task, Standing::of(board, task, &closers, me))).collect();
+    tasks.sort_by_key(|(task, standing)| (standing.rank(), Reverse(task.priority), task.id));
+    tasks.truncate(MAX_ROWS);
+    // A body may be as large as a whole list is meant to be: it comes with the task itself.
+    let rows = tasks
+        .iter()
+        .map(|(task, standing)| v1::TaskView { body: String::new(), ..row(board, task, standing) });
+    v1::Tasks { tasks: rows.collect() }
+}
+
+/// How many tasks of a repository `me` could take now.
+pub(super) fn ready(board: &Board, repo: &Repo, me: Option<SessionId>) -> u32 {
+    let closers = Closers::of(board, repo);
+    let own = board.tables().tasks.values().filter(|task| task.repo == repo.name);
+    super::count(own.filter(|task| Standing::of(board, task, &closers, me) == Standing::Ready))
+}
