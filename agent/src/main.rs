@@ -1,3 +1,5 @@
 //! What agents, build hosts and people run.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    molt_agent::cli::main()
+}

@@ -13,7 +13,7 @@ use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
 use molt_domain::session::{Credentials, Root};
 use molt_domain::{job, train};
 
-/// The digest of every secret in tests.
+/// A digest of a secret.
 pub(crate) const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Commits of tests.
@@ -116,18 +116,19 @@ impl World {
 
     /// A living session of that name on that host.
     pub(crate) fn join(&mut self, name: &str, host: &str) -> Caller {
+        let secret = blake3::hash(name.as_bytes()).to_hex().to_string();
         let join = Command::Join {
             repo: parsed("molt"),
             name: parsed(name),
             host: parsed(host),
             root: Root::Use,
             worktree: format!("/work/{name}"),
-            secret: SECRET.to_owned(),
+            secret: secret.clone(),
         };
         let Reply::Session { id, epoch, .. } = self.act(Caller::Nobody, join) else {
             panic!("a join is answered with a session");
         };
-        Caller::Session(Credentials { session: id, secret: SECRET.to_owned(), epoch })
+        Caller::Session(Credentials { session: id, secret, epoch })
     }
 
     pub(crate) fn claim(&mut self, caller: &Caller, scopes: &[&str]) -> Reply {

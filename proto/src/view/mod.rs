@@ -70,7 +70,7 @@ fn content(board: &Board, query: &v1::Query, now: BoardTime) -> Result<Content, 
         What::Sessions(_) => {
             Content::Sessions(session::sessions(board, named(board, &query.repo)?, now))
         }
-        What::Why(id) => Content::Why(v1::WhyView { id: id.clone(), facts: Vec::new() }),
+        What::Why(id) => Content::Why(v1::WhyView { id: id.clone(), facts: board.why(id, now)? }),
         What::Car(id) => Content::Car(one_car(board, id)?),
         What::Digest(_) => Content::Digest(board.digest()),
     })

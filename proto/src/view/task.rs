@@ -109,7 +109,9 @@ fn row(board: &Board, task: &Task, standing: &Standing) -> v1::TaskView {
 /// A task as everybody sees it, with the claim that was taken with it.
 #[must_use]
 pub fn task(board: &Board, task: &Task, now: BoardTime) -> v1::TaskView {
-    let closers = board.tables().repos.get(&task.repo).map(|repo| Closers::of(board, repo));
+    // What stands in the way matters to an open task alone; finding it reads every claim.
+    let repo = board.tables().repos.get(&task.repo).filter(|_| task.state == State::Open);
+    let closers = repo.map(|repo| Closers::of(board, repo));
     let standing = Standing::of(board, task, &closers.unwrap_or_default(), None);
     let claim = match task.state {
         State::Taken { claim, .. } => claim.and_then(|id| board.tables().claims.get(&id)),

@@ -10,7 +10,7 @@ use molt_domain::task::New;
 
 use super::{beat_reply, entry, view};
 use crate::convert::Beat;
-use crate::fixture::{BASE, HEAD, MADE, SECRET, World, parsed, session};
+use crate::fixture::{BASE, HEAD, MADE, World, parsed, session};
 use crate::v1;
 use crate::v1::query::What;
 use crate::v1::view::View as Content;
@@ -18,12 +18,14 @@ use crate::v1::view::View as Content;
 const EMPTY: v1::Empty = v1::Empty {};
 
 fn query(caller: Option<&Caller>, what: What) -> v1::Query {
-    let credentials = |caller| v1::Credentials {
-        session: session(caller).to_string(),
-        secret: SECRET.to_owned(),
-        epoch: 1,
-    };
-    let who = caller.map(|caller| v1::caller::Who::Session(credentials(caller)));
+    let who = caller.map(|caller| {
+        let Caller::Session(proof) = caller else { panic!("{caller:?} has no session") };
+        v1::caller::Who::Session(v1::Credentials {
+            session: proof.session.to_string(),
+            secret: proof.secret.clone(),
+            epoch: proof.epoch,
+        })
+    });
     v1::Query { caller: Some(v1::Caller { who }), repo: String::new(), what: Some(what) }
 }
 
@@ -86,22 +88,29 @@ fn scopes_say_what_closes_them() {
 }
 
 #[test]
-fn a_claim_of_an_older_policy_still_closes() {
+fn a_claim_of_an_older_policy_closes_what_its_own_paths_meet() {
     let mut world = World::new();
     let ada = world.join("ada", "build1");
-    world.claim(&ada, &["runtime/gc"]);
-    let read = Command::ReadBase {
+    world.claim(&ada, &["docs"]);
+    // The runtime moves to where the docs were when they were claimed.
+    let old = crate::fixture::policy("policy-2");
+    let mut scopes = old.scopes.scopes().to_vec();
+    for scope in &mut scopes {
+        let path = if scope.name.as_str() == "runtime" { "docs/**" } else { "elsewhere/**" };
+        scope.paths = vec![parsed(path)];
+    }
+    let scopes = ScopeTree::new(old.scopes.case(), Vec::new(), scopes).expect("a tree");
+    world.own(Command::ReadBase {
         repo: parsed("molt"),
         branch: "main".to_owned(),
         commit: HEAD.to_owned(),
         tree: "tree".to_owned(),
-        policy: Ok(crate::fixture::policy("policy-2")),
-    };
-    world.own(read);
+        policy: Ok(molt_domain::policy::Policy { scopes, ..old }),
+    });
     let scopes = asked!(&world, None, Scopes => Scopes).scopes;
     let closed: Vec<&str> =
         scopes.iter().filter(|row| row.claim.is_some()).map(|row| row.name.as_str()).collect();
-    assert_eq!(closed, ["runtime", "runtime/gc"]);
+    assert_eq!(closed, ["docs", "runtime"]);
 }
 
 #[test]
@@ -396,6 +405,41 @@ fn a_query_finds_its_repository() {
         World { board: molt_domain::board::Board::new(*world.board.spans()), now: world.now };
     let closed = "closed: no repository's base has been read yet";
     assert_eq!(refused(&empty, &query(None, What::Queue(EMPTY))), closed);
+}
+
+#[test]
+fn why_gives_the_facts_of_the_board() {
+    let mut world = World::new();
+    let ada = world.join("ada", "build1");
+    let id = session(&ada).to_string();
+    let Content::Why(why) = ask(&world, None, What::Why(id.clone())) else {
+        panic!("another view");
+    };
+    assert_eq!(why.id, id);
+    assert_eq!(why.facts, world.board.why(&id, world.now).expect("facts"));
+    let unknown = query(None, What::Why("ses_0999".to_owned()));
+    let refusal = view(&world.board, &unknown, world.now, 0, 0).expect_err("not there");
+    assert_eq!(refusal.reason(), "NOT_FOUND");
+}
+
+#[test]
+fn a_silent_holders_lock_is_closed_for_a_while() {
+    let mut world = World::new();
+    let ada = world.join("ada", "build1");
+    let lock = Command::AcquireLock {
+        lock: parsed("publish"),
+        what: "publish".to_owned(),
+        otherwise: Otherwise::Refuse,
+    };
+    world.act(ada, lock);
+    world.now = world.now.plus(world.board.spans().session_ttl);
+    world.own(Command::Tick);
+    let [lock] = &asked!(&world, None, Locks => Holds).holds[..] else { panic!("one lock") };
+    assert_eq!(
+        (lock.of.as_str(), lock.holder.as_str(), lock.fence.as_str()),
+        ("publish", "ada", "")
+    );
+    assert_eq!(lock.what, "closed until board time 76 s: its holder fell silent");
 }
 
 #[test]

@@ -255,9 +255,12 @@ fn miss(draft: &mut Draft<'_>, claim: Claim, place: u64, missed: u32) {
         }
         _ => None,
     });
-    let place = next.unwrap_or(place);
-    let state = State::Waiting { place, overtaken: 0, missed };
-    draft.tables.claims.put(claim.id, Claim { state, ..claim });
+    let at = |place| Claim { state: State::Waiting { place, overtaken: 0, missed }, ..claim.clone() };
+    draft.tables.claims.put(claim.id, at(next.unwrap_or(place)));
+    if next.is_some() && wait::who_is_stuck(draft).contains(&holder(claim.session)) {
+        // The next one waits for this session: behind it, both would wait for ever.
+        draft.tables.claims.put(claim.id, at(place));
+    }
 }
 
 /// What a waiting claim is called in a circle of waits.

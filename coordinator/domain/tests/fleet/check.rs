@@ -24,7 +24,7 @@ use super::tally::Tally;
 use super::{Act, Deed, graph};
 
 /// The dear checks are made at every n-th command.
-const DEAR: usize = 16;
+pub const DEAR: usize = 16;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone)]
@@ -64,6 +64,8 @@ struct Memory {
 pub struct Fleet {
     pub board: Board,
     pub tally: Tally,
+    /// From this step on the dear checks are made at every command.
+    pub dear_from: usize,
     memory: Memory,
     step: usize,
 }
@@ -71,7 +73,8 @@ pub struct Fleet {
 impl Fleet {
     pub fn new() -> Self {
         let board = Board::new(Spans::default());
-        Self { board, tally: Tally::default(), memory: Memory::default(), step: 0 }
+        let (tally, memory) = (Tally::default(), Memory::default());
+        Self { board, tally, dear_from: usize::MAX, memory, step: 0 }
     }
 
     /// Does a step of a history, and checks it.
@@ -88,10 +91,14 @@ impl Fleet {
         Ok(None)
     }
 
+    fn is_dear(&self) -> bool {
+        self.step.is_multiple_of(DEAR) || self.step >= self.dear_from
+    }
+
     fn ask(&mut self, act: &Act, request: &Request) -> Result<Result<Reply, Box<Refusal>>, Broken> {
         self.step += 1;
         let decision = self.board.decide(request, act.now);
-        if self.step.is_multiple_of(DEAR) {
+        if self.is_dear() {
             let again = self.board.decide(request, act.now);
             ensure(decision == again, "deciding is pure", || format!("{decision:?} and {again:?}"))?;
         }
@@ -114,7 +121,7 @@ impl Fleet {
 
     fn refused(&mut self, act: &Act, request: &Request, refusal: &Refusal) -> Checked {
         const NAME: &str = "a refused call changes nothing";
-        let dear = self.step.is_multiple_of(DEAR);
+        let dear = self.is_dear();
         let before = (self.board.ledger().clone(), dear.then(|| self.board.digest()));
         let actor = request.caller.actor(&self.board);
         let id = self.board.note_refusal(refusal, request.command.word(), &actor, act.now);
@@ -149,7 +156,7 @@ impl Fleet {
         })?;
         let before = self.board.tables().clone();
         let ledger = self.board.ledger().clone();
-        let digest = self.step.is_multiple_of(DEAR).then(|| self.board.digest());
+        let digest = self.is_dear().then(|| self.board.digest());
         changes.iter().try_for_each(reads_back)?;
         let mut undo: Vec<Change> = changes.iter().cloned().map(|it| self.board.apply(it)).collect();
         if let Some(digest) = digest {
@@ -174,7 +181,7 @@ impl Fleet {
         let step = Step { act, request, changes: &changes, events: &events, reply: &reply };
         let after = self.board.tables().clone();
         self.check(&step, &before, &after)?;
-        if self.step.is_multiple_of(DEAR) {
+        if self.is_dear() {
             self.check_dear(&step, &after)?;
         }
         self.remember_answer(&step);
@@ -210,7 +217,10 @@ impl Fleet {
 
     fn check_dear(&self, step: &Step<'_>, after: &Tables) -> Checked {
         let stuck = graph::stuck(after);
-        ensure(stuck.is_empty(), "5 no circle of waits", || format!("{stuck:?}"))?;
+        ensure(stuck.is_empty(), "5 no circle of waits", || {
+            let claims: Vec<&Claim> = after.claims.values().map(AsRef::as_ref).collect();
+            format!("{stuck:?}: {claims:?} {:?} {:?} {:?}", after.locks, after.slots, after.builds)
+        })?;
         let board = &self.board;
         let recovered = Board::recover(*board.spans(), board.ledger().clone(), board.records());
         ensure(recovered.tables() == after, "12 records are the board", || "tables differ".to_owned())?;

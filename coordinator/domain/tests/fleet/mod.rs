@@ -51,6 +51,12 @@ impl Random {
     }
 }
 
+/// Steps that are replayed at most to cut a history down.
+const SHRINKING: usize = 60_000;
+
+/// Steps beside commands that come in a row at most.
+const AGENTS_AND_HOSTS: usize = 40;
+
 /// One step of a history.
 #[derive(Debug, Clone)]
 pub struct Act {
@@ -74,6 +80,16 @@ pub struct Failure {
     pub step: usize,
     pub broken: Broken,
     pub history: Vec<Act>,
+}
+
+impl Failure {
+    /// The first place where the history breaks an invariant, and what of it is needed for that.
+    fn of(seed: u64, step: usize, broken: Broken, mut history: Vec<Act>) -> Self {
+        let (end, broken) = replay(&history).unwrap_or((history.len(), broken));
+        history.truncate(end);
+        let history = shrink(history, broken.invariant);
+        Self { seed, step, broken, history }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -111,10 +127,7 @@ pub fn play(seed: u64, commands: usize) -> Result<Tally, Box<Failure>> {
         match fleet.act(act) {
             Ok(Some(answer)) => generator.learn(act, &answer),
             Ok(None) => {}
-            Err(broken) => {
-                let history = shrink(history, broken.invariant);
-                return Err(Box::new(Failure { seed, step, broken, history }));
-            }
+            Err(broken) => return Err(Box::new(Failure::of(seed, step, broken, history))),
         }
     }
     Ok(fleet.tally)
@@ -123,11 +136,11 @@ pub fn play(seed: u64, commands: usize) -> Result<Tally, Box<Failure>> {
 /// Leaves out what the broken invariant does not need, in ever smaller pieces.
 fn shrink(mut history: Vec<Act>, invariant: &'static str) -> Vec<Act> {
     let mut piece = history.len() / 2;
-    let mut tries = 0;
-    while piece > 0 && tries < 400 {
+    let mut replayed = 0;
+    while piece > 0 && replayed < SHRINKING {
         let mut from = 0;
-        while from < history.len() && tries < 400 {
-            tries += 1;
+        while from < history.len() && replayed < SHRINKING {
+            replayed += history.len();
             let mut shorter = history.clone();
             shorter.drain(from..(from + piece).min(history.len()));
             match replay(&shorter) {
@@ -143,8 +156,10 @@ fn shrink(mut history: Vec<Act>, invariant: &'static str) -> Vec<Act> {
     history
 }
 
-/// Where a recorded history breaks an invariant, if it does.
+/// Where a recorded history breaks an invariant, if it does; the dear checks are made at the
+/// end at every command.
 fn replay(history: &[Act]) -> Option<(usize, Broken)> {
     let mut fleet = Fleet::new();
+    fleet.dear_from = history.len().saturating_sub(2 * check::DEAR + AGENTS_AND_HOSTS);
     history.iter().enumerate().find_map(|(at, act)| Some((at + 1, fleet.act(act).err()?)))
 }

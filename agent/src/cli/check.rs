@@ -1,0 +1,199 @@
+//! `check`: may I edit or commit this?
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use molt_domain::id::SessionId;
+use serde_json::json;
+
+use super::context::Context;
+use super::git::Git;
+use crate::clock;
+use crate::error::{Error, Exit};
+use crate::guard::{Ruling, Snapshot, Staleness, Verdict, judge};
+use crate::session::Worktree;
+use crate::ui::{Answer, plural, span};
+
+/// May I edit or commit these paths? Answered from the host's snapshot at once.
+///
+/// Exit 0: each is open, or covered by your claims. Exit 4: somebody else holds
+/// one. Exit 9: nobody has claimed one; the answer names the scope to claim.
+/// Exit 10: there is no fresh snapshot, so nothing can be allowed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  molt-agent check runtime/src/vm.rs docs/index.md
+  molt-agent check --staged")]
+pub(super) struct Check {
+    /// Paths, as seen from here; they need not exist.
+    #[arg(required_unless_present = "staged", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The paths that a commit made now would change.
+    #[arg(long)]
+    staged: bool,
+}
+
+impl Check {
+    pub(super) fn run(self, context: &Context) -> Result<Answer, Error> {
+        let worktree = context.worktree()?;
+        let mut paths = Vec::new();
+        for path in &self.paths {
+            paths.extend(inside(worktree, path, context.cwd())?);
+        }
+        if self.staged {
+            for path in Git::new(&worktree.top).staged()? {
+                paths.push(path.map_err(|raw| Error::Precondition {
+                    problem: format!("{}: not UTF-8, so it is in no scope", raw.display()),
+                })?);
+            }
+        }
+        paths.sort();
+        paths.dedup();
+        let session = context.session_file()?.read()?;
+        let repo = context.repo(session.as_ref())?;
+        let Some(snapshot) = Snapshot::read(context.state(), &repo)? else {
+            return Err(Error::unavailable(format!(
+                "no snapshot of repository {repo} on this host: the first claim starts it"
+            )));
+        };
+        let answer = judged(&snapshot, session.map(|record| record.id), paths);
+        let stale = snapshot.staleness(clock::boottime()).map_err(|error| {
+            Error::unavailable(format!("cannot tell how old the snapshot is: {error}"))
+        })?;
+        believe(answer, stale)
+    }
+}
+
+/// The paths that writing to `path` changes.
+fn inside(worktree: &Worktree, path: &Path, cwd: &Path) -> Result<Vec<String>, Error> {
+    let paths = worktree.paths_of(path, cwd)?;
+    let (shown, top) = (path.display(), worktree.top.display());
+    if paths.is_empty() {
+        return Err(Error::usage(format!("{shown} is not a file below {top}")));
+    }
+    let full = cwd.join(path);
+    if full.is_dir() && !full.is_symlink() && !full.join(".git").exists() {
+        return Err(Error::usage(format!("{shown} is a folder: name files")));
+    }
+    Ok(paths)
+}
+
+fn judged(snapshot: &Snapshot, me: Option<SessionId>, paths: Vec<String>) -> Answer {
+    let rulings: Vec<Ruling> = paths
+        .into_iter()
+        .map(|path| Ruling { verdict: judge(snapshot, me, &path), path })
+        .collect();
+    let denied: Vec<&Ruling> =
+        rulings.iter().filter(|ruling| ruling.verdict.exit() != Exit::Ok).collect();
+    let (code, exit) =
+        match denied.iter().map(|ruling| ruling.verdict.exit()).min_by_key(|e| e.code()) {
+            None => ("allowed", Exit::Ok),
+            Some(Exit::Held) => ("held", Exit::Held),
+            Some(exit) => ("unclaimed", exit),
+        };
+    let answer = Answer::new("check", code, json!({ "paths": rulings }));
+    if denied.is_empty() {
+        return answer.line("allowed", [plural(rulings.len(), "path")]).rev(snapshot.rev);
+    }
+    let mut answer = denied.iter().fold(answer, |answer, ruling| {
+        answer.line("denied", [ruling.path.clone(), ruling.verdict.to_string()])
+    });
+    for step in steps(&denied) {
+        answer = answer.next(step);
+    }
+    answer.exits(exit).rev(snapshot.rev)
+}
+
+/// What makes the denied paths allowed: claiming, or waiting for the holder.
+fn steps(denied: &[&Ruling]) -> Vec<String> {
+    let mut wanted: Vec<&str> = Vec::new();
+    let mut held = false;
+    for ruling in denied {
+        let scope = match &ruling.verdict {
+            Verdict::Held { scope, .. } => {
+                held = true;
+                scope
+            }
+            Verdict::Unclaimed { scope } => scope,
+            Verdict::Open | Verdict::Yours | Verdict::NoScope => continue,
+        };
+        if !wanted.contains(&scope.as_str()) {
+            wanted.push(scope.as_str());
+        }
+    }
+    let wait = if held { " --wait 15m" } else { "" };
+    match wanted.is_empty() {
+        true => vec!["ask for a scope in molt.toml that has these paths".to_owned()],
+        false => vec![format!("molt-agent claim {}{wait}", wanted.join(" "))],
+    }
+}
+
+/// A snapshot that is not fresh denies as always, but allows nothing.
+fn believe(answer: Answer, stale: Staleness) -> Result<Answer, Error> {
+    let problem = match stale {
+        _ if answer.exit() != Exit::Ok => return Ok(answer),
+        Staleness::Fresh => return Ok(answer),
+        Staleness::Old(age) => {
+            let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            format!("the snapshot is {} old: the daemon or its coordinator is away", span(age))
+        }
+        Staleness::OtherBoot => "the snapshot is from before the machine was started".to_owned(),
+    };
+    Err(Error::unavailable(problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::guard::tests::snapshot;
+
+    fn check(me: u64, paths: &[&str]) -> Answer {
+        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        judged(&snapshot(), Some(SessionId::from_counter(me)), paths)
+    }
+
+    #[test]
+    fn what_is_covered_or_open_is_allowed() {
+        let answer = check(1, &["runtime/vm.rs", "logs/x"]);
+        assert_eq!(answer.text(), "allowed  2 paths\n");
+        assert_eq!(
+            answer.json(),
+            "{\"schema\":\"molt.check/1\",\"ok\":true,\"code\":\"allowed\",\"data\":{\"paths\":[\
+             {\"path\":\"runtime/vm.rs\",\"verdict\":\"yours\"},\
+             {\"path\":\"logs/x\",\"verdict\":\"open\"}]},\"next\":[],\"warn\":[],\"rev\":42}"
+        );
+    }
+
+    #[test]
+    fn one_path_of_somebody_else_denies_all() {
+        let answer = check(2, &["docs/a.md", "runtime/vm.rs"]);
+        assert_eq!(answer.exit(), Exit::Held);
+        assert_eq!(
+            answer.text(),
+            "denied   docs/a.md  not claimed: scope docs\n\
+             denied   runtime/vm.rs  scope runtime is held by agent-1 (clm_0001)\n\
+             next     molt-agent claim docs runtime --wait 15m\n"
+        );
+    }
+
+    #[test]
+    fn what_nobody_claimed_names_the_scope() {
+        let answer = check(1, &["docs/a.md", "docs/b.md"]);
+        assert_eq!(answer.exit(), Exit::Precondition);
+        assert!(answer.text().ends_with("next     molt-agent claim docs\n"), "{}", answer.text());
+        assert_eq!(check(1, &["src/x.rs"]).exit(), Exit::Precondition);
+    }
+
+    #[test]
+    fn a_stale_snapshot_only_denies() {
+        let old = Staleness::Old(Duration::from_secs(300));
+        let refused = believe(check(1, &["runtime/vm.rs"]), old).unwrap_err();
+        assert_eq!(refused.exit(), Exit::Unavailable);
+        assert!(refused.to_string().contains("5m old"), "{refused}");
+        let denied = believe(check(2, &["runtime/vm.rs"]), Staleness::OtherBoot).unwrap();
+        assert_eq!(denied.exit(), Exit::Held, "a denial stands");
+        assert!(believe(check(1, &["runtime/vm.rs"]), Staleness::Fresh).is_ok());
+    }
+}

@@ -1,0 +1,210 @@
+//! The git program, as its user has set it up: it pushes with their credentials.
+//!
+//! Local questions are asked at once; only a push goes over the network, and it
+//! has its limit. Nothing here asks the user anything.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// How long a push may take: a first one of a big repository over a slow line.
+const PUSH_LIMIT: Duration = Duration::from_secs(600);
+
+/// Variables that a hook has from git and that are about another command.
+const OF_HOOKS: [&str; 6] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+];
+
+/// The git program in one worktree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Git<'a> {
+    top: &'a Path,
+}
+
+impl<'a> Git<'a> {
+    /// For the worktree whose top is `top`.
+    pub(super) fn new(top: &'a Path) -> Self {
+        Self { top }
+    }
+
+    /// The commit that `revision` names.
+    pub(super) fn commit(&self, revision: &str) -> Result<String, Error> {
+        let peeled = format!("{revision}^{{commit}}");
+        let asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", &peeled];
+        let output = run(self.command(&asked, Index::Own))?;
+        if !output.status.success() {
+            let name = revision.to_owned();
+            return Err(Error::NotFound { kind: "commit", name, nearest: None });
+        }
+        Ok(text(&output.stdout))
+    }
+
+    /// The first line of a commit's message.
+    pub(super) fn subject(&self, commit: &str) -> Result<String, Error> {
+        Ok(text(&self.ask(&["log", "-1", "--format=%s", commit], Index::Own)?))
+    }
+
+    /// How many files differ from the last commit or are not in it.
+    pub(super) fn uncommitted(&self) -> Result<usize, Error> {
+        let printed = self.ask(&["status", "--porcelain", "--no-renames", "-z"], Index::Own)?;
+        Ok(printed.split(|&byte| byte == 0).filter(|entry| !entry.is_empty()).count())
+    }
+
+    /// The paths that a commit made now would change, both sides of renames; one
+    /// that is not UTF-8 as an error. Within a hook, the index of that commit.
+    pub(super) fn staged(&self) -> Result<Vec<Result<String, OsString>>, Error> {
+        let asked = ["diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z"];
+        let printed = self.ask(&asked, Index::OfHook)?;
+        let entries = printed.split(|&byte| byte == 0).filter(|entry| !entry.is_empty());
+        let path = |entry: &[u8]| match std::str::from_utf8(entry) {
+            Ok(path) => Ok(path.to_owned()),
+            Err(_) => {
+                let raw: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry);
+                Err(raw.to_owned())
+            }
+        };
+        Ok(entries.map(path).collect())
+    }
+
+    /// Publishes `commit` as `reference` of `remote`, replacing what it was.
+    pub(super) async fn push(
+        &self,
+        remote: &str,
+        commit: &str,
+        reference: &str,
+    ) -> Result<(), Error> {
+        let refspec = format!("+{commit}:{reference}");
+        let arguments = ["push", "--porcelain", "--no-follow-tags", "--", remote, &refspec];
+        let mut command = tokio::process::Command::from(self.command(&arguments, Index::Own));
+        command.kill_on_drop(true);
+        let shown = format!("push {remote} {reference}");
+        match tokio::time::timeout(PUSH_LIMIT, command.output()).await {
+            Ok(Ok(output)) if output.status.success() => Ok(()),
+            Ok(Ok(output)) => Err(failed(&shown, &output)),
+            Ok(Err(error)) => Err(not_started(&error)),
+            Err(_) => Err(Error::Git {
+                command: shown,
+                said: format!("it took longer than {PUSH_LIMIT:?}"),
+            }),
+        }
+    }
+
+    fn ask(&self, arguments: &[&str], index: Index) -> Result<Vec<u8>, Error> {
+        let output = run(self.command(arguments, index))?;
+        match output.status.success() {
+            true => Ok(output.stdout),
+            false => Err(failed(arguments.first().copied().unwrap_or_default(), &output)),
+        }
+    }
+
+    fn command(&self, arguments: &[&str], index: Index) -> Command {
+        let mut command =
+            Command::new(std::env::var_os("MOLT_GIT").unwrap_or_else(|| "git".into()));
+        command.arg("-C").arg(self.top).args(arguments).stdin(Stdio::null());
+        for variable in OF_HOOKS {
+            command.env_remove(variable);
+        }
+        if index == Index::Own {
+            command.env_remove("GIT_INDEX_FILE");
+        }
+        command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
+        if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
+            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        }
+        command
+    }
+}
+
+/// Which index a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Index {
+    /// The worktree's.
+    Own,
+    /// The one that git tells its hooks, which a partial commit has of its own.
+    OfHook,
+}
+
+fn run(mut command: Command) -> Result<Output, Error> {
+    command.output().map_err(|error| not_started(&error))
+}
+
+fn not_started(error: &std::io::Error) -> Error {
+    Error::usage(format!("cannot start git: {error}; install it or name it in MOLT_GIT"))
+}
+
+fn failed(command: &str, output: &Output) -> Error {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(3)..];
+    let said = if last.is_empty() { output.status.to_string() } else { last.join("; ") };
+    Error::Git { command: command.to_owned(), said }
+}
+
+fn text(printed: &[u8]) -> String {
+    String::from_utf8_lossy(printed).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(folder: &Path, arguments: &[&str]) {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        let mut command = Command::new("git");
+        command.arg("-C").arg(folder).args(identity).args(arguments).env_remove("GIT_INDEX_FILE");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+
+    #[test]
+    fn staged_paths_have_both_sides_of_a_rename() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = scratch.path();
+        git(top, &["init", "--quiet"]);
+        std::fs::write(top.join("a.txt"), "same\ncontent\n").unwrap();
+        git(top, &["add", "a.txt"]);
+        assert_eq!(Git::new(top).staged().unwrap(), [Ok("a.txt".to_owned())], "without a commit");
+        git(top, &["commit", "--quiet", "-m", "first: a.txt"]);
+        git(top, &["mv", "a.txt", "b ü.txt"]);
+        let staged = Git::new(top).staged().unwrap();
+        assert_eq!(staged, [Ok("a.txt".to_owned()), Ok("b ü.txt".to_owned())]);
+        assert_eq!(Git::new(top).uncommitted().unwrap(), 2);
+        let head = Git::new(top).commit("HEAD").unwrap();
+        assert_eq!(head.len(), 40);
+        assert_eq!(Git::new(top).subject(&head).unwrap(), "first: a.txt");
+        let missing = Git::new(top).commit("absent").unwrap_err();
+        assert_eq!(
+            (missing.to_string().as_str(), missing.exit().code()),
+            ("no commit `absent`", 3)
+        );
+        assert_eq!(Git::new(top).commit("--all").unwrap_err().exit().code(), 3, "is no option");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_push_replaces_the_reference_of_the_session() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (remote, top) = (scratch.path().join("remote"), scratch.path().join("work"));
+        std::fs::create_dir_all(&top).unwrap();
+        git(scratch.path(), &["init", "--quiet", "--bare", "remote"]);
+        git(&top, &["init", "--quiet"]);
+        git(&top, &["remote", "add", "origin", "../remote"]);
+        let reference = "refs/molt/changes/ses_0001";
+        for commit in [["-m", "first"].as_slice(), ["--amend", "-m", "instead"].as_slice()] {
+            git(&top, &[["commit", "--quiet", "--allow-empty"].as_slice(), commit].concat());
+            let head = Git::new(&top).commit("HEAD").unwrap();
+            Git::new(&top).push("origin", &head, reference).await.unwrap();
+            assert_eq!(Git::new(&remote).commit(reference).unwrap(), head);
+        }
+        let error = Git::new(&top).push("nowhere", "HEAD", reference).await.unwrap_err();
+        assert_eq!(error.exit().code(), 10);
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+}

@@ -1,0 +1,66 @@
+//! `release`: give scopes back.
+
+use clap::Args;
+use molt_domain::scope::ScopeName;
+use molt_proto::v1;
+use molt_proto::v1::command::Verb;
+use molt_proto::v1::reply::Answer as Reply;
+
+use super::context::{Acted, Context, unexpected};
+use crate::error::Error;
+use crate::ui::{Answer, list};
+
+/// Give scopes back: the named ones, or all.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  molt-agent release
+  molt-agent release docs --outcome dropped")]
+pub(super) struct Release {
+    /// Which; none named: all.
+    #[arg(value_name = "SCOPE")]
+    scopes: Vec<ScopeName>,
+    /// How the work ended.
+    #[arg(
+        long,
+        default_value = "done",
+        value_parser = ["done", "dropped", "blocked", "superseded", "falsified"]
+    )]
+    outcome: String,
+}
+
+impl Release {
+    pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
+        let scopes = self.scopes.iter().map(ScopeName::to_string).collect();
+        let verb = Verb::Release(v1::Release { scopes, outcome: self.outcome.clone() });
+        let Acted { answer, rev } = context.act(&context.client()?, verb).await?;
+        let released = match answer {
+            Reply::Released(released) => released,
+            Reply::Done(_) => v1::Released::default(),
+            _ => return Err(unexpected("what was released")),
+        };
+        Ok(told(&released, &self.outcome).rev(rev))
+    }
+}
+
+fn told(released: &v1::Released, outcome: &str) -> Answer {
+    let answer = Answer::new("release", "released", released);
+    match released.scopes.is_empty() {
+        true => answer.line("released", ["nothing: nothing is held"]),
+        false => answer.line("released", [list(&released.scopes), outcome.to_owned()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_was_given_back() {
+        let released = v1::Released { scopes: vec!["docs".to_owned(), "runtime".to_owned()] };
+        assert_eq!(told(&released, "done").text(), "released docs runtime  done\n");
+        let nothing = told(&v1::Released::default(), "done");
+        assert_eq!(nothing.text(), "released nothing: nothing is held\n");
+        assert_eq!(nothing.exit().code(), 0, "giving back what one does not hold is success");
+    }
+}

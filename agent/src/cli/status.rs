@@ -1,0 +1,147 @@
+//! `status`: where this agent and the fleet stand.
+
+use clap::Args;
+use molt_proto::v1::query::What;
+use molt_proto::v1::view::View;
+use molt_proto::v1::{self, Empty};
+use serde_json::json;
+
+use super::context::{Context, unexpected};
+use super::render::{count, own_claim};
+use crate::error::Error;
+use crate::ui::{Answer, ago, short};
+
+/// Where this agent stands: its session, claims and task, and the fleet's counts.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  molt-agent status
+  molt-agent status --fleet
+  molt-agent status --json")]
+pub(super) struct Status {
+    /// Also who is at work.
+    #[arg(long)]
+    fleet: bool,
+}
+
+impl Status {
+    pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
+        let client = context.client()?;
+        let view = context.read(&client, What::Status(Empty {})).await?;
+        let (rev, now_ms) = (view.rev, view.now_ms);
+        let Some(View::Status(status)) = view.view else {
+            return Err(unexpected("a status"));
+        };
+        let sessions = match self.fleet {
+            false => None,
+            true => match context.read(&client, What::Sessions(Empty {})).await?.view {
+                Some(View::Sessions(sessions)) => Some(sessions.sessions),
+                _ => return Err(unexpected("sessions")),
+            },
+        };
+        Ok(answer(&status, sessions.as_deref(), now_ms).rev(rev))
+    }
+}
+
+fn answer(status: &v1::StatusView, fleet: Option<&[v1::SessionView]>, now_ms: u64) -> Answer {
+    let data = match fleet {
+        None => json!(status),
+        Some(sessions) => json!({ "status": status, "sessions": sessions }),
+    };
+    let mut answer = Answer::new("status", "status", data);
+    answer = match &status.session {
+        Some(session) => {
+            let epoch = format!("epoch {}", session.epoch);
+            answer.line("session", [&session.name, &session.id, &session.state, &epoch])
+        }
+        None => answer.line("session", ["none: the first claim joins"]),
+    };
+    let base = format!("{} at {}", status.branch, short(&status.base));
+    answer = answer.line("repo", [&status.repo, &base]).line_if("closed", &status.closed);
+    answer = status.claims.iter().fold(answer, |answer, claim| own_claim(answer, claim, now_ms));
+    if let Some(task) = &status.task {
+        answer = answer.line("task", [&task.id, &task.title]);
+    }
+    answer = answer.line(
+        "fleet",
+        [
+            count(status.sessions, "session"),
+            count(status.hosts, "host"),
+            format!("{} held", count(status.held, "claim")),
+            format!("{} waiting", status.waiting),
+            format!("{} ready", count(status.tasks_ready, "task")),
+            format!("{} in the train", count(status.cars, "car")),
+            count(status.jobs, "job"),
+        ],
+    );
+    for session in fleet.unwrap_or_default() {
+        let seen = format!("seen {}", ago(session.seen_ms));
+        answer = answer.line("agent", [&session.name, &session.host, &session.state, &seen]);
+    }
+    match (&status.session, &status.task) {
+        (Some(session), _) if session.state != "live" => answer.next("molt-agent resume"),
+        (_, None) if status.tasks_ready > 0 => answer.next("molt-agent next"),
+        _ => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> v1::StatusView {
+        v1::StatusView {
+            repo: "main".to_owned(),
+            branch: "main".to_owned(),
+            base: "0123456789abcdef".to_owned(),
+            sessions: 4,
+            held: 1,
+            tasks_ready: 2,
+            cars: 1,
+            hosts: 2,
+            ..v1::StatusView::default()
+        }
+    }
+
+    #[test]
+    fn a_stranger_sees_the_fleet() {
+        assert_eq!(
+            answer(&status(), None, 0).text(),
+            "session  none: the first claim joins\n\
+             repo     main  main at 0123456789\n\
+             fleet    4 sessions  2 hosts  1 claim held  0 waiting  2 tasks ready  \
+             1 car in the train  0 jobs\n\
+             next     molt-agent next\n"
+        );
+    }
+
+    #[test]
+    fn an_agent_sees_what_it_has() {
+        let session = v1::SessionView {
+            id: "ses_0001".to_owned(),
+            name: "codex-3".to_owned(),
+            state: "lost".to_owned(),
+            epoch: 2,
+            ..v1::SessionView::default()
+        };
+        let claim = v1::ClaimView {
+            id: "clm_0002".to_owned(),
+            scopes: vec!["docs".to_owned()],
+            state: "waiting".to_owned(),
+            ahead: 1,
+            ..v1::ClaimView::default()
+        };
+        let status = v1::StatusView { session: Some(session), claims: vec![claim], ..status() };
+        let text = answer(&status, None, 0).text();
+        assert!(text.starts_with("session  codex-3  ses_0001  lost  epoch 2\n"), "{text}");
+        assert!(text.contains("\nwaiting  docs  clm_0002  1 ahead\n"), "{text}");
+        assert!(text.ends_with("next     molt-agent resume\n"), "{text}");
+    }
+
+    #[test]
+    fn a_big_fleet_is_cut() {
+        let agent = v1::SessionView { name: "a".to_owned(), ..v1::SessionView::default() };
+        let text = answer(&status(), Some(&vec![agent; 100]), 0).text();
+        assert_eq!(text.lines().count(), crate::ui::MAX_LINES);
+    }
+}

@@ -1,0 +1,249 @@
+//! Calls to the coordinator: where it is, how patiently it is asked, and which
+//! answers are believed.
+//!
+//! Several addresses are one fleet's coordinators: whoever leads answers, and
+//! its term must not be older than one that was seen. Not here: which request
+//! has which number ([`crate::session`]), and what a verb makes of an answer.
+
+mod address;
+mod terms;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use molt_proto::error::Failure;
+use molt_proto::v1;
+use molt_proto::v1::coordinator_client::CoordinatorClient;
+use molt_retry::{Next, Policy, retry};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status, Streaming};
+
+pub use address::{Address, DEFAULT_PORT, InvalidAddress};
+use terms::Terms;
+
+use crate::error::{Error, Exit};
+
+/// How long a call that changed nothing is tried again before the caller is told.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one answer may take.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long making a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// A fleet's coordinators, as a client.
+#[derive(Debug)]
+pub struct Client {
+    addresses: Vec<Address>,
+    terms: Terms,
+    current: Mutex<Current>,
+}
+
+/// Who is asked at present.
+#[derive(Debug)]
+struct Current {
+    address: Address,
+    /// The place in the list of addresses that was tried last.
+    index: usize,
+    channel: Option<Channel>,
+}
+
+impl Client {
+    /// The coordinators at `addresses`, of which one leads; what is known about
+    /// them is kept under the state folder `state`.
+    pub fn new(addresses: Vec<Address>, state: &Path) -> Result<Self, Error> {
+        let Some(first) = addresses.first().cloned() else {
+            return Err(Error::usage("no coordinator's address is given"));
+        };
+        let terms = Terms::open(state, &addresses)?;
+        let current = Mutex::new(Current { address: first, index: 0, channel: None });
+        Ok(Self { addresses, terms, current })
+    }
+
+    /// Where the coordinators are.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Carries out a command. One with a number is sent again after a lost
+    /// answer, because it has one effect; another one never.
+    pub async fn act(&self, command: v1::Command) -> Result<v1::Reply, Error> {
+        let attempt = || async {
+            let (command, mut client) = (command.clone(), self.connected()?);
+            let reply = within(client.act(command)).await?;
+            self.terms.check(reply.term)?;
+            Ok(reply)
+        };
+        let repeatable = command.number != 0;
+        let sent = retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| match failure {
+            Failure::Unknown { .. } if !repeatable => Next::Stop(failure),
+            failure => self.judge(failure),
+        });
+        sent.await.map_err(|failed| self.error(failed.into_error()))
+    }
+
+    /// Reads the committed board.
+    pub async fn read(&self, query: v1::Query) -> Result<v1::View, Error> {
+        let attempt = || async {
+            let (query, mut client) = (query.clone(), self.connected()?);
+            let view = within(client.read(query)).await?;
+            self.terms.check(view.term)?;
+            Ok(view)
+        };
+        let read =
+            retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
+        read.await.map_err(|failed| self.read_error(failed.into_error()))
+    }
+
+    /// Renews a host's sessions and learns what the host is to do.
+    pub async fn beat(&self, request: v1::BeatRequest) -> Result<v1::BeatReply, Error> {
+        let attempt = || async {
+            let (request, mut client) = (request.clone(), self.connected()?);
+            let reply = within(client.beat(request)).await?;
+            self.terms.check(reply.term)?;
+            Ok(reply)
+        };
+        let beaten = retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
+        beaten.await.map_err(|failed| self.read_error(failed.into_error()))
+    }
+
+    /// What happens from now on.
+    pub async fn watch(&self) -> Result<Streaming<v1::Entry>, Error> {
+        let attempt = || async {
+            let request = v1::WatchRequest { after: 0, tail: true };
+            within(self.connected()?.watch(request)).await
+        };
+        let opened =
+            retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
+        opened.await.map_err(|failed| self.read_error(failed.into_error()))
+    }
+
+    /// Holds the place `id` as attended to for as long as the stream is open.
+    pub async fn attend(
+        &self,
+        caller: v1::Caller,
+        id: &str,
+    ) -> Result<Streaming<v1::Attendance>, Error> {
+        let attempt = || async {
+            let request = v1::AttendRequest { caller: Some(caller.clone()), id: id.to_owned() };
+            within(self.connected()?.attend(request)).await
+        };
+        let opened =
+            retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
+        opened.await.map_err(|failed| self.read_error(failed.into_error()))
+    }
+
+    /// What a stream ended with: an error that is final, or `None` when another
+    /// one is to be opened.
+    pub fn broken(&self, status: Status) -> Option<Error> {
+        match self.judge(Failure::from(status)) {
+            Next::Stop(failure) => Some(self.error(failure)),
+            Next::Again(_) | Next::AgainAfter(..) => None,
+        }
+    }
+
+    /// The connection to whoever is asked at present; made when it is used.
+    fn connected(&self) -> Result<CoordinatorClient<Channel>, Failure> {
+        let mut current = self.current();
+        if let Some(channel) = &current.channel {
+            return Ok(CoordinatorClient::new(channel.clone()));
+        }
+        let endpoint = Endpoint::from_shared(current.address.url()).map_err(|error| {
+            let message = format!("{}: {error}", current.address);
+            Failure::Other { code: Code::InvalidArgument, kind: None, message }
+        })?;
+        let channel = endpoint.connect_timeout(CONNECT_LIMIT).tcp_nodelay(true).connect_lazy();
+        current.channel = Some(channel.clone());
+        Ok(CoordinatorClient::new(channel))
+    }
+
+    /// Whether to try again, and whom.
+    fn judge(&self, failure: Failure) -> Next<Failure> {
+        match &failure {
+            Failure::Unavailable { retry_after, leader, .. } => {
+                self.turn_to(leader.as_deref());
+                match *retry_after {
+                    Some(wait) => Next::AgainAfter(failure, wait),
+                    None => Next::Again(failure),
+                }
+            }
+            Failure::Unknown { .. } => {
+                self.turn_to(None);
+                Next::Again(failure)
+            }
+            _ => Next::Stop(failure),
+        }
+    }
+
+    /// Asks the leader next if it is known, else the next coordinator of the list.
+    fn turn_to(&self, leader: Option<&str>) {
+        let mut current = self.current();
+        current.channel = None;
+        if let Some(leader) = leader.and_then(|leader| leader.parse().ok()) {
+            current.address = leader;
+            return;
+        }
+        current.index = (current.index + 1) % self.addresses.len();
+        current.address = self.addresses[current.index].clone();
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        // What is in there is whole at every moment, so a panic elsewhere spoils nothing.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn places(&self) -> String {
+        let places: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        places.join(", ")
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Refused { refusal, id } => {
+                Error::Refused { refusal, id: id.map(|id| id.to_string()).unwrap_or_default() }
+            }
+            Failure::Unavailable { reason, .. } => Error::unavailable(format!(
+                "the coordinator at {} is away: {reason}",
+                self.places()
+            )),
+            Failure::Unknown { reason } => Error::Unknown {
+                problem: format!("no answer from the coordinator at {}: {reason}", self.places()),
+            },
+            Failure::Compacted { .. } => Error::unavailable(failure.to_string()),
+            Failure::Other { code, kind, message } => {
+                Error::Told { exit: kind.map_or_else(|| exit_of(code), Exit::from), message }
+            }
+        }
+    }
+
+    /// Reading changes nothing, so a lost answer is none.
+    fn read_error(&self, failure: Failure) -> Error {
+        match self.error(failure) {
+            Error::Unknown { problem } => Error::Unavailable { problem },
+            error => error,
+        }
+    }
+}
+
+async fn within<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
+    match tokio::time::timeout(ANSWER_LIMIT, call).await {
+        Ok(answer) => Ok(answer?.into_inner()),
+        Err(_) => Err(Failure::Unknown { reason: format!("it took longer than {ANSWER_LIMIT:?}") }),
+    }
+}
+
+/// For statuses that no coordinator of this version makes.
+fn exit_of(code: Code) -> Exit {
+    match code {
+        Code::PermissionDenied | Code::Unauthenticated => Exit::Forbidden,
+        Code::InvalidArgument => Exit::Usage,
+        Code::NotFound => Exit::NotFound,
+        Code::ResourceExhausted => Exit::Unavailable,
+        _ => Exit::Bug,
+    }
+}
+
+#[cfg(test)]
+mod tests;

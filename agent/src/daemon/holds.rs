@@ -1,0 +1,298 @@
+//! Runs of this host that hold something: their deadlines and their ends.
+//!
+//! Every beat looks at every run that is not settled. A run is settled when it
+//! is over and what it held was given back. Its wrapper gives back if it lives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use molt_domain::id::{HoldId, SessionId};
+use molt_proto::v1;
+use molt_proto::v1::command::Verb;
+use tokio::task::JoinSet;
+
+use super::beat::Beat;
+use super::host::{Host, blocking, reap};
+use super::job::Gate;
+use super::jobs::Jobs;
+use super::serve::Done;
+use super::{MAKING, machine};
+use crate::clock::{self, Millis};
+use crate::error::Error;
+use crate::run::{ExitRecord, Run, RunError, RunFolder, RunId, Standing};
+use crate::wrap::hold::{Hold, LOST, Place};
+
+/// How long a live wrapper may take to give back before the daemon does.
+const WRAPPERS_TURN: Duration = Duration::from_secs(10);
+
+/// What is to be done about a run.
+#[derive(Debug)]
+enum Order {
+    /// Nothing, if its supervisor lives.
+    Look,
+    /// Move its deadline.
+    Extend(Millis),
+    /// End it for this reason.
+    End(String),
+    /// It is over: give back what it has.
+    Settle(Box<ExitRecord>),
+}
+
+/// The runs that are looked after, and those that need no more looking after.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    busy: BTreeSet<RunId>,
+    settled: BTreeMap<RunId, Option<HoldId>>,
+}
+
+impl Holds {
+    /// Looks at all runs after a beat that was answered with `reply`.
+    pub(super) fn tend(
+        &mut self,
+        host: &Arc<Host>,
+        beat: &Beat,
+        reply: &v1::BeatReply,
+        jobs: &Jobs,
+        tasks: &mut JoinSet<Done>,
+    ) -> Result<(), Error> {
+        let lost: BTreeSet<SessionId> = reply.lost.iter().flat_map(|id| id.parse()).collect();
+        let held: BTreeSet<HoldId> = reply.holds.iter().flat_map(|id| id.parse()).collect();
+        // A coordinator that was restored may have what it had been given back.
+        self.settled.retain(|_, hold| hold.is_none_or(|hold| !held.contains(&hold)));
+        for run in crate::run::list(&host.options.state)? {
+            let name = run.folder().path().file_name().unwrap_or_default().to_string_lossy();
+            let Ok(id) = name.parse::<RunId>() else { continue };
+            if self.busy.contains(&id) || self.settled.contains_key(&id) {
+                continue;
+            }
+            let hold = Hold::read(run.folder())?;
+            if let Some(hold) = &hold
+                && !host.is_ours(&hold.host, &hold.coordinator)
+            {
+                continue;
+            }
+            let order = match &hold {
+                Some(hold) => self.order(&id, &run, hold, (&lost, &held, beat))?,
+                None => self.order_without_hold(host, &id, &run, jobs)?,
+            };
+            if let Some(order) = order {
+                self.busy.insert(id.clone());
+                tasks.spawn(carry_out(Arc::clone(host), id, run, hold, order));
+            }
+        }
+        Ok(())
+    }
+
+    fn order(
+        &mut self,
+        id: &RunId,
+        run: &Run,
+        hold: &Hold,
+        (lost, held, beat): (&BTreeSet<SessionId>, &BTreeSet<HoldId>, &Beat),
+    ) -> Result<Option<Order>, Error> {
+        if let Some(record) = run.folder().exit_record()? {
+            let given_back = Hold::is_given_back(run.folder()) && !held.contains(&hold.hold);
+            if given_back {
+                self.settled.insert(id.clone(), Some(hold.hold));
+                return Ok(None);
+            }
+            let wrapper_lives = hold.wrapper.is_alive().unwrap_or(true);
+            let waits = wrapper_lives && age(run.folder(), "exit.json") < WRAPPERS_TURN;
+            return Ok((!waits).then(|| Order::Settle(Box::new(record))));
+        }
+        if is_being_made(run.folder()) {
+            return Ok(None);
+        }
+        if hold.of.is_of_fleet_reach() && lost.contains(&hold.session) {
+            return Ok(Some(Order::End(format!("{LOST} session {} was lost", hold.session))));
+        }
+        if hold.of.is_of_fleet_reach() && beat.sessions.contains(&hold.session) {
+            return Ok(Some(Order::Extend(beat.deadline())));
+        }
+        Ok(Some(Order::Look))
+    }
+
+    /// Detached runs, and gates' runs that nobody wants any more.
+    fn order_without_hold(
+        &mut self,
+        host: &Host,
+        id: &RunId,
+        run: &Run,
+        jobs: &Jobs,
+    ) -> Result<Option<Order>, Error> {
+        let gate = Gate::read(run.folder())?;
+        if let Some(gate) = &gate
+            && (!host.is_ours(&gate.host, &gate.coordinator) || jobs.has(&gate.key()))
+        {
+            return Ok(None);
+        }
+        if run.folder().exit_record()?.is_some() {
+            self.settled.insert(id.clone(), None);
+            return Ok(None);
+        }
+        if is_being_made(run.folder()) {
+            return Ok(None);
+        }
+        let unwanted = || Order::End("this host is not to run it any more".to_owned());
+        Ok(Some(gate.map_or(Order::Look, |_| unwanted())))
+    }
+
+    /// Takes note that a run was looked after.
+    pub(super) fn done(&mut self, run: &RunId) {
+        self.busy.remove(run);
+    }
+}
+
+/// How long ago the file `name` of a run was written; no time if that is not known.
+fn age(folder: &RunFolder, name: &str) -> Duration {
+    let written = folder.path().join(name).metadata().and_then(|file| file.modified());
+    let age = written.ok().and_then(|written| clock::wall().duration_since(written).ok());
+    age.unwrap_or_default()
+}
+
+/// Whether a wrapper may be between making the folder and starting the supervisor.
+fn is_being_made(folder: &RunFolder) -> bool {
+    matches!(folder.supervisor(), Ok(None)) && age(folder, "spec.json") < MAKING
+}
+
+async fn carry_out(
+    host: Arc<Host>,
+    id: RunId,
+    run: Run,
+    hold: Option<Hold>,
+    order: Order,
+) -> Done {
+    if let Err(error) = try_carry_out(&host, &run, hold.as_ref(), order).await {
+        tracing::warn!(run = %id, error = error.in_full(), "a run could not be looked after");
+    }
+    Done::Tended(id)
+}
+
+async fn try_carry_out(
+    host: &Host,
+    run: &Run,
+    hold: Option<&Hold>,
+    order: Order,
+) -> Result<(), Error> {
+    let ended = match order {
+        Order::Settle(record) => Some(*record),
+        Order::End(reason) => {
+            tracing::info!(run = %run.folder().path().display(), reason, "stopping a run");
+            Some(end(run, &reason).await?)
+        }
+        Order::Extend(deadline) => match run.extend(deadline).await {
+            // One that is being stopped, or has ended, is looked at again.
+            Ok(_) | Err(RunError::Refused { .. }) => None,
+            Err(RunError::SupervisorLost { .. }) => Some(reaped(run).await?),
+            Err(error) => return Err(told(&error)),
+        },
+        Order::Look => match run.status().await.map_err(|error| told(&error))? {
+            Standing::Live(_) | Standing::Ended(_) => None,
+            Standing::Lost => Some(reaped(run).await?),
+        },
+    };
+    match (ended, hold) {
+        (Some(record), Some(hold)) => settle(host, run, hold, &record).await,
+        (Some(record), None) => release(host, &record),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Ends a run and waits until nothing of it is left.
+pub(super) async fn end(run: &Run, reason: &str) -> Result<ExitRecord, Error> {
+    let stopped = match run.stop(reason).await {
+        Ok(()) => run.wait().await,
+        Err(error) => Err(error),
+    };
+    match stopped {
+        Err(RunError::SupervisorLost { .. }) => reaped(run).await,
+        ended => ended.map_err(|error| told(&error)),
+    }
+}
+
+/// Ends what a killed supervisor left, and says so.
+pub(super) async fn reaped(run: &Run) -> Result<ExitRecord, Error> {
+    let record = reap(run).await?.map_err(|error| told(&error))?;
+    tracing::warn!(run = %record.run, "its supervisor was lost; what was left of it is gone");
+    Ok(record)
+}
+
+/// Gives back what an ended run held.
+pub(super) async fn settle(
+    host: &Host,
+    run: &Run,
+    hold: &Hold,
+    record: &ExitRecord,
+) -> Result<(), Error> {
+    release(host, record)?;
+    let (held, ended) = (hold.clone(), record.clone());
+    let verb = blocking(move || held.end(&ended)).await??;
+    match host.insist(verb).await {
+        Ok(()) => tracing::info!(hold = %hold.hold, run = %record.run, "given back"),
+        // It is somebody else's, or over: there is nothing to give back.
+        Err(error @ (Error::Refused { .. } | Error::Told { .. })) => {
+            tracing::info!(hold = %hold.hold, error = error.in_full(), "was not ours any more");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Hold::mark_given_back(run.folder())?)
+}
+
+fn release(host: &Host, record: &ExitRecord) -> Result<(), Error> {
+    host.ledger().and_then(|ledger| ledger.release(&record.run)).map_err(|error| told(&error))
+}
+
+/// The places and grants of wrappers that died before they had a run.
+pub(super) fn forsaken(host: &Host) -> Result<Vec<Place>, Error> {
+    let mut found = Place::all(&host.options.state)?;
+    let died = |place: &Place| matches!(place.wrapper.is_alive(), Ok(false));
+    found.retain(|place| host.is_ours(&place.host, &place.coordinator) && died(place));
+    Ok(found)
+}
+
+/// Gives back a place that a dead wrapper left, unless a run has the hold.
+pub(super) async fn give_back(host: Arc<Host>, place: Place) -> Done {
+    let folder = RunFolder::of(&host.options.state, &place.run);
+    let has_run = matches!(Hold::read(&folder), Ok(Some(_)))
+        && matches!(folder.supervisor(), Ok(Some(_)) | Err(_));
+    let outcome = if has_run {
+        Ok(())
+    } else {
+        let hold = place.hold.to_string();
+        host.insist(Verb::ReleaseHold(v1::ReleaseHold { hold, gone: true })).await
+    };
+    match outcome {
+        Ok(()) | Err(Error::Refused { .. } | Error::Told { .. }) => {
+            if let Err(error) = place.forget(&host.options.state) {
+                tracing::warn!(hold = %place.hold, %error, "a place could not be forgotten");
+            }
+        }
+        Err(error) => tracing::warn!(hold = %place.hold, error = error.in_full(), "not given back"),
+    }
+    Done::GivenBack(place.hold)
+}
+
+/// An error of a room below as one of the daemon.
+pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> Error {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    Error::unavailable(text)
+}
+
+/// What this host says of itself in every beat.
+pub(super) fn means(host: &Host, sessions: &[SessionId]) -> v1::BeatRequest {
+    v1::BeatRequest {
+        host: host.options.host.to_string(),
+        jobs: host.options.jobs,
+        cores: machine::cores(),
+        memory: machine::memory(),
+        labels: machine::labels(),
+        sessions: sessions.iter().map(ToString::to_string).collect(),
+    }
+}

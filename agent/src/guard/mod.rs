@@ -1,0 +1,172 @@
+//! May this session change these paths? Answered from a file, without a
+//! coordinator.
+//!
+//! The host's daemon writes a [`Snapshot`] of each repository that it has
+//! sessions of; [`judge`] applies the rule of claims to it. A snapshot that is
+//! missing, old or of another boot may only deny more. Not here: hooks, and
+//! which paths are asked about.
+
+mod snapshot;
+
+use std::fmt;
+
+use molt_domain::id::{ClaimId, SessionId};
+use molt_domain::name::AgentName;
+use molt_domain::scope::{Owner, ScopeName};
+use serde::Serialize;
+
+pub use snapshot::{FRESH, Snapshot, SnapshotClaim, Staleness};
+
+use crate::error::Exit;
+
+/// What the guard says about one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ruling {
+    /// The path, from the top of the worktree.
+    pub path: String,
+    /// What it says.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// Whether a session may change a path, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everybody may.
+    Open,
+    /// It holds a scope that covers the path.
+    Yours,
+    /// Somebody else holds it.
+    Held {
+        /// The deepest scope of the path.
+        scope: ScopeName,
+        /// Who holds it.
+        holder: AgentName,
+        /// The holder's claim.
+        claim: ClaimId,
+    },
+    /// Nobody holds it.
+    Unclaimed {
+        /// The scope to claim.
+        scope: ScopeName,
+    },
+    /// No scope has it, so no claim covers it.
+    NoScope,
+}
+
+impl Verdict {
+    /// The exit code of a check that finds this.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Open | Self::Yours => Exit::Ok,
+            Self::Held { .. } => Exit::Held,
+            Self::Unclaimed { .. } | Self::NoScope => Exit::Precondition,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("open to everybody"),
+            Self::Yours => f.write_str("yours"),
+            Self::Held { scope, holder, claim } => {
+                write!(f, "scope {scope} is held by {holder} ({claim})")
+            }
+            Self::Unclaimed { scope } => write!(f, "not claimed: scope {scope}"),
+            Self::NoScope => f.write_str("in no scope of molt.toml"),
+        }
+    }
+}
+
+/// What the guard says about `path` for the session `me`; without a session
+/// only what is open may be changed.
+#[must_use]
+pub fn judge(snapshot: &Snapshot, me: Option<SessionId>, path: &str) -> Verdict {
+    let tree = &snapshot.scopes;
+    let owners = match tree.of_path(path) {
+        Owner::Open => return Verdict::Open,
+        Owner::Nobody => return Verdict::NoScope,
+        Owner::Scopes(owners) => owners,
+    };
+    let (mine, others): (Vec<&SnapshotClaim>, Vec<&SnapshotClaim>) =
+        snapshot.claims.iter().partition(|claim| Some(claim.session) == me);
+    if tree.covers(mine.iter().flat_map(|claim| &claim.scopes), path) {
+        return Verdict::Yours;
+    }
+    let Some(scope) = owners.first().map(|scope| scope.name.clone()) else {
+        return Verdict::NoScope;
+    };
+    match others.into_iter().find(|claim| tree.covers(&claim.scopes, path)) {
+        Some(claim) => Verdict::Held { scope, holder: claim.holder.clone(), claim: claim.claim },
+        None => Verdict::Unclaimed { scope },
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
+
+    fn scope(name: &str, reach: Reach, paths: &[&str]) -> Scope {
+        let paths = paths.iter().map(|path| path.parse().unwrap()).collect();
+        let name = name.parse().unwrap();
+        Scope { name, paths, reach, max: None, tests: Vec::new(), risk: Risk::Med }
+    }
+
+    pub(crate) fn snapshot() -> Snapshot {
+        let scopes = vec![
+            scope("runtime", Reach::Plain, &["runtime/**"]),
+            scope("runtime/gc", Reach::Plain, &["runtime/gc/**"]),
+            scope("docs", Reach::Plain, &["docs/**"]),
+            scope("manifests", Reach::Carve, &["**/Cargo.toml"]),
+        ];
+        let scopes = ScopeTree::new(Case::Sensitive, vec!["logs/**".parse().unwrap()], scopes);
+        let claim = |n, scopes: &[&str]| SnapshotClaim {
+            claim: ClaimId::from_counter(n),
+            session: SessionId::from_counter(n),
+            holder: format!("agent-{n}").parse().unwrap(),
+            scopes: scopes.iter().map(|name| name.parse().unwrap()).collect(),
+        };
+        let claims = vec![claim(1, &["runtime"]), claim(2, &["manifests"])];
+        Snapshot::new("main".parse().unwrap(), 42, (scopes.unwrap(), "digest".to_owned()), claims)
+            .unwrap()
+    }
+
+    fn exit(me: Option<u64>, path: &str) -> u8 {
+        judge(&snapshot(), me.map(SessionId::from_counter), path).exit().code()
+    }
+
+    #[test]
+    fn a_claim_covers_its_scope_and_those_below() {
+        assert_eq!(exit(Some(1), "runtime/vm.rs"), 0);
+        assert_eq!(exit(Some(1), "runtime/gc/mark.rs"), 0);
+        assert_eq!(exit(Some(2), "runtime/Cargo.toml"), 0);
+    }
+
+    #[test]
+    fn what_others_hold_is_denied_with_the_holder() {
+        let session = Some(SessionId::from_counter(2));
+        let verdict = judge(&snapshot(), session, "runtime/gc/mark.rs");
+        assert_eq!(verdict.to_string(), "scope runtime/gc is held by agent-1 (clm_0001)");
+        assert_eq!(verdict.exit(), Exit::Held);
+        assert_eq!(exit(Some(1), "runtime/Cargo.toml"), 4, "a carve is the carve's alone");
+    }
+
+    #[test]
+    fn what_nobody_holds_names_the_scope_to_claim() {
+        let verdict = judge(&snapshot(), Some(SessionId::from_counter(1)), "docs/a.md");
+        assert_eq!(verdict, Verdict::Unclaimed { scope: "docs".parse().unwrap() });
+        assert_eq!(exit(Some(1), "docs/a.md"), 9);
+        assert_eq!(exit(Some(1), "src/main.rs"), 9, "no claim covers what is in no scope");
+    }
+
+    #[test]
+    fn without_a_session_only_what_is_open_is_allowed() {
+        assert_eq!(exit(None, "logs/a.log"), 0);
+        assert_eq!(exit(None, "docs/a.md"), 9);
+        assert_eq!(exit(None, "runtime/vm.rs"), 4);
+    }
+}

@@ -1,0 +1,92 @@
+//! What git's configuration says about the coordinator: `molt.coordinator`.
+//!
+//! The files are read directly, because starting the git program would cost
+//! more than the call that it is for. Includes and conditions are not followed:
+//! `--coordinator` or the environment say the same where they are needed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Worktree;
+use crate::error::Error;
+
+/// The value of `molt.<key>` in the repository's configuration, else in the
+/// user's.
+pub fn get(worktree: Option<&Worktree>, key: &str) -> Result<Option<String>, Error> {
+    let own = worktree.map(|worktree| worktree.common_dir.join("config"));
+    for file in own.into_iter().chain(user_files()) {
+        let text = match std::fs::read(&file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(Error::file("read", &file)(error)),
+        };
+        if let Some(value) = find(&text, key) {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn user_files() -> impl Iterator<Item = PathBuf> {
+    let home = std::env::home_dir();
+    let xdg = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let xdg = xdg.filter(|folder| folder.is_absolute());
+    let xdg = xdg.or_else(|| home.as_ref().map(|home| home.join(".config")));
+    let under =
+        |folder: Option<PathBuf>, file: &str| folder.map(|folder| folder.join(Path::new(file)));
+    [under(home, ".gitconfig"), under(xdg, "git/config")].into_iter().flatten()
+}
+
+/// The last `key` of the sections `[molt]`.
+fn find(text: &str, key: &str) -> Option<String> {
+    let mut inside = false;
+    let mut found = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(header) = line.strip_prefix('[') {
+            inside = header
+                .split(']')
+                .next()
+                .is_some_and(|name| name.trim().eq_ignore_ascii_case("molt"));
+        } else if inside
+            && let Some((name, value)) = line.split_once('=')
+            && name.trim().eq_ignore_ascii_case(key)
+        {
+            let value = value.split([';', '#']).next().unwrap_or_default().trim();
+            found = Some(value.trim_matches('"').to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn it_reads_what_git_wrote() {
+        let scratch = tempfile::tempdir().unwrap();
+        let run = |arguments: &[&str]| {
+            let output = Command::new("git").arg("-C").arg(scratch.path()).args(arguments).output();
+            assert!(output.unwrap().status.success(), "{arguments:?}");
+        };
+        run(&["init", "--quiet"]);
+        run(&["config", "moltx.coordinator", "wrong:1"]);
+        run(&["config", "molt.coordinator", "build2:7420,build3:7420"]);
+        run(&["config", "other.coordinator", "wrong:2"]);
+        let worktree = Worktree::find(scratch.path()).unwrap();
+        let value = get(worktree.as_ref(), "coordinator").unwrap();
+        assert_eq!(value.as_deref(), Some("build2:7420,build3:7420"));
+    }
+
+    #[test]
+    fn quotes_comments_and_case_are_gits() {
+        let text = "[Molt]\n\tCoordinator = \"a:1\" ; the old one\n[molt \"x\"]\ncoordinator=b:2\n";
+        assert_eq!(find(text, "coordinator").as_deref(), Some("a:1"));
+        assert_eq!(find("[molt]\n# coordinator = c:3\n", "coordinator"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! The numbers of a session's requests, and which may have to be sent again.
+//!
+//! A number is written down before its request is sent. When nobody said what
+//! became of it, the same command sends it again under the same number; another
+//! command means that the caller went on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::ProcessIdentity;
+
+/// The numbers of one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    /// The next that nobody has used.
+    next: u64,
+    /// Requests without a definite answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<Pending>,
+}
+
+/// A request that was sent or is about to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Pending {
+    number: u64,
+    /// Digest of the verb with its arguments.
+    digest: String,
+    /// The process that waits for the answer. Commands of one session may run
+    /// side by side: one must not drop what another still waits for.
+    asker: ProcessIdentity,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { next: 1, pending: Vec::new() }
+    }
+}
+
+impl Numbers {
+    /// The number for a request of `asker`: that of the same request whose
+    /// outcome nobody knows, else the next. Unknown outcomes of other requests
+    /// are dropped. `alive` says whether another asker still waits.
+    pub(super) fn take(
+        &mut self,
+        digest: &str,
+        asker: ProcessIdentity,
+        alive: impl Fn(&ProcessIdentity) -> bool,
+    ) -> u64 {
+        let own = asker.clone();
+        let waited_for = |pending: &Pending| pending.asker != own && alive(&pending.asker);
+        let same = |pending: &&Pending| pending.digest == digest && !waited_for(pending);
+        let number = match self.pending.iter().find(same) {
+            Some(pending) => pending.number,
+            None => {
+                self.next += 1;
+                self.next - 1
+            }
+        };
+        self.pending.retain(waited_for);
+        self.pending.push(Pending { number, digest: digest.to_owned(), asker });
+        number
+    }
+
+    /// Drops a request that has its definite answer.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.pending.retain(|pending| pending.number != number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32) -> ProcessIdentity {
+        ProcessIdentity { pid, start: "s".to_owned() }
+    }
+
+    fn nobody(_: &ProcessIdentity) -> bool {
+        false
+    }
+
+    #[test]
+    fn the_same_command_repeats_an_unknown_outcome() {
+        let mut numbers = Numbers::default();
+        let first = numbers.take("claim runtime", process(1), nobody);
+        assert_eq!(numbers.take("claim runtime", process(2), nobody), first);
+        assert_eq!(numbers.take("claim runtime", process(2), nobody), first, "within one process");
+    }
+
+    #[test]
+    fn a_definite_answer_ends_it() {
+        let mut numbers = Numbers::default();
+        let first = numbers.take("claim runtime", process(1), nobody);
+        numbers.settle(first);
+        assert_ne!(numbers.take("claim runtime", process(2), nobody), first);
+    }
+
+    #[test]
+    fn another_command_means_that_the_caller_went_on() {
+        let mut numbers = Numbers::default();
+        let first = numbers.take("claim runtime", process(1), nobody);
+        let other = numbers.take("release", process(2), nobody);
+        let again = numbers.take("claim runtime", process(3), nobody);
+        assert!(first < other && other < again);
+        assert_eq!(numbers.pending.len(), 1, "nothing is kept for ever");
+    }
+
+    #[test]
+    fn commands_side_by_side_leave_each_other_alone() {
+        let mut numbers = Numbers::default();
+        let all_live = |_: &ProcessIdentity| true;
+        let first = numbers.take("claim runtime", process(1), all_live);
+        let same = numbers.take("claim runtime", process(2), all_live);
+        let other = numbers.take("release", process(3), all_live);
+        assert!(first < same && same < other, "two askers are two requests");
+        let only_first_died = |process: &ProcessIdentity| process.pid != 1;
+        assert_eq!(numbers.take("claim runtime", process(4), only_first_died), first);
+    }
+}

@@ -1,0 +1,212 @@
+//! Asking for something shared, and waiting for it in line.
+
+use std::time::Duration;
+
+use molt_domain::board::Refusal;
+use molt_domain::id::HoldId;
+use molt_proto::v1;
+use molt_proto::v1::attendance::Became;
+use molt_proto::v1::command::Verb;
+use molt_proto::v1::reply::Answer;
+use molt_retry::{Delays, Policy};
+
+use super::hold::{Place, run_id};
+use super::interrupt::Interrupts;
+use super::{Failure, Patience, Wrapper};
+use crate::error::Error;
+use crate::run::ProcessIdentity;
+use crate::ui;
+
+/// How long giving a place back is tried before that is left to the daemon.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// What was asked for.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// It is granted, and its run has this name.
+    Held(Box<v1::HoldView>, Place),
+    /// The build is there, with artifacts of this digest.
+    Built(String),
+}
+
+/// How waiting for a place ended.
+enum Waited {
+    Held(Box<v1::HoldView>),
+    /// It is not in line any more: ask again.
+    Gone,
+}
+
+impl Wrapper<'_> {
+    /// Asks for what `verb` says, of the kind `of`, and waits in line for it.
+    pub(super) async fn take(
+        &self,
+        of: &str,
+        verb: &Verb,
+        patience: Patience,
+        interrupts: &mut Interrupts,
+    ) -> Result<Taken, Failure> {
+        let mut delays: Delays = Policy::RECONNECT.within(patience.left()).into();
+        loop {
+            let asked = tokio::select! {
+                asked = self.act(verb.clone()) => asked,
+                signal = interrupts.next() => return Err(interrupted(signal)),
+            };
+            match asked {
+                Ok(Answer::Held(view)) => {
+                    let place = self.place(of, &view.id)?;
+                    return Ok(Taken::Held(Box::new(view), place));
+                }
+                Ok(Answer::Built(built)) => return Ok(Taken::Built(built.artifacts)),
+                Ok(Answer::Waiting(queued)) => {
+                    delays.reset();
+                    let place = self.place(of, &queued.id)?;
+                    say_waiting(of, queued.ahead);
+                    let waited = self.wait_in_line(&place, patience, interrupts).await;
+                    match waited {
+                        Ok(Waited::Held(view)) => return Ok(Taken::Held(view, place)),
+                        Ok(Waited::Gone) => place.forget(self.state)?,
+                        Err(failure) => {
+                            self.give_up(&place).await;
+                            return Err(failure);
+                        }
+                    }
+                }
+                Ok(_) => return Err(Error::bug("the coordinator answered no hold").into()),
+                Err(error @ (Error::Unavailable { .. } | Error::Unknown { .. })) => {
+                    let Some(delay) = delays.next_delay() else { return Err(error.into()) };
+                    tokio::select! {
+                        () = tokio::time::sleep(delay) => {}
+                        signal = interrupts.next() => return Err(interrupted(signal)),
+                    }
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+    }
+
+    /// Carries out a verb as the session: its number is on disk before it is sent.
+    pub(super) async fn act(&self, verb: Verb) -> Result<Answer, Error> {
+        let mut bytes = Vec::with_capacity(verb.encoded_len());
+        verb.encode(&mut bytes);
+        let digest = blake3::hash(&bytes).to_hex().to_string();
+        let (number, record) = self.file.begin(&digest)?;
+        let caller = Some(record.caller());
+        let outcome = self.client.act(v1::Command { caller, number, verb: Some(verb) }).await;
+        if !matches!(outcome, Err(Error::Unknown { .. })) {
+            self.file.settle(number)?;
+        }
+        let answer = outcome?.answer;
+        answer.ok_or_else(|| Error::bug("the coordinator's reply has no answer"))
+    }
+
+    /// Writes down which place or grant this wrapper has, for the daemon to give
+    /// back if the wrapper dies.
+    fn place(&self, of: &str, hold: &str) -> Result<Place, Failure> {
+        let odd = |error| Error::bug(format!("the coordinator's hold: {error}"));
+        let hold: HoldId = hold.parse().map_err(odd)?;
+        let record = self.record()?;
+        let own = ProcessIdentity::own();
+        let wrapper = own.map_err(|error| Failure::wrapper(format!("cannot see itself: {error}")))?;
+        let place = Place {
+            hold,
+            run: run_id(of, hold, &record)?,
+            coordinator: self.client.addresses().to_vec(),
+            host: self.host.clone(),
+            wrapper,
+        };
+        place.write(self.state)?;
+        Ok(place)
+    }
+
+    /// Gives back a place or a grant without a run. What fails here, the daemon
+    /// does once this process is gone.
+    pub(super) async fn give_up(&self, place: &Place) {
+        let hold = place.hold.to_string();
+        let verb = Verb::ReleaseHold(v1::ReleaseHold { hold, gone: true });
+        match tokio::time::timeout(PARTING, self.act(verb)).await {
+            Ok(Ok(_)) => drop(place.forget(self.state)),
+            Ok(Err(error)) => ui::warn(&format!("{}: {}", place.hold, error.in_full())),
+            Err(_) => ui::warn(&format!("{}: no answer in {PARTING:?}", place.hold)),
+        }
+    }
+
+    /// Attends to a place until it is granted or gone.
+    async fn wait_in_line(
+        &self,
+        place: &Place,
+        patience: Patience,
+        interrupts: &mut Interrupts,
+    ) -> Result<Waited, Failure> {
+        let mut delays: Delays = Policy::RECONNECT.within(patience.left()).into();
+        loop {
+            let attended = tokio::select! {
+                attended = self.attend(place) => attended,
+                () = tokio::time::sleep(patience.left()) => {
+                    return Err(Failure::not_acquired("the wait is over; the place is given back"));
+                }
+                signal = interrupts.next() => return Err(interrupted(signal)),
+            };
+            match attended {
+                Ok(Some(waited)) => return Ok(waited),
+                // The stream broke: the place is kept for a while.
+                Ok(None) | Err(Error::Unavailable { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let Some(delay) = delays.next_delay() else {
+                return Err(Failure::not_acquired("the wait is over; the place is given back"));
+            };
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn attend(&self, place: &Place) -> Result<Option<Waited>, Error> {
+        let caller = self.file.read()?.ok_or_else(|| self.no_session())?.caller();
+        let mut stream = self.client.attend(caller, &place.hold.to_string()).await?;
+        loop {
+            let Ok(Some(attendance)) = stream.message().await else { return Ok(None) };
+            match attendance.became {
+                Some(Became::Held(view)) => return Ok(Some(Waited::Held(Box::new(view)))),
+                Some(Became::Gone(_)) => return Ok(Some(Waited::Gone)),
+                Some(Became::Waiting(_)) | None => {}
+                Some(Became::Granted(_)) => {
+                    return Err(Error::bug("a place for a hold was granted scopes"));
+                }
+            }
+        }
+    }
+
+    pub(super) fn record(&self) -> Result<crate::session::Record, Error> {
+        self.file.read()?.ok_or_else(|| self.no_session())
+    }
+
+    fn no_session(&self) -> Error {
+        let path = self.file.path().display();
+        Error::Precondition { problem: format!("{path} is gone: its session was left") }
+    }
+}
+
+/// A build that failed is a failure of its own: it is not run again.
+fn refused(error: Error) -> Failure {
+    match &error {
+        Error::Refused { refusal, .. } => match &**refusal {
+            Refusal::BuildFailed { build, class } => {
+                let reason = format!("{build} failed a moment ago ({class}) and was not run again");
+                Failure::FailedBefore { reason }
+            }
+            _ => error.into(),
+        },
+        _ => error.into(),
+    }
+}
+
+fn say_waiting(of: &str, ahead: u32) {
+    let ahead = match ahead {
+        0 => "next in line".to_owned(),
+        ahead => format!("{ahead} ahead"),
+    };
+    ui::note(&ui::row("waiting", [format!("for the {of}"), ahead]));
+}
+
+pub(super) fn interrupted(signal: &str) -> Failure {
+    Failure::not_acquired(format!("{signal} ended the wait; the place is given back"))
+}

@@ -1,0 +1,212 @@
+//! What a run holds, as files that outlive the wrapper.
+//!
+//! `hold.json` in a run's folder says what is to be given back when the run is
+//! over. Before there is a run, `<state>/places/<run>.json` says which place in
+//! a line, or which grant, the wrapper has. Whoever finds the wrapper dead gives
+//! it back from there. Not here: taking it (`acquire`).
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use molt_domain::gate::Class;
+use molt_domain::id::{HoldId, SessionId};
+use molt_domain::name::HostName;
+use molt_proto::v1;
+use molt_proto::v1::command::Verb;
+use serde::{Deserialize, Serialize};
+
+use super::artifacts;
+use crate::client::Address;
+use crate::error::Error;
+use crate::gates::class_of;
+use crate::run::folder::{Survives, read_json, replace_json};
+use crate::run::{ExitRecord, FileError, ProcessIdentity, RunFolder, RunId};
+use crate::session::Record;
+
+/// What the reason of a stop begins with when what the run had was lost.
+pub(crate) const LOST: &str = "lost:";
+
+/// The file that says that a run's hold was given back.
+const GIVEN_BACK: &str = "given-back";
+
+/// What a run holds at the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Its id.
+    pub hold: HoldId,
+    /// Of what.
+    pub of: Of,
+    /// The session that it was granted to.
+    pub session: SessionId,
+    /// What that session is called.
+    pub holder: String,
+    /// The grant's number.
+    pub fence: String,
+    /// The coordinators that granted it.
+    pub coordinator: Vec<Address>,
+    /// The host that it was granted on.
+    pub host: HostName,
+    /// The wrapper, which gives it back if it lives.
+    pub wrapper: ProcessIdentity,
+}
+
+/// What can be held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Of {
+    /// A lock of fleet reach: its run ends when the session may be lost.
+    Lock {
+        /// The lock.
+        lock: String,
+    },
+    /// A slot of this machine: silence of the coordinator changes nothing.
+    Slot {
+        /// The pool.
+        pool: String,
+        /// Which slot.
+        slot: u32,
+    },
+    /// A build that others wait for.
+    Build {
+        /// What is built.
+        name: String,
+        /// From what.
+        fingerprint: String,
+        /// How.
+        profile: String,
+        /// Where its artifacts are.
+        place: String,
+        /// The artifacts, absolute, in the order in which they were named.
+        artifacts: Vec<PathBuf>,
+        /// The folder that gets copies of them, if the place is one.
+        store: Option<PathBuf>,
+    },
+}
+
+impl Of {
+    /// Whether what is held may go to somebody else while this host is silent.
+    pub fn is_of_fleet_reach(&self) -> bool {
+        matches!(self, Self::Lock { .. })
+    }
+}
+
+impl Hold {
+    /// What the run in `folder` holds, if it holds anything.
+    pub fn read(folder: &RunFolder) -> Result<Option<Self>, FileError> {
+        read_json(&path(folder))
+    }
+
+    pub(super) fn write(&self, folder: &RunFolder) -> Result<(), FileError> {
+        replace_json(&path(folder), self, 0o600, Survives::Machine)
+    }
+
+    /// Whether what the run in `folder` held was given back, as far as is written down.
+    pub fn is_given_back(folder: &RunFolder) -> bool {
+        folder.path().join(GIVEN_BACK).exists()
+    }
+
+    /// Writes down that it was given back.
+    pub fn mark_given_back(folder: &RunFolder) -> Result<(), FileError> {
+        let path = folder.path().join(GIVEN_BACK);
+        std::fs::File::create(&path).map(drop).map_err(FileError::when("write", &path))
+    }
+
+    /// The command that gives it back after the run ended as `record` says.
+    /// Copies the artifacts of a build that passed into its store.
+    pub fn end(&self, record: &ExitRecord) -> Result<Verb, FileError> {
+        let hold = self.hold.to_string();
+        let Of::Build { artifacts, store, .. } = &self.of else {
+            return Ok(Verb::ReleaseHold(v1::ReleaseHold { hold, gone: record.group_gone }));
+        };
+        let mut class = class_of(record);
+        let mut digest = String::new();
+        if class == Class::Passed && !artifacts.is_empty() {
+            match artifacts::digest(artifacts)? {
+                Some(found) => digest = found,
+                // It ended well and made nothing: that is no build to share.
+                None => class = Class::Vacuous,
+            }
+            if let (Some(store), false) = (store, digest.is_empty()) {
+                artifacts::keep(store, &digest, artifacts)?;
+            }
+        }
+        Ok(Verb::EndBuild(v1::EndBuild { hold, class: class.to_string(), artifacts: digest }))
+    }
+}
+
+fn path(folder: &RunFolder) -> PathBuf {
+    folder.path().join("hold.json")
+}
+
+/// The name of the one run that uses the hold `id` of the session `record`. The
+/// session's secret makes it differ from a hold of the same id of another fleet.
+pub(super) fn run_id(of: &str, id: HoldId, record: &Record) -> Result<RunId, Error> {
+    let unique = blake3::hash(format!("{id} {}", record.secret.digest()).as_bytes()).to_hex();
+    let name = format!("{of}-{id}-{}", &unique[..8]);
+    name.parse().map_err(|error| Error::bug(format!("a run's name: {error}")))
+}
+
+/// What a wrapper has before its run has a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The hold that it is, or will be.
+    pub hold: HoldId,
+    /// The run that will use it.
+    pub run: RunId,
+    /// Whose coordinators.
+    pub coordinator: Vec<Address>,
+    /// The host that it is for.
+    pub host: HostName,
+    /// Who waits.
+    pub wrapper: ProcessIdentity,
+}
+
+impl Place {
+    fn file(state: &Path, wrapper: &ProcessIdentity, run: &RunId) -> PathBuf {
+        places(state).join(format!("{run}.{}.json", wrapper.pid))
+    }
+
+    /// Writes down that the wrapper has it.
+    pub(super) fn write(&self, state: &Path) -> Result<(), FileError> {
+        let folder = places(state);
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(&folder).map_err(FileError::when("create", &folder))?;
+        let path = Self::file(state, &self.wrapper, &self.run);
+        replace_json(&path, self, 0o600, Survives::Machine)
+    }
+
+    /// Forgets it: it was given back, or its run has a folder.
+    pub fn forget(&self, state: &Path) -> Result<(), FileError> {
+        let path = Self::file(state, &self.wrapper, &self.run);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FileError::when("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All that are written down under the state folder `state`.
+    pub fn all(state: &Path) -> Result<Vec<Self>, FileError> {
+        let folder = places(state);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(FileError::when("list", &folder))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(FileError::when("list", &folder))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                found.extend(read_json::<Self>(&path)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn places(state: &Path) -> PathBuf {
+    state.join("places")
+}
