@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that `make lint` and `make test` call and this machine lacks.
+# Installs the programs that `make lint` and `make test` call and this machine lacks; with `bench`,
+# those that `make bench` compares with.
 # Says what it installs and why; installs nothing that is already there.
 set -euo pipefail
 
@@ -10,6 +11,26 @@ cargo_install() { # NAME WHY
     echo "tools: installing $1 ($2)" >&2
     cargo install --locked --quiet "$1"
 }
+
+package() { # PROGRAM PACKAGE WHY
+    have "$1" && return
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    if ! have apt-get; then
+        echo "tools: $1 is missing ($3): install it by hand" >&2
+        exit 1
+    fi
+    echo "tools: installing the package $2 ($3)" >&2
+    "${as_root[@]}" apt-get update -qq
+    # The server must not start by itself: it is run with a scratch folder, for minutes.
+    RUNLEVEL=1 "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+}
+
+if [ "${1:-}" = bench ]; then
+    package etcd etcd-server "what claims are measured against"
+    package protoc protobuf-compiler "builds the client of etcd"
+    exit
+fi
 
 cargo_install cargo-nextest "runs the tests"
 cargo_install cargo-deny "checks licences, sources and banned crates"

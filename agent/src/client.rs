@@ -105,7 +105,8 @@ impl Client {
             self.terms.check(reply.term)?;
             Ok(reply)
         };
-        let beaten = retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
+        let beaten =
+            retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
         beaten.await.map_err(|failed| self.read_error(failed.into_error()))
     }
 

@@ -1,5 +1,7 @@
 //! Dependencies between the crates run one way, as `docs/architecture.md` draws them.
 
+#![expect(clippy::expect_used, reason = "a test: what it reads is cargo's own output")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -11,20 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("molt-store", &["molt-domain", "molt-retry"]),
     ("molt-forge", &["molt-domain", "molt-retry"]),
     ("molt-repo", &["molt-domain"]),
-    (
-        "molt-agent",
-        &["molt-domain", "molt-proto", "molt-repo", "molt-retry"],
-    ),
+    ("molt-agent", &["molt-domain", "molt-proto", "molt-repo", "molt-retry"]),
     (
         "molt-coordinator",
-        &[
-            "molt-domain",
-            "molt-forge",
-            "molt-proto",
-            "molt-repo",
-            "molt-retry",
-            "molt-store",
-        ],
+        &["molt-domain", "molt-forge", "molt-proto", "molt-repo", "molt-retry", "molt-store"],
     ),
 ];
 
@@ -37,33 +29,17 @@ const FENCED: &[(&str, &[&str])] = &[
 ];
 
 /// What `domain` may use: pure crates only.
-const PURE: &[&str] = &[
-    "blake3",
-    "serde",
-    "serde_json",
-    "thiserror",
-    "unicode-normalization",
-];
+const PURE: &[&str] = &["blake3", "serde", "serde_json", "thiserror", "unicode-normalization"];
 
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 fn metadata() -> Graph {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version=1",
-            "--no-deps",
-            "--locked",
-            "--offline",
-        ])
+        .args(["metadata", "--format-version=1", "--no-deps", "--locked", "--offline"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs: it runs this test");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let value: serde_json::Value =
         serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
     graph(&value)
@@ -73,15 +49,9 @@ fn metadata() -> Graph {
 fn graph(metadata: &serde_json::Value) -> Graph {
     let mut graph = Graph::new();
     for package in metadata["packages"].as_array().expect("packages is a list") {
-        let name = package["name"]
-            .as_str()
-            .expect("a package has a name")
-            .to_owned();
+        let name = package["name"].as_str().expect("a package has a name").to_owned();
         let needs = graph.entry(name).or_default();
-        for dependency in package["dependencies"]
-            .as_array()
-            .expect("dependencies is a list")
-        {
+        for dependency in package["dependencies"].as_array().expect("dependencies is a list") {
             if dependency["kind"].as_str() != Some("dev") {
                 needs.insert(dependency["name"].as_str().expect("named").to_owned());
             }
@@ -119,12 +89,7 @@ fn violations(graph: &Graph) -> Vec<String> {
 #[test]
 fn every_arrow_is_drawn() {
     let graph = metadata();
-    assert_eq!(
-        graph.len(),
-        ARROWS.len() + 1,
-        "a crate came or went: {:?}",
-        graph.keys()
-    );
+    assert_eq!(graph.len(), ARROWS.len() + 1, "a crate came or went: {:?}", graph.keys());
     assert_eq!(violations(&graph), Vec::<String>::new());
 }
 
@@ -137,10 +102,7 @@ fn a_wrong_arrow_is_found() {
         ("molt-store", "molt-repo"),
         ("molt-coordinator", "git2"),
     ] {
-        graph
-            .get_mut(from)
-            .expect("a crate of ours")
-            .insert(to.to_owned());
+        graph.get_mut(from).expect("a crate of ours").insert(to.to_owned());
     }
     assert_eq!(
         violations(&graph),

@@ -36,13 +36,14 @@ pub struct Globals {
     pub repo_dir: Option<PathBuf>,
     /// What the agent is called; else user@host.
     #[arg(
-        long,
+        id = "agent_name",
+        long = "name",
         global = true,
         env = "MOLT_AGENT_NAME",
         value_name = "NAME",
         hide_env_values = true
     )]
-    pub name: Option<AgentName>,
+    pub agent: Option<AgentName>,
     /// This host's name; else the machine's.
     #[arg(long, global = true, env = "MOLT_HOST", value_name = "NAME", hide_env_values = true)]
     pub host: Option<HostName>,

@@ -13,7 +13,7 @@ use super::args::Globals;
 use crate::client::{Address, Client};
 use crate::error::Error;
 use crate::session::alive::{self, Registration};
-use crate::session::{Record, Root, Secret, SessionFile, Worktree, config, request};
+use crate::session::{Record, Root, Secret, SessionFile, Worktree, config, request, sweep};
 use crate::ui::{self, Format};
 
 /// What a verb works with.
@@ -201,6 +201,12 @@ impl Context {
         let command = v1::Command { caller: None, number: 0, verb: Some(Verb::Join(join)) };
         let reply = client.act(command).await?;
         let (id, name, epoch) = session_reply(reply)?;
+        if let Some(worktree) = &self.worktree
+            && let Err(error) = sweep(&worktree.sessions())
+        {
+            // Only room is lost; the next one who joins tries again.
+            self.note("warning", &error.in_full());
+        }
         Ok(Record::new(id, (name, epoch), secret, (repo, host), root))
     }
 
@@ -232,7 +238,10 @@ impl Context {
 
     /// Makes sure that the host's daemon renews the session.
     pub(super) fn keep_alive(&self, record: &Record, file: &SessionFile) -> Result<(), Error> {
-        alive::keep(&self.state, &Registration::new(record, file, &self.addresses()?))
+        let addresses = self.addresses()?;
+        alive::keep(&self.state, &Registration::new(record, file, &addresses))?;
+        let program = super::wrapped::program()?;
+        crate::daemon::ensure(&program, &self.state, &record.host, &addresses)
     }
 
     /// Carries out a verb as this call's session, joining if there is none.
@@ -263,7 +272,7 @@ impl Context {
     }
 
     fn name(&self, host: &HostName) -> Result<AgentName, Error> {
-        if let Some(name) = &self.globals.name {
+        if let Some(name) = &self.globals.agent {
             return Ok(name.clone());
         }
         let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));

@@ -222,8 +222,7 @@ fn misread(error: &clap::Error) -> Exit {
         return ui::print_help(&text);
     }
     let json = std::env::args_os().any(|argument| argument == "--json");
-    let first = text.lines().next().unwrap_or_default();
-    let problem = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    let problem = problem_in(&text);
     if !json {
         ui::note(text.trim_end());
         return Exit::Usage;
@@ -234,6 +233,14 @@ fn misread(error: &clap::Error) -> Exit {
         Ok(()) => answer.exit(),
         Err(_) => Exit::Usage,
     }
+}
+
+/// What is wrong, with the nearest match, on one line and without the usage.
+fn problem_in(text: &str) -> String {
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = said.join(" ");
+    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
 }
 
 /// Whether a step is none of this program's verbs, or one that it has: the rules

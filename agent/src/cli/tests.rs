@@ -102,6 +102,22 @@ fn mistakes_are_usage_errors_with_the_nearest_word() {
 }
 
 #[test]
+fn a_usage_error_fits_one_line_with_the_nearest_word() {
+    let problem = |line: &str| {
+        let error = Cli::try_parse_from(words(line)).unwrap_err();
+        problem_in(&error.render().to_string())
+    };
+    assert_eq!(
+        problem("molt-agent claim docs --wiat 3m"),
+        "unexpected argument '--wiat' found tip: a similar argument exists: '--wait'"
+    );
+    assert_eq!(
+        problem("molt-agent claim"),
+        "the following required arguments were not provided: <SCOPE>..."
+    );
+}
+
+#[test]
 fn only_steps_of_this_program_are_offered() {
     assert!(is_known("stop editing"));
     assert!(is_known("molt-agent claim docs --wait 15m"));

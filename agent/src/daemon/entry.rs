@@ -29,7 +29,8 @@ pub fn main(options: Options) -> Result<(), Error> {
         .finish();
     // In a test program another one may be there already; then that one hears.
     drop(tracing::subscriber::set_global_default(subscriber));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Error::bug(format!("no runtime: {error}")))?;
     let ended = runtime.block_on(serve::run(options));
     // Work that blocks may take minutes, and nothing is lost with it.

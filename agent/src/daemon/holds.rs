@@ -156,13 +156,7 @@ fn is_being_made(folder: &RunFolder) -> bool {
     matches!(folder.supervisor(), Ok(None)) && age(folder, "spec.json") < MAKING
 }
 
-async fn carry_out(
-    host: Arc<Host>,
-    id: RunId,
-    run: Run,
-    hold: Option<Hold>,
-    order: Order,
-) -> Done {
+async fn carry_out(host: Arc<Host>, id: RunId, run: Run, hold: Option<Hold>, order: Order) -> Done {
     if let Err(error) = try_carry_out(&host, &run, hold.as_ref(), order).await {
         tracing::warn!(run = %id, error = error.in_full(), "a run could not be looked after");
     }

@@ -31,8 +31,7 @@ impl Host {
 
     /// Whether something that names a host and coordinators is this daemon's.
     pub(super) fn is_ours(&self, host: &HostName, coordinator: &[Address]) -> bool {
-        *host == self.options.host
-            && sorted(coordinator) == sorted(&self.options.coordinator)
+        *host == self.options.host && sorted(coordinator) == sorted(&self.options.coordinator)
     }
 
     /// Sends a command again until there is a definite answer. Only for commands

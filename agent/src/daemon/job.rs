@@ -293,8 +293,7 @@ impl Job {
         spec.facts.insert("dirty".to_owned(), tree.dirty.unwrap_or_default());
         let run = Run::create(&self.host.options.state, &spec)?;
         gate.write(run.folder())?;
-        let (program, path) =
-            (self.host.options.program.clone(), run.folder().path().to_owned());
+        let (program, path) = (self.host.options.program.clone(), run.folder().path().to_owned());
         let started = blocking(move || supervisor::spawn(&program, &path)).await??;
         tracing::info!(run = %spec.id, gate = gate.gate, log = %spec.log.display(), "started");
         Ok(started.run)

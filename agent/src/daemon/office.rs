@@ -99,6 +99,11 @@ impl Office {
         Ok(seat)
     }
 
+    /// Whether it is still there: a state folder that was removed has no daemon.
+    pub(super) fn exists(&self) -> bool {
+        self.stem.with_extension("lock").exists()
+    }
+
     /// Whether somebody waits for it. A daemon that stays says no to them.
     pub(super) fn is_wished(&self) -> Result<bool, Error> {
         let wish = self.wish();

@@ -158,7 +158,6 @@ impl Daemon {
                 }
             }
             let rest = self.rest();
-            let rest = self.rest();
             tokio::select! {
                 () = ends.wanted() => return Ok(()),
                 () = bell.notified() => self.hurry(),
@@ -189,6 +188,9 @@ impl Daemon {
         if changed != self.registered {
             self.registered = changed;
             self.hurry();
+        }
+        if !self.office.exists() {
+            return Ok(true);
         }
         if !self.office.is_wished()? {
             return Ok(false);

@@ -119,7 +119,8 @@ pub(super) async fn revive(host: Arc<Host>, known: Registration) -> Done {
 async fn try_revive(host: &Host, known: &Registration) -> Result<(), Error> {
     let lost = |(run, hold): (Run, Hold)| hold.of.is_of_fleet_reach().then_some(run);
     for run in live_runs(host, known)?.into_iter().filter_map(lost) {
-        end(&run, &format!("{} session {} was lost", crate::wrap::hold::LOST, known.session)).await?;
+        end(&run, &format!("{} session {} was lost", crate::wrap::hold::LOST, known.session))
+            .await?;
     }
     let mut delays: Delays = Policy::RECONNECT.into();
     loop {

@@ -19,11 +19,7 @@ use crate::run::{FileError, RunFolder};
 const LONGEST_REPORT: u64 = 64 * 1024 * 1024;
 
 /// Reads the report at `path` below `checkout`, if the run in `folder` wrote it.
-pub(super) fn read(
-    checkout: &Path,
-    path: &str,
-    folder: &RunFolder,
-) -> Result<Reading, FileError> {
+pub(super) fn read(checkout: &Path, path: &str, folder: &RunFolder) -> Result<Reading, FileError> {
     let root = checkout.canonicalize().map_err(FileError::when("open", checkout))?;
     let report = match root.join(path).canonicalize() {
         Ok(report) if report.starts_with(&root) => report,

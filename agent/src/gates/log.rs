@@ -84,8 +84,14 @@ impl Hints {
 fn is_error(text: &str) -> bool {
     const BEGINNINGS: [&str; 8] =
         ["error", "ERROR", "fatal", "FAILED", "FAIL ", "not ok ", "Traceback ", "E   "];
-    const WITHIN: [&str; 6] =
-        ["error:", "Error:", "panicked at", "undefined reference", "not found", "Segmentation fault"];
+    const WITHIN: [&str; 6] = [
+        "error:",
+        "Error:",
+        "panicked at",
+        "undefined reference",
+        "not found",
+        "Segmentation fault",
+    ];
     BEGINNINGS.iter().any(|word| text.starts_with(word))
         || WITHIN.iter().any(|word| text.contains(word))
 }

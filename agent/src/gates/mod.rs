@@ -51,10 +51,13 @@ pub struct Ended<'a> {
 pub fn find(ended: &Ended<'_>) -> Result<v1::Finding, FileError> {
     let record = ended.record;
     let mut tap = tap::Parser::default();
-    let log = log::read(&record.log, match ended.reader {
-        Reader::Tap => LogReader::Stdout(&mut tap),
-        Reader::Exit | Reader::Junit(_) => LogReader::Nobody,
-    })?;
+    let log = log::read(
+        &record.log,
+        match ended.reader {
+            Reader::Tap => LogReader::Stdout(&mut tap),
+            Reader::Exit | Reader::Junit(_) => LogReader::Nobody,
+        },
+    )?;
     let outcome = match ended_badly(record) {
         Some(outcome) => outcome,
         None => {
@@ -188,7 +191,9 @@ fn judge(record: &ExitRecord, reading: Reading, minimum: u32) -> Outcome {
     let (class, reason) = match tally.red() {
         red if red > 0 && well => (Class::Infra, format!("{red} red items and {ended}")),
         0 if !well => (Class::Vacuous, format!("no red item and {ended}")),
-        _ if results < needed => (Class::Vacuous, format!("{results} of at least {needed} results")),
+        _ if results < needed => {
+            (Class::Vacuous, format!("{results} of at least {needed} results"))
+        }
         0 => (Class::Passed, String::new()),
         _ => (Class::Failed, String::new()),
     };

@@ -3,7 +3,8 @@
 //! [`place`] finds the worktree, [`root`] whose life the session's life is,
 //! [`file`](mod@file) keeps what proves the session and the numbers of its
 //! requests, [`request`] sends one, [`alive`] tells the host's daemon about it,
-//! [`config`] reads what git's configuration says about the coordinator.
+//! [`config`] reads what git's configuration says about the coordinator,
+//! [`sweep`](fn@sweep) removes what nobody comes back to.
 //! Not here: connections to the coordinator ([`crate::client`]).
 
 pub mod alive;
@@ -14,8 +15,10 @@ pub mod place;
 pub mod request;
 pub mod root;
 mod secret;
+mod sweep;
 
 pub use file::{Lock, Record, SessionFile};
 pub use place::Worktree;
 pub use root::Root;
 pub use secret::Secret;
+pub use sweep::sweep;

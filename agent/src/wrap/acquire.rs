@@ -106,7 +106,8 @@ impl Wrapper<'_> {
         let hold: HoldId = hold.parse().map_err(odd)?;
         let record = self.record()?;
         let own = ProcessIdentity::own();
-        let wrapper = own.map_err(|error| Failure::wrapper(format!("cannot see itself: {error}")))?;
+        let wrapper =
+            own.map_err(|error| Failure::wrapper(format!("cannot see itself: {error}")))?;
         let place = Place {
             hold,
             run: run_id(of, hold, &record)?,

@@ -169,7 +169,11 @@ mod tests {
         let first = digest(&paths).unwrap().unwrap();
         assert_eq!(first.len(), 64);
         let elsewhere = tempfile::tempdir().unwrap();
-        assert_eq!(digest(&made(elsewhere.path())).unwrap().unwrap(), first, "places do not matter");
+        assert_eq!(
+            digest(&made(elsewhere.path())).unwrap().unwrap(),
+            first,
+            "places do not matter"
+        );
         type Change = fn(&Path);
         let changes: [(&str, Change); 4] = [
             ("content", |top| fs::write(top.join("out/deep/a"), "b").unwrap()),

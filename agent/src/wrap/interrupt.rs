@@ -15,7 +15,8 @@ pub(super) struct Interrupts {
 impl Interrupts {
     pub(super) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Failure::wrapper(format!("cannot listen for signals: {error}")))
+            signal(kind)
+                .map_err(|error| Failure::wrapper(format!("cannot listen for signals: {error}")))
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

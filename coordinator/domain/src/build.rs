@@ -12,8 +12,8 @@ use crate::fault::fault;
 use crate::gate::Class;
 use crate::hold::{Hold, Holder, Waiter};
 use crate::id::{BoardTime, HoldId};
-use crate::name::{BuildName, HostName};
 use crate::lock;
+use crate::name::{BuildName, HostName};
 use crate::session::{self, Session};
 
 /// What makes two builds the same.
@@ -115,7 +115,9 @@ pub(crate) fn ask(
     let holder = Holder::Session(session.id);
     lock::limited("what", what, 500)?;
     match draft.tables.builds.get(key).cloned() {
-        Some(Build::Built { artifacts, .. }) if missing.is_none() || artifacts.as_deref() != missing => {
+        Some(Build::Built { artifacts, .. })
+            if missing.is_none() || artifacts.as_deref() != missing =>
+        {
             draft.record(Event::BuildShared { build: key.clone(), session: session.id });
             Ok(Reply::Built { artifacts })
         }
@@ -201,7 +203,9 @@ pub(crate) fn end(
         Caller::Nobody => false,
     };
     if !own {
-        return Err(Refusal::Lost { what: id.to_string(), reason: "it is not yours".to_owned() }.into());
+        return Err(
+            Refusal::Lost { what: id.to_string(), reason: "it is not yours".to_owned() }.into()
+        );
     }
     draft.record(Event::BuildEnded {
         build: key.clone(),

@@ -19,8 +19,8 @@ use crate::scope::{Conflict, Pattern, Reach, Risk, Scope, ScopeName};
 
 pub(crate) use self::ask::{announce, claim, obstacle};
 pub(crate) use self::end::{lapse_all, operator, release, revoke, unqueue};
-pub use self::meet::meets;
 pub(crate) use self::line::{SERVED, expire, serve, unqueue_stuck, waits};
+pub use self::meet::meets;
 
 /// How often a waiter may be passed by requests that conflict with it.
 pub const MAX_OVERTAKEN: u32 = 3;
@@ -229,4 +229,3 @@ pub struct Obstacle {
     /// How they meet.
     pub conflict: Conflict,
 }
-

@@ -90,7 +90,9 @@ impl TryFrom<String> for Reader {
             "exit" => Ok(Self::Exit),
             "tap" => Ok(Self::Tap),
             _ => match text.strip_prefix("junit:") {
-                Some(path) if !path.is_empty() && !path.starts_with('/') && !path.contains("..") => {
+                Some(path)
+                    if !path.is_empty() && !path.starts_with('/') && !path.contains("..") =>
+                {
                     Ok(Self::Junit(path.to_owned()))
                 }
                 _ => Err(UnknownReader(text)),
@@ -265,9 +267,7 @@ pub fn verdict(gate: &Gate, candidate: &Finding, base: Option<&Finding>) -> Verd
         Class::Passed if enough && candidate.red_count == 0 => Verdict::Pass { forgiven: 0 },
         Class::Passed => Verdict::Fail { class: Class::Vacuous, red: Vec::new() },
         Class::Failed if gate.compare == Compare::Base && enough => against_base(candidate, base),
-        class => {
-            Verdict::Fail { class, red: candidate.red.iter().cloned().collect() }
-        }
+        class => Verdict::Fail { class, red: candidate.red.iter().cloned().collect() },
     }
 }
 
@@ -324,7 +324,8 @@ mod tests {
     #[test]
     fn a_pass_means_something() {
         let gate = gate(Compare::Nothing);
-        let verdict = |class, green, red: &[&str]| verdict(&gate, &finding(class, green, red), None);
+        let verdict =
+            |class, green, red: &[&str]| verdict(&gate, &finding(class, green, red), None);
         assert_eq!(verdict(Class::Passed, 2, &[]), Verdict::Pass { forgiven: 0 });
         let vacuous = Verdict::Fail { class: Class::Vacuous, red: Vec::new() };
         assert_eq!(verdict(Class::Passed, 1, &[]), vacuous);

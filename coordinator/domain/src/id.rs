@@ -191,15 +191,7 @@ mod tests {
 
     #[test]
     fn a_wrong_kind_or_digit_is_refused() {
-        for text in [
-            "",
-            "clm",
-            "clm_",
-            "clm_1",
-            "tsk_0001",
-            "clm_000i",
-            "clm_zzzzzzzzzzzzzz",
-        ] {
+        for text in ["", "clm", "clm_", "clm_1", "tsk_0001", "clm_000i", "clm_zzzzzzzzzzzzzz"] {
             assert!(text.parse::<ClaimId>().is_err(), "{text}");
         }
     }

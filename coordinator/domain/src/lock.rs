@@ -39,7 +39,8 @@ impl TryFrom<String> for LockKey {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let (repo, name) = text.split_once(',').ok_or_else(|| format!("`{text}` is no lock key"))?;
+        let (repo, name) =
+            text.split_once(',').ok_or_else(|| format!("`{text}` is no lock key"))?;
         Ok(Self {
             repo: repo.parse().map_err(|error| format!("{error}"))?,
             name: name.parse().map_err(|error| format!("{error}"))?,
@@ -153,9 +154,7 @@ pub(crate) fn uses(draft: &Draft<'_>, holder: Holder) -> usize {
         slots.used.values().filter(|hold| hold.holder == holder).count() + waits(&slots.line)
     });
     let builds = draft.tables.builds.iter().map(|(_, build)| match build {
-        build::Build::Building { hold, line } => {
-            usize::from(hold.holder == holder) + waits(line)
-        }
+        build::Build::Building { hold, line } => usize::from(hold.holder == holder) + waits(line),
         build::Build::Built { .. } | build::Build::Failed { .. } => 0,
     });
     locks.chain(slots).chain(builds).sum()
@@ -218,9 +217,9 @@ pub(crate) fn release_hold(
         return Ok(Reply::Done);
     };
     let (holder, host) = match &place {
-        Place::Lock(_, holder, host) | Place::Slot(_, holder, host) | Place::Build(_, holder, host) => {
-            (*holder, host.clone())
-        }
+        Place::Lock(_, holder, host)
+        | Place::Slot(_, holder, host)
+        | Place::Build(_, holder, host) => (*holder, host.clone()),
     };
     let own = match caller {
         Caller::Session(credentials) => {
@@ -232,7 +231,9 @@ pub(crate) fn release_hold(
         Caller::Nobody => false,
     };
     if !own {
-        return Err(Refusal::Lost { what: id.to_string(), reason: "it is not yours".to_owned() }.into());
+        return Err(
+            Refusal::Lost { what: id.to_string(), reason: "it is not yours".to_owned() }.into()
+        );
     }
     match place {
         Place::Lock(key, ..) => end_lock(draft, &key, id, end),

@@ -29,7 +29,9 @@ pub enum InvalidName {
         bytes: usize,
     },
     /// A character that names do not have.
-    #[error("{kind} name `{text}` has {found:?} at byte {at}: use letters, digits and . _ - @ # : / + = {{ }}")]
+    #[error(
+        "{kind} name `{text}` has {found:?} at byte {at}: use letters, digits and . _ - @ # : / + = {{ }}"
+    )]
     Character {
         /// What the name was for.
         kind: &'static str,
@@ -51,9 +53,7 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidName> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-@#:/+={}".contains(c);
     match text.char_indices().find(|&(_, c)| !allowed(c)) {
-        Some((at, found)) => {
-            Err(InvalidName::Character { kind, text: text.to_owned(), found, at })
-        }
+        Some((at, found)) => Err(InvalidName::Character { kind, text: text.to_owned(), found, at }),
         None => Ok(()),
     }
 }
@@ -158,6 +158,9 @@ mod tests {
             let error = text.parse::<AgentName>().expect_err("an invalid name");
             assert_eq!(error.to_string(), message);
         }
-        assert_eq!("codex-3@build2#2".parse::<AgentName>().expect("valid").as_str(), "codex-3@build2#2");
+        assert_eq!(
+            "codex-3@build2#2".parse::<AgentName>().expect("valid").as_str(),
+            "codex-3@build2#2"
+        );
     }
 }

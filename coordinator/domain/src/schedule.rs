@@ -79,9 +79,8 @@ fn assign_one(draft: &mut Draft<'_>, job: Job) {
 
 /// How many jobs a host runs, if this one fits beside them.
 fn room_for(draft: &Draft<'_>, job: &Job, host: &host::Host) -> Option<usize> {
-    let here = |other: &&Job| {
-        matches!(&other.state, State::Assigned { host: at, .. } if *at == host.name)
-    };
+    let here =
+        |other: &&Job| matches!(&other.state, State::Assigned { host: at, .. } if *at == host.name);
     let running: Vec<&Job> = draft.tables.jobs.iter().map(|(_, job)| job).filter(here).collect();
     let memory = running.iter().copied().chain([job]).filter_map(|job| job.gate.memory);
     let memory = memory.fold(0u64, u64::saturating_add);

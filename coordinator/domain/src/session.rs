@@ -125,10 +125,7 @@ pub(crate) fn prove(session: &Session, credentials: &Credentials) -> Result<(), 
 }
 
 /// The living session that credentials prove.
-pub(crate) fn check(
-    tables: &Tables,
-    credentials: &Credentials,
-) -> Result<Session, Box<Refusal>> {
+pub(crate) fn check(tables: &Tables, credentials: &Credentials) -> Result<Session, Box<Refusal>> {
     let id = credentials.session;
     let Some(session) = tables.sessions.get(&id) else {
         return Err(Refusal::session_lost(id, "it ended: run `molt-agent join`"));
@@ -140,7 +137,9 @@ pub(crate) fn check(
     }
     match session.state {
         State::Live => Ok(Session::clone(session)),
-        State::Parked { .. } => Err(Refusal::session_lost(id, "it is parked: run `molt-agent resume`")),
+        State::Parked { .. } => {
+            Err(Refusal::session_lost(id, "it is parked: run `molt-agent resume`"))
+        }
         State::Lost { .. } => {
             Err(Refusal::session_lost(id, "it fell silent: run `molt-agent resume` at once"))
         }

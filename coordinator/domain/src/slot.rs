@@ -38,7 +38,8 @@ impl TryFrom<String> for SlotKey {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let (host, pool) = text.split_once(',').ok_or_else(|| format!("`{text}` is no slot key"))?;
+        let (host, pool) =
+            text.split_once(',').ok_or_else(|| format!("`{text}` is no slot key"))?;
         Ok(Self {
             host: host.parse().map_err(|error| format!("{error}"))?,
             pool: pool.parse().map_err(|error| format!("{error}"))?,
@@ -185,7 +186,13 @@ pub(crate) fn take_for_job(
     Some(slot)
 }
 
-fn grant(draft: &mut Draft<'_>, key: SlotKey, mut slots: Slots, slot: u32, waiter: Waiter) -> Reply {
+fn grant(
+    draft: &mut Draft<'_>,
+    key: SlotKey,
+    mut slots: Slots,
+    slot: u32,
+    waiter: Waiter,
+) -> Reply {
     let hold = waiter.granted(draft.fence(), draft.now.board);
     slots.used.insert(slot, hold.clone());
     draft.record(Event::SlotGranted {
@@ -213,7 +220,8 @@ pub(crate) fn end(draft: &mut Draft<'_>, key: &SlotKey, id: HoldId, end: End) {
         draft.tables.slots.put(key.clone(), slots);
         return;
     }
-    let Some(slot) = slots.used.iter().find(|(_, hold)| hold.id == id).map(|(slot, _)| *slot) else {
+    let Some(slot) = slots.used.iter().find(|(_, hold)| hold.id == id).map(|(slot, _)| *slot)
+    else {
         return;
     };
     // Machine reach: silence frees nothing, only the machine's own word does.

@@ -119,18 +119,22 @@ pub(crate) fn add(
     lock::limited("acceptance", &new.acceptance, 4096)?;
     let repo = draft.repo(&session.repo)?;
     let policy = &repo.policy;
-    if let Some(unknown) = new.scopes.iter().find(|name| policy.scopes.get(name.as_str()).is_none()) {
+    if let Some(unknown) = new.scopes.iter().find(|name| policy.scopes.get(name.as_str()).is_none())
+    {
         let known: Vec<&str> = policy.scopes.names().map(ScopeName::as_str).collect();
         return Err(lock::unknown("scope", unknown.as_str(), &known));
     }
-    let known = |id: &TaskId| {
-        draft.tables.tasks.get(id).is_some_and(|task| task.repo == session.repo)
-    };
+    let known =
+        |id: &TaskId| draft.tables.tasks.get(id).is_some_and(|task| task.repo == session.repo);
     if let Some(unknown) = new.needs.iter().find(|id| !known(id)) {
         return Err(lock::unknown("task", &unknown.to_string(), &[]));
     }
     let id = TaskId::from_counter(draft.number());
-    draft.record(Event::TaskAdded { task: id, repo: session.repo.clone(), title: new.title.clone() });
+    draft.record(Event::TaskAdded {
+        task: id,
+        repo: session.repo.clone(),
+        title: new.title.clone(),
+    });
     let New { title, body, priority, needs, scopes, acceptance } = new.clone();
     let task = Task {
         id,
@@ -181,9 +185,10 @@ pub(crate) fn next(draft: &mut Draft<'_>, session: &Session) -> Result<Reply, Bo
 
 /// Why a task cannot be taken by a session now.
 fn hindrance(draft: &Draft<'_>, session: &Session, task: &Task) -> Option<String> {
-    let undone = task.needs.iter().find(|id| {
-        draft.tables.tasks.get(id).is_some_and(|needed| needed.state != State::Done)
-    });
+    let undone = task
+        .needs
+        .iter()
+        .find(|id| draft.tables.tasks.get(id).is_some_and(|needed| needed.state != State::Done));
     if let Some(undone) = undone {
         return Some(format!("needs {undone}"));
     }

@@ -227,12 +227,16 @@ impl Ejection {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::ConflictBase { .. } => "merge the base into the change, resolve, submit the new head",
+            Self::ConflictBase { .. } => {
+                "merge the base into the change, resolve, submit the new head"
+            }
             Self::GateFailed { class, .. } if class.is_about_the_host() => {
                 "the run was interrupted: `molt-agent gate retry CAR` runs it again"
             }
             Self::GateFailed { .. } => "mend what the gate found, submit the new head",
-            Self::ScopeEscape { .. } => "claim the scopes of those paths, or leave them out, then submit again",
+            Self::ScopeEscape { .. } => {
+                "claim the scopes of those paths, or leave them out, then submit again"
+            }
             Self::AnnouncementMissing => "run `molt-agent announce`, then submit again",
             Self::PolicyChange => "ask an operator to change the policy",
             Self::ApprovalMissing { .. } => "claim the scopes again, then submit again",
@@ -259,8 +263,9 @@ impl fmt::Display for Ejection {
             }
             Self::ApprovalMissing { reason } => write!(f, ": a claim was taken away ({reason})"),
             Self::Unmergeable { detail } => write!(f, ": {detail}"),
-            Self::AnnouncementMissing | Self::PolicyChange | Self::Dequeued | Self::Superseded => Ok(()),
+            Self::AnnouncementMissing | Self::PolicyChange | Self::Dequeued | Self::Superseded => {
+                Ok(())
+            }
         }
     }
 }
-

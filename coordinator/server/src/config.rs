@@ -138,9 +138,9 @@ impl ServeArgs {
 
 fn default_data() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").filter(|value| !value.is_empty());
-    let state = state.map(PathBuf::from).or_else(|| {
-        std::env::home_dir().map(|home| home.join(".local").join("state"))
-    })?;
+    let state = state
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local").join("state")))?;
     Some(state.join("molt").join("coordinator"))
 }
 

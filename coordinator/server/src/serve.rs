@@ -11,9 +11,9 @@ use molt_store::embedded::{OpenError as StoreOpenError, Options, Tail};
 use molt_store::{Candidate, EmbeddedStore};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
 use crate::config::{ConfigError, ServeArgs};
@@ -127,7 +127,12 @@ pub async fn prepare(args: &ServeArgs) -> Result<Ready, ServeError> {
     let dropped = match opened.tail {
         Tail::Clean => None,
         Tail::Dropped { bytes } => {
-            warn!(phase = "start", bytes, revision = opened.head, "an unfinished commit was dropped");
+            warn!(
+                phase = "start",
+                bytes,
+                revision = opened.head,
+                "an unfinished commit was dropped"
+            );
             Some(bytes)
         }
     };
@@ -139,6 +144,16 @@ pub async fn prepare(args: &ServeArgs) -> Result<Ready, ServeError> {
     let (mirrors, repo) = (data.join("mirrors"), args.repo.clone());
     let train = Train::open(handle.clone(), &mirrors, repo, &remote, &args.branch)?;
     let repo = train.begin().await?;
+    info!(
+        phase = "start",
+        %address,
+        term = start.term,
+        revision = start.number,
+        records = start.records,
+        repo = %repo.name,
+        base = %repo.base,
+        "serving"
+    );
     let serving = Serving {
         address,
         data,
@@ -177,6 +192,8 @@ impl Ready {
         health.set_serving::<CoordinatorServer<Service>>().await;
         let remotes = [(serving.repo.name, remote)].into();
         let service = Service::new(handle, archive, remotes, stop.clone());
+        // An answer must not wait for the acknowledgement of the one before it.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder()
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
             .add_service(health_service)
@@ -184,7 +201,7 @@ impl Ready {
                 CoordinatorServer::new(service)
                     .max_decoding_message_size(molt_proto::MAX_COMMAND_BYTES),
             )
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let mut server = std::pin::pin!(server);
         let ended = tokio::select! {
             served = &mut server => served.map_err(ServeError::from),

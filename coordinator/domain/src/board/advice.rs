@@ -16,16 +16,21 @@ impl Refusal {
     pub fn facts(&self) -> Vec<String> {
         let mut lines = match self {
             Self::ScopeHeld { obstacle, holder, task, seen, until, free, ahead } => {
-                let mut lines = vec![format!("held     {} by {holder} as {}", obstacle.held, obstacle.claim)];
+                let mut lines =
+                    vec![format!("held     {} by {holder} as {}", obstacle.held, obstacle.claim)];
                 lines.push(match &obstacle.conflict {
-                    Conflict::Ancestor => format!("overlap  {} and {} are one family", obstacle.wanted, obstacle.held),
+                    Conflict::Ancestor => {
+                        format!("overlap  {} and {} are one family", obstacle.wanted, obstacle.held)
+                    }
                     Conflict::Overlap { left, right, witness } => {
                         format!("overlap  {left} ~ {right}  e.g. {witness}")
                     }
                 });
                 lines.push(format!("seen     {} s ago", seen / 1000));
                 lines.extend(task.map(|task| format!("task     {task}")));
-                lines.extend(until.map(|until| format!("ends     at board time {} s", until.0 / 1000)));
+                lines.extend(
+                    until.map(|until| format!("ends     at board time {} s", until.0 / 1000)),
+                );
                 if !free.is_empty() {
                     lines.push(format!("free     {}", display_list(free)));
                 }
@@ -35,10 +40,14 @@ impl Refusal {
             Self::LockHeld { lock, hold, holder, ahead } => {
                 let mut lines = match hold {
                     Some(hold) => {
-                        let name = holder.as_ref().map_or_else(|| who(hold.holder), ToString::to_string);
+                        let name =
+                            holder.as_ref().map_or_else(|| who(hold.holder), ToString::to_string);
                         vec![
                             format!("held     {lock} by {name} as {}", hold.id),
-                            format!("run      `{}` on {}, fence {}", hold.what, hold.host, hold.fence),
+                            format!(
+                                "run      `{}` on {}, fence {}",
+                                hold.what, hold.host, hold.fence
+                            ),
                         ]
                     }
                     None => vec![format!("closed   {lock}: its last holder fell silent")],
@@ -55,11 +64,12 @@ impl Refusal {
                 ]
             }
             Self::WaitCycle { cycle } => vec![format!("circle   {}", cycle.join(" waits for "))],
-            Self::NothingReady { reasons } => reasons.iter().map(|it| format!("task     {it}")).collect(),
-            Self::Stale { what, given, current } => vec![
-                format!("now      {what} is {current}"),
-                format!("given    {given}"),
-            ],
+            Self::NothingReady { reasons } => {
+                reasons.iter().map(|it| format!("task     {it}")).collect()
+            }
+            Self::Stale { what, given, current } => {
+                vec![format!("now      {what} is {current}"), format!("given    {given}")]
+            }
             other => other.to_string().lines().map(|line| format!("fact     {line}")).collect(),
         };
         lines.truncate(MAX_FACTS);
@@ -82,15 +92,22 @@ impl Refusal {
             Self::LockHeld { lock, .. } => {
                 vec![format!("molt-agent lock run {lock} --wait 15m -- COMMAND")]
             }
-            Self::PoolFull { pool, .. } => vec![format!("molt-agent slot run {pool} --wait 15m -- COMMAND")],
+            Self::PoolFull { pool, .. } => {
+                vec![format!("molt-agent slot run {pool} --wait 15m -- COMMAND")]
+            }
             Self::TaskTaken { task, holder } => {
-                vec![format!("molt-agent send {holder} \"about {task}\""), "molt-agent next".to_owned()]
+                vec![
+                    format!("molt-agent send {holder} \"about {task}\""),
+                    "molt-agent next".to_owned(),
+                ]
             }
             Self::WaitCycle { .. } => vec![
                 "molt-agent release what you can do without, then ask again".to_owned(),
                 "molt-agent status".to_owned(),
             ],
-            Self::BuildFailed { .. } => vec!["mend the inputs: other inputs are another build".to_owned()],
+            Self::BuildFailed { .. } => {
+                vec!["mend the inputs: other inputs are another build".to_owned()]
+            }
             Self::Lost { .. } => vec![
                 "stop editing".to_owned(),
                 "molt-agent resume".to_owned(),
@@ -98,7 +115,9 @@ impl Refusal {
             ],
             Self::NothingReady { .. } => vec!["molt-agent task list".to_owned()],
             Self::NotFound { nearest: Some(nearest), .. } => vec![format!("use `{nearest}`")],
-            Self::NotFound { kind, .. } if kind == "scope" => vec!["molt-agent scopes list".to_owned()],
+            Self::NotFound { kind, .. } if kind == "scope" => {
+                vec!["molt-agent scopes list".to_owned()]
+            }
             Self::NotFound { .. } | Self::Stale { .. } => vec!["molt-agent status".to_owned()],
             Self::NoRepo { .. } => vec!["molt-coordinator repo list".to_owned()],
             Self::Gate { car, .. } => vec![format!("molt-agent why {car}")],

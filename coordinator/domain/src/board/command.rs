@@ -57,7 +57,14 @@ impl Request {
 pub enum Command {
     // Sessions.
     /// Begin to work.
-    Join { repo: RepoName, name: AgentName, host: HostName, root: Root, worktree: String, secret: String },
+    Join {
+        repo: RepoName,
+        name: AgentName,
+        host: HostName,
+        root: Root,
+        worktree: String,
+        secret: String,
+    },
     /// Come back under a new epoch with the claims that are still there.
     Resume { root: Root },
     /// End, or go away for `park` milliseconds and keep the claims.
@@ -115,7 +122,13 @@ pub enum Command {
 
     // What reconcilers found out.
     /// The base as it is now, with its policy or the reason why that cannot be read.
-    ReadBase { repo: RepoName, branch: String, commit: String, tree: String, policy: Result<Policy, String> },
+    ReadBase {
+        repo: RepoName,
+        branch: String,
+        commit: String,
+        tree: String,
+        policy: Result<Policy, String>,
+    },
     /// A candidate was made and published.
     SetCandidate { car: CarId, candidate: train::Candidate },
     /// A change does not merge with the base.
@@ -263,10 +276,7 @@ fn may_say(caller: &Caller, command: &Command) -> Result<(), Box<Refusal>> {
 }
 
 /// The living session that a caller proves to be.
-fn acting(
-    draft: &Draft<'_>,
-    caller: &Caller,
-) -> Result<session::Session, Box<Refusal>> {
+fn acting(draft: &Draft<'_>, caller: &Caller) -> Result<session::Session, Box<Refusal>> {
     match caller {
         Caller::Session(credentials) => session::check(draft.board().tables(), credentials),
         _ => Err(Box::new(Refusal::Forbidden {

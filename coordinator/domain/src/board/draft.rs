@@ -69,10 +69,7 @@ impl<'a> Draft<'a> {
     ///
     /// [`Refusal::NoRepo`] when the fleet does not coordinate it.
     pub fn repo(&self, name: &RepoName) -> Result<Arc<Repo>, Box<Refusal>> {
-        self.tables
-            .repos
-            .shared(name)
-            .ok_or_else(|| Refusal::NoRepo { repo: name.clone() }.into())
+        self.tables.repos.shared(name).ok_or_else(|| Refusal::NoRepo { repo: name.clone() }.into())
     }
 
     /// The last sign of life of a session: a renewal, or the start of its epoch.
@@ -101,7 +98,9 @@ impl<'a> Draft<'a> {
     /// The agent behind a holder, if it is a session that is on the board.
     pub fn name_of(&self, holder: Holder) -> Option<AgentName> {
         match holder {
-            Holder::Session(id) => self.tables.sessions.get(&id).map(|session| session.name.clone()),
+            Holder::Session(id) => {
+                self.tables.sessions.get(&id).map(|session| session.name.clone())
+            }
             Holder::Job(_) => None,
         }
     }

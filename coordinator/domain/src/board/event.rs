@@ -54,7 +54,14 @@ impl fmt::Display for Actor {
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Event {
     /// The base was read: at the start, after a landing, or after a push by others.
-    BaseRead { repo: RepoName, branch: String, commit: String, tree: String, policy: String, by: BaseMove },
+    BaseRead {
+        repo: RepoName,
+        branch: String,
+        commit: String,
+        tree: String,
+        policy: String,
+        by: BaseMove,
+    },
     /// The base's policy could not be read; the last readable one holds for claims.
     PolicyUnreadable { repo: RepoName, commit: String, reason: String },
     /// An agent began to work.
@@ -68,9 +75,22 @@ pub enum Event {
     /// A session ended.
     Left { session: SessionId, name: AgentName },
     /// Scopes were granted.
-    Claimed { claim: ClaimId, session: SessionId, name: AgentName, scopes: Vec<ScopeName>, fence: Fence, task: Option<TaskId> },
+    Claimed {
+        claim: ClaimId,
+        session: SessionId,
+        name: AgentName,
+        scopes: Vec<ScopeName>,
+        fence: Fence,
+        task: Option<TaskId>,
+    },
     /// A request joined the line.
-    Queued { claim: ClaimId, session: SessionId, name: AgentName, scopes: Vec<ScopeName>, ahead: u32 },
+    Queued {
+        claim: ClaimId,
+        session: SessionId,
+        name: AgentName,
+        scopes: Vec<ScopeName>,
+        ahead: u32,
+    },
     /// Scopes are free for an absent waiter.
     Offered { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, until: u64 },
     /// An offer went by.
@@ -84,7 +104,14 @@ pub enum Event {
     /// An operator took a claim away.
     Revoked { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, reason: String },
     /// A holder told the others.
-    Announced { claim: ClaimId, scopes: Vec<ScopeName>, files: Vec<String>, tests: Vec<String>, risk: Risk, note: String },
+    Announced {
+        claim: ClaimId,
+        scopes: Vec<ScopeName>,
+        files: Vec<String>,
+        tests: Vec<String>,
+        risk: Risk,
+        note: String,
+    },
     /// Work was added.
     TaskAdded { task: TaskId, repo: RepoName, title: String },
     /// Work was taken together with its scopes.
@@ -98,7 +125,15 @@ pub enum Event {
     /// A lock was given back.
     LockFreed { repo: RepoName, lock: LockName, hold: HoldId, end: End },
     /// A slot was granted.
-    SlotGranted { host: HostName, pool: PoolName, slot: u32, hold: HoldId, holder: Holder, in_use: u32, size: u32 },
+    SlotGranted {
+        host: HostName,
+        pool: PoolName,
+        slot: u32,
+        hold: HoldId,
+        holder: Holder,
+        in_use: u32,
+        size: u32,
+    },
     /// A slot was given back.
     SlotFreed { host: HostName, pool: PoolName, slot: u32, hold: HoldId, end: End },
     /// Somebody joined the line of a lock, slot or build.
@@ -108,7 +143,13 @@ pub enum Event {
     /// A build began: the one run for its fingerprint.
     BuildBegun { build: BuildKey, hold: HoldId, session: SessionId },
     /// A build ended; everybody who waits inherits it.
-    BuildEnded { build: BuildKey, hold: HoldId, class: Class, artifacts: Option<String>, waiters: u32 },
+    BuildEnded {
+        build: BuildKey,
+        hold: HoldId,
+        class: Class,
+        artifacts: Option<String>,
+        waiters: u32,
+    },
     /// Somebody used a build that was there.
     BuildShared { build: BuildKey, session: SessionId },
     /// A host's daemon appeared, or announced other means.
@@ -120,13 +161,28 @@ pub enum Event {
     /// A run was given to a host.
     JobAssigned { job: JobId, gate: GateName, host: HostName, attempt: u32 },
     /// A run ended, and what it found is stored.
-    JobFinished { job: JobId, gate: GateName, host: HostName, attempt: u32, digest: Digest, finding: Finding },
+    JobFinished {
+        job: JobId,
+        gate: GateName,
+        host: HostName,
+        attempt: u32,
+        digest: Digest,
+        finding: Finding,
+    },
     /// A run went back into the line.
     JobReturned { job: JobId, gate: GateName, attempt: u32, reason: String },
     /// A run that nobody needs any more was given up.
     JobCancelled { job: JobId, gate: GateName },
     /// A change entered the train.
-    Submitted { car: CarId, repo: RepoName, session: SessionId, name: AgentName, head: String, title: String, scopes: Vec<ScopeName> },
+    Submitted {
+        car: CarId,
+        repo: RepoName,
+        session: SessionId,
+        name: AgentName,
+        head: String,
+        title: String,
+        scopes: Vec<ScopeName>,
+    },
     /// A change's candidate was made and published.
     CandidateMade { car: CarId, base: String, commit: String, tree: String, changed: u32 },
     /// A gate passed for a change's candidate.
@@ -134,7 +190,16 @@ pub enum Event {
     /// Every required gate has a proof.
     Ready { car: CarId, commit: String },
     /// The landing is decided: the point of no return.
-    Intended { car: CarId, branch: String, base: String, commit: String, tree: String, fence: Fence, gates: Vec<GateName>, policy: String },
+    Intended {
+        car: CarId,
+        branch: String,
+        base: String,
+        commit: String,
+        tree: String,
+        fence: Fence,
+        gates: Vec<GateName>,
+        policy: String,
+    },
     /// The base moved to the candidate, and was read back.
     Landed { car: CarId, branch: String, base: String, commit: String, tree: String, fence: Fence },
     /// A landing turned out not to have happened; the change goes on.
@@ -176,7 +241,9 @@ impl Event {
             Self::BaseRead { branch, commit, by, .. } => match by {
                 BaseMove::First => format!("base      {branch} is at {}", short(commit)),
                 BaseMove::Landing => format!("base      {branch} moved to {}", short(commit)),
-                BaseMove::Outside => format!("base      {branch} was pushed to {} past the train", short(commit)),
+                BaseMove::Outside => {
+                    format!("base      {branch} was pushed to {} past the train", short(commit))
+                }
             },
             Self::PolicyUnreadable { reason, .. } => format!("policy    unreadable: {reason}"),
             Self::Joined { host, name, .. } => format!("joined    {name} on {host}"),
@@ -196,7 +263,9 @@ impl Event {
             Self::Offered { scopes, session, .. } => {
                 format!("offered   {} to {session}", display_list(scopes))
             }
-            Self::OfferMissed { claim, missed, .. } => format!("missed    offer {missed} of {claim}"),
+            Self::OfferMissed { claim, missed, .. } => {
+                format!("missed    offer {missed} of {claim}")
+            }
             Self::Unqueued { claim, reason, .. } => format!("unqueued  {claim}: {reason}"),
             Self::Released { scopes, outcome, .. } => {
                 format!("released  {} ({outcome:?})", display_list(scopes)).to_lowercase()
@@ -212,15 +281,21 @@ impl Event {
             }
             Self::TaskAdded { task, title, .. } => format!("task      {task} added: {title}"),
             Self::TaskTaken { task, name, .. } => format!("task      {task} taken by {name}"),
-            Self::TaskReturned { task, reason, .. } => format!("task      {task} is open again: {reason}"),
+            Self::TaskReturned { task, reason, .. } => {
+                format!("task      {task} is open again: {reason}")
+            }
             Self::TaskEnded { task, state, .. } => format!("task      {task} {state}"),
             Self::LockGranted { lock, hold, .. } => format!("lock      {lock} granted to {hold}"),
             Self::LockFreed { lock, .. } => format!("lock      {lock} free"),
             Self::SlotGranted { host, pool, slot, in_use, size, .. } => {
                 format!("slot      {pool}/{slot} on {host} taken, {in_use} of {size} in use")
             }
-            Self::SlotFreed { host, pool, slot, .. } => format!("slot      {pool}/{slot} on {host} free"),
-            Self::Waits { hold, line, ahead, .. } => format!("waits     {hold} for {line}, {ahead} ahead"),
+            Self::SlotFreed { host, pool, slot, .. } => {
+                format!("slot      {pool}/{slot} on {host} free")
+            }
+            Self::Waits { hold, line, ahead, .. } => {
+                format!("waits     {hold} for {line}, {ahead} ahead")
+            }
             Self::WaitEnded { hold, line, .. } => format!("waits     {hold} for {line} no more"),
             Self::BuildBegun { build, .. } => format!("build     {build} begun"),
             Self::BuildEnded { build, class, waiters, .. } => {
@@ -230,14 +305,22 @@ impl Event {
             Self::HostSeen { host, jobs, .. } => format!("host      {host} takes {jobs} jobs"),
             Self::HostLost { host } => format!("host      {host} fell silent"),
             Self::JobQueued { job, gate, .. } => format!("job       {job} {gate} queued"),
-            Self::JobAssigned { job, gate, host, .. } => format!("job       {job} {gate} runs on {host}"),
+            Self::JobAssigned { job, gate, host, .. } => {
+                format!("job       {job} {gate} runs on {host}")
+            }
             Self::JobFinished { job, gate, finding, .. } => format!(
                 "job       {job} {gate} {}: {} green, {} red",
                 finding.class, finding.green, finding.red_count
             ),
-            Self::JobReturned { job, gate, reason, .. } => format!("job       {job} {gate} again: {reason}"),
-            Self::JobCancelled { job, gate } => format!("job       {job} {gate} not needed any more"),
-            Self::Submitted { car, name, title, .. } => format!("submitted {car} by {name}: {title}"),
+            Self::JobReturned { job, gate, reason, .. } => {
+                format!("job       {job} {gate} again: {reason}")
+            }
+            Self::JobCancelled { job, gate } => {
+                format!("job       {job} {gate} not needed any more")
+            }
+            Self::Submitted { car, name, title, .. } => {
+                format!("submitted {car} by {name}: {title}")
+            }
             Self::CandidateMade { car, commit, changed, .. } => {
                 format!("candidate {} of {car}, {changed} paths", short(commit))
             }
@@ -247,7 +330,9 @@ impl Event {
             Self::Landed { car, commit, .. } => format!("landed    {car} as {}", short(commit)),
             Self::IntentWithdrawn { car, reason, .. } => format!("withdrawn {car}: {reason}"),
             Self::Retried { car, name, .. } => format!("retried   {car} of {name}"),
-            Self::Ejected { car, name, ejection, .. } => format!("ejected   {car} of {name}: {ejection}"),
+            Self::Ejected { car, name, ejection, .. } => {
+                format!("ejected   {car} of {name}: {ejection}")
+            }
         }
     }
 }

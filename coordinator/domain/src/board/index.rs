@@ -110,11 +110,7 @@ impl Index {
     }
 }
 
-fn remove<K: std::hash::Hash + Eq>(
-    map: &mut HashMap<K, BTreeSet<ClaimId>>,
-    key: &K,
-    id: &ClaimId,
-) {
+fn remove<K: std::hash::Hash + Eq>(map: &mut HashMap<K, BTreeSet<ClaimId>>, key: &K, id: &ClaimId) {
     if let Some(ids) = map.get_mut(key) {
         ids.remove(id);
         if ids.is_empty() {

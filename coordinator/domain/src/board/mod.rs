@@ -11,8 +11,8 @@ mod command;
 mod draft;
 mod event;
 mod index;
-mod refusal;
 mod noted;
+mod refusal;
 mod reply;
 mod table;
 mod why;
@@ -173,8 +173,7 @@ impl Board {
             && draft.has_effect()
             && draft.tables.sessions.get(&key.session).is_some()
         {
-            let answer =
-                Answer { number, digest: request.digest.clone(), reply: reply.clone() };
+            let answer = Answer { number, digest: request.digest.clone(), reply: reply.clone() };
             draft.tables.answers.put(key, answer);
         }
         Ok(draft.into_decision(reply))
@@ -299,4 +298,3 @@ enum Repeated {
     First((AnswerKey, u64)),
     Again(Box<Reply>),
 }
-

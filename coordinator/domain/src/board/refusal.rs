@@ -288,7 +288,11 @@ impl fmt::Display for Refusal {
                 }
                 match &obstacle.conflict {
                     Conflict::Ancestor => {
-                        write!(f, "\noverlap  {} and {} are one family", obstacle.wanted, obstacle.held)?;
+                        write!(
+                            f,
+                            "\noverlap  {} and {} are one family",
+                            obstacle.wanted, obstacle.held
+                        )?;
                     }
                     Conflict::Overlap { left, right, witness } => {
                         write!(f, "\noverlap  {left} ~ {right}  e.g. {witness}")?;
@@ -302,10 +306,18 @@ impl fmt::Display for Refusal {
             Self::LockHeld { lock, hold, holder, ahead } => {
                 match (hold, holder) {
                     (Some(hold), Some(holder)) => {
-                        write!(f, "lock {lock} is held by {holder} on {} for `{}`", hold.host, hold.what)?;
+                        write!(
+                            f,
+                            "lock {lock} is held by {holder} on {} for `{}`",
+                            hold.host, hold.what
+                        )?;
                     }
-                    (Some(hold), None) => write!(f, "lock {lock} is held on {} for `{}`", hold.host, hold.what)?,
-                    (None, _) => write!(f, "lock {lock} is closed until its last holder is certainly gone")?,
+                    (Some(hold), None) => {
+                        write!(f, "lock {lock} is held on {} for `{}`", hold.host, hold.what)?;
+                    }
+                    (None, _) => {
+                        write!(f, "lock {lock} is closed until its last holder is certainly gone")?;
+                    }
                 }
                 write!(f, "; {ahead} waiting")
             }

@@ -3,20 +3,16 @@
 //! Each explanation starts with the fact that decides and fits a small screen.
 //! It reads the board as it is; history is the audit's.
 
+mod runs;
+
 use crate::board::noted::Note;
 use crate::board::{Board, Refusal};
-use crate::build::{Build, BuildKey};
 use crate::claim::{self, Claim};
-use crate::hold::{Hold, Holder, Waiter};
-use crate::host;
+use crate::hold::Holder;
 use crate::id::{BoardTime, CarId, ClaimId, HoldId, JobId, RefusalId, SessionId, TaskId};
-use crate::job::{self, Job};
-use crate::lock::{self, Lock, LockKey};
 use crate::scope::{Conflict, ScopeName};
 use crate::session::{self, Session};
-use crate::slot::{SlotKey, Slots};
 use crate::task::{self, Task};
-use crate::train::{self, Car};
 
 /// Lines of an explanation at most.
 const MAX_LINES: usize = 12;
@@ -77,21 +73,25 @@ impl Why<'_> {
     /// Locks, pools, builds, scopes and agents go by names.
     fn by_name(&self, name: &str) -> Option<Vec<String>> {
         let tables = &self.board.tables;
-        let lock = tables.locks.iter().find(|(key, _)| {
-            key.name.as_str() == name || String::from((*key).clone()) == name
-        });
+        let lock = tables
+            .locks
+            .iter()
+            .find(|(key, _)| key.name.as_str() == name || String::from((*key).clone()) == name);
         if let Some((key, lock)) = lock {
             return Some(self.lock(key, lock));
         }
         let slots = tables.slots.iter().find(|(key, _)| {
-            key.to_string() == name || key.pool.as_str() == name || String::from((*key).clone()) == name
+            key.to_string() == name
+                || key.pool.as_str() == name
+                || String::from((*key).clone()) == name
         });
         if let Some((key, slots)) = slots {
             return Some(self.slots(key, slots));
         }
-        let build = tables.builds.iter().find(|(key, _)| {
-            key.name.as_str() == name || String::from((*key).clone()) == name
-        });
+        let build = tables
+            .builds
+            .iter()
+            .find(|(key, _)| key.name.as_str() == name || String::from((*key).clone()) == name);
         if let Some((key, build)) = build {
             return Some(self.build(key, build));
         }
@@ -107,8 +107,11 @@ impl Why<'_> {
         let mut on_it: Vec<&&Claim> = claims.iter().filter(on_it).collect();
         on_it.sort_by_key(|claim| (!claim.is_held(), claim.id));
         if on_it.is_empty() {
-            let known = tables.repos.values().any(|repo| repo.policy.scopes.get(name.as_str()).is_some());
-            return known.then(|| vec![format!("scope {name} is free"), "rule     nobody claims it".to_owned()]);
+            let known =
+                tables.repos.values().any(|repo| repo.policy.scopes.get(name.as_str()).is_some());
+            return known.then(|| {
+                vec![format!("scope {name} is free"), "rule     nobody claims it".to_owned()]
+            });
         }
         let mut lines = vec![format!("scope {name} has {} claims", on_it.len())];
         lines.extend(on_it.into_iter().map(|claim| self.claim_line(claim)));
@@ -162,7 +165,9 @@ impl Why<'_> {
                 lines.push(format!("{} is held by {name}: {scopes}", claim.id));
                 lines.push(format!("since    {}, fence {fence}", self.ago(since)));
                 let end = until.map(|until| format!("ends by its maximum {}", self.ahead(until)));
-                let end = end.unwrap_or_else(|| "ends when it is released, or its session is gone".to_owned());
+                let end = end.unwrap_or_else(|| {
+                    "ends when it is released, or its session is gone".to_owned()
+                });
                 lines.push(format!("rule     {end}"));
             }
             claim::State::Offered { until, missed, .. } => {
@@ -173,8 +178,14 @@ impl Why<'_> {
             claim::State::Waiting { overtaken, missed, .. } => {
                 lines.push(format!("{} of {name} waits: {scopes}", claim.id));
                 lines.extend(self.in_the_way(claim));
-                lines.push(format!("since    {}, passed {overtaken} of {} times, missed {missed} of 2 offers", self.ago(claim.asked), claim::MAX_OVERTAKEN));
-                lines.push("rule     several scopes are granted whole, first come first served".to_owned());
+                lines.push(format!(
+                    "since    {}, passed {overtaken} of {} times, missed {missed} of 2 offers",
+                    self.ago(claim.asked),
+                    claim::MAX_OVERTAKEN
+                ));
+                lines.push(
+                    "rule     several scopes are granted whole, first come first served".to_owned(),
+                );
             }
         }
         lines.push(format!("why      {}", first_line(&claim.why)));
@@ -196,16 +207,23 @@ impl Why<'_> {
         });
         let mut lines: Vec<(bool, String)> = Vec::new();
         for other in others {
-            let earlier = other.is_held() || matches!(other.state, claim::State::Offered { .. }) || other.id < claim.id;
+            let earlier = other.is_held()
+                || matches!(other.state, claim::State::Offered { .. })
+                || other.id < claim.id;
             let met = claim.scopes().find_map(|mine| {
-                other.scopes().find_map(|theirs| Some((theirs, scopes.explain(mine.as_str(), theirs.as_str())?)))
+                other.scopes().find_map(|theirs| {
+                    Some((theirs, scopes.explain(mine.as_str(), theirs.as_str())?))
+                })
             });
             if let (true, Some((scope, conflict))) = (earlier, met) {
                 let how = match conflict {
                     Conflict::Ancestor => "one family".to_owned(),
                     Conflict::Overlap { witness, .. } => format!("e.g. {witness}"),
                 };
-                lines.push((!other.is_held(), format!("for      {scope}, {how}: {}", self.claim_line(other))));
+                lines.push((
+                    !other.is_held(),
+                    format!("for      {scope}, {how}: {}", self.claim_line(other)),
+                ));
             }
         }
         lines.sort();
@@ -224,7 +242,12 @@ impl Why<'_> {
                     session::Loss::Silence => "no renewal for its ttl",
                     session::Loss::RootDead => "its host saw its process dead",
                 };
-                format!("{} is lost since {} ({cause}), its claims lapse {}", session.name, self.ago(since), self.ahead(grace))
+                format!(
+                    "{} is lost since {} ({cause}), its claims lapse {}",
+                    session.name,
+                    self.ago(since),
+                    self.ahead(grace)
+                )
             }
         }
     }
@@ -232,10 +255,19 @@ impl Why<'_> {
     fn session(&self, session: &Session) -> Vec<String> {
         let tables = &self.board.tables;
         let mut lines = vec![format!("{} {}", session.id, self.life(session))];
-        lines.push(format!("where    {} on {}, epoch {}, joined {}", session.worktree, session.host, session.epoch, self.ago(session.joined)));
+        lines.push(format!(
+            "where    {} on {}, epoch {}, joined {}",
+            session.worktree,
+            session.host,
+            session.epoch,
+            self.ago(session.joined)
+        ));
         lines.push(match session.state {
             session::State::Live => {
-                format!("rule     lost without a renewal for {}", span(self.board.spans.session_ttl.as_secs()))
+                format!(
+                    "rule     lost without a renewal for {}",
+                    span(self.board.spans.session_ttl.as_secs())
+                )
             }
             session::State::Parked { .. } | session::State::Lost { .. } => {
                 "rule     until then `molt-agent resume` gives back what it has".to_owned()
@@ -258,9 +290,14 @@ impl Why<'_> {
         let mut lines = Vec::new();
         match &task.state {
             task::State::Open => {
-                let undone: Vec<String> = task.needs.iter().filter(|id| {
-                    tables.tasks.get(id).is_some_and(|needed| needed.state != task::State::Done)
-                }).map(ToString::to_string).collect();
+                let undone: Vec<String> = task
+                    .needs
+                    .iter()
+                    .filter(|id| {
+                        tables.tasks.get(id).is_some_and(|needed| needed.state != task::State::Done)
+                    })
+                    .map(ToString::to_string)
+                    .collect();
                 lines.push(if undone.is_empty() {
                     format!("{} is open: `next` takes it when its scopes are free", task.id)
                 } else {
@@ -269,7 +306,12 @@ impl Why<'_> {
             }
             task::State::Taken { session, claim, since } => {
                 let claim = claim.map_or_else(|| "no scopes".to_owned(), |claim| claim.to_string());
-                lines.push(format!("{} is taken by {} with {claim}, {}", task.id, self.name(*session), self.ago(*since)));
+                lines.push(format!(
+                    "{} is taken by {} with {claim}, {}",
+                    task.id,
+                    self.name(*session),
+                    self.ago(*since)
+                ));
             }
             task::State::Blocked { reason } => {
                 lines.push(format!("{} waits for a person: {}", task.id, first_line(reason)));
@@ -280,207 +322,29 @@ impl Why<'_> {
             }
         }
         lines.push(format!("title    {}", first_line(&task.title)));
-        lines.push(format!("rule     priority {}, then age; lost {} times, blocked at {}", task.priority, task.losses, task::MAX_LOSSES));
+        lines.push(format!(
+            "rule     priority {}, then age; lost {} times, blocked at {}",
+            task.priority,
+            task.losses,
+            task::MAX_LOSSES
+        ));
         let scopes: Vec<String> = task.scopes.iter().map(ToString::to_string).collect();
-        lines.push(format!("scopes   {}", if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }));
+        lines.push(format!(
+            "scopes   {}",
+            if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }
+        ));
         lines.extend(task.report.as_ref().map(|report| format!("report   {}", first_line(report))));
         lines
     }
 
-    fn line(&self, line: &[Waiter]) -> Vec<String> {
-        line.iter()
-            .map(|waiter| {
-                format!("waits    {} as {}, {}", self.holder(waiter.holder), waiter.id, self.ago(waiter.since))
-            })
-            .collect()
-    }
-
-    fn used(&self, hold: &Hold) -> String {
-        format!("by {} on {} for `{}`, {}, fence {}", self.holder(hold.holder), hold.host, first_line(&hold.what), self.ago(hold.since), hold.fence)
-    }
-
-    fn lock(&self, key: &LockKey, lock: &Lock) -> Vec<String> {
-        let mut lines = match &lock.state {
-            lock::State::Held(hold) => vec![
-                format!("lock {key} is held {}", self.used(hold)),
-                "rule     one holder; the line is first come first served".to_owned(),
-            ],
-            lock::State::Delayed { until, last } => {
-                let who = last.as_ref().map(|hold| format!(" by {}", self.holder(hold.holder)));
-                vec![
-                    format!("lock {key} is closed, opens {}", self.ahead(*until)),
-                    format!("rule     left in silence{}: its processes end before that", who.unwrap_or_default()),
-                ]
-            }
-        };
-        lines.extend(self.line(&lock.line));
-        lines
-    }
-
-    fn slots(&self, key: &SlotKey, slots: &Slots) -> Vec<String> {
-        let mut lines = vec![
-            format!("pool {key} has {} slots, {} in use", slots.size, slots.used.len()),
-            "rule     only the machine's word frees a slot; a smaller pool drains".to_owned(),
-        ];
-        lines.extend(slots.used.iter().map(|(slot, hold)| format!("slot {slot}   {}", self.used(hold))));
-        lines.extend(self.line(&slots.line));
-        lines
-    }
-
-    fn build(&self, key: &BuildKey, build: &Build) -> Vec<String> {
-        match build {
-            Build::Building { hold, line } => {
-                let mut lines = vec![
-                    format!("{key} is being built {}", self.used(hold)),
-                    "rule     one run for a fingerprint and place; who waits inherits its end".to_owned(),
-                ];
-                lines.extend(self.line(line));
-                lines
-            }
-            Build::Built { artifacts, at } => vec![
-                format!("{key} is built, {}", self.ago(*at)),
-                format!("digest   {}", artifacts.as_deref().unwrap_or("none was named")),
-                "rule     used while its artifacts are there; `missing` builds again".to_owned(),
-            ],
-            Build::Failed { class, until } => vec![
-                format!("{key} {class}; remembered, forgotten {}", self.ahead(*until)),
-                "rule     the same inputs fail the same way; other inputs are another build".to_owned(),
-            ],
-        }
-    }
-
-    fn hold(&self, id: HoldId) -> Option<Vec<String>> {
-        let tables = &self.board.tables;
-        let waits = |line: &[Waiter]| line.iter().position(|waiter| waiter.id == id);
-        let in_line = |at: usize, mut lines: Vec<String>| {
-            lines.insert(0, format!("{id} waits, {at} ahead in its line"));
-            lines
-        };
-        for (key, lock) in &tables.locks {
-            match &lock.state {
-                lock::State::Held(hold) if hold.id == id => return Some(self.lock(key, lock)),
-                lock::State::Delayed { last: Some(hold), .. } if hold.id == id => {
-                    return Some(self.lock(key, lock));
-                }
-                _ => {}
-            }
-            if let Some(at) = waits(&lock.line) {
-                return Some(in_line(at, self.lock(key, lock)));
-            }
-        }
-        for (key, slots) in &tables.slots {
-            if slots.used.values().any(|hold| hold.id == id) {
-                return Some(self.slots(key, slots));
-            }
-            if let Some(at) = waits(&slots.line) {
-                return Some(in_line(at, self.slots(key, slots)));
-            }
-        }
-        tables.builds.iter().find_map(|(key, build)| {
-            let Build::Building { hold, line } = build.as_ref() else {
-                return None;
-            };
-            if hold.id == id {
-                return Some(self.build(key, build));
-            }
-            waits(line).map(|at| in_line(at, self.build(key, build)))
-        })
-    }
-
-    fn job(&self, job: &Job) -> Vec<String> {
-        let mut lines = match &job.state {
-            job::State::Queued => vec![
-                format!("{} {} is queued, attempt {}", job.id, job.name, job.attempt),
-                format!("since    {}", self.ago(job.queued)),
-                format!("hosts    {}", self.hosts_for(job)),
-            ],
-            job::State::Assigned { host, slot, since } => {
-                let slot = slot.map(|slot| format!(", slot {slot}")).unwrap_or_default();
-                vec![
-                    format!("{} {} runs on {host}{slot}, attempt {}", job.id, job.name, job.attempt),
-                    format!("since    {}", self.ago(*since)),
-                ]
-            }
-        };
-        lines.push(format!("rule     one run for what it would find; {} attempts when a host interrupts it", job::MAX_ATTEMPTS));
-        lines.push(format!("commit   {}", job.commit));
-        lines.push(format!("digest   {}", job.digest));
-        lines
-    }
-
-    fn hosts_for(&self, job: &Job) -> String {
-        let hosts = self.board.tables.hosts.values();
-        let live: Vec<_> = hosts.filter(|host| host.state == host::State::Live).collect();
-        if live.is_empty() {
-            return "none is live".to_owned();
-        }
-        let memory = job.gate.memory.unwrap_or(0);
-        let able = live.iter().filter(|host| host.means.jobs > 0 && memory <= host.means.memory);
-        let pool = job.gate.pool.as_ref().map(|pool| format!(", with a free slot of {pool}"));
-        format!("{} live, {} of them could ever take it{}", live.len(), able.count(), pool.unwrap_or_default())
-    }
-
-    /// A run that ended and whose results are kept.
-    fn found(&self, id: JobId) -> Option<Vec<String>> {
-        let mut results = self.board.tables.results.iter();
-        let (digest, results) = results.find(|(_, results)| results.job == id)?;
-        let finding = &results.finding;
-        Some(vec![
-            format!("{id} {} {} on {}", results.gate, finding.class, results.host),
-            format!("found    {} green, {} red{}", finding.green, finding.red_count, finding.red.first().map(|red| format!(", first {red}")).unwrap_or_default()),
-            format!("note     {}", first_line(&finding.note)),
-            format!("commit   {}", finding.commit),
-            format!("digest   {digest}"),
-            "rule     it holds for every tree with this digest".to_owned(),
-        ])
-    }
-
-    fn car(&self, car: &Car) -> Vec<String> {
-        let mut lines = vec![format!("{} of {} is {}", car.id, car.agent, car.state.reason())];
-        lines.extend(self.car_facts(car));
-        lines.push(format!("head     {}", car.head));
-        lines.push(format!("title    {}", first_line(&car.title)));
-        lines.push(format!("since    submitted {}", self.ago(car.submitted)));
-        lines
-    }
-
-    fn car_facts(&self, car: &Car) -> Vec<String> {
-        let cars = self.board.tables.cars.values();
-        let repo = self.board.tables.repos.get(&car.repo);
-        match &car.state {
-            train::State::Queued => {
-                let ahead = cars.filter(|other| other.repo == car.repo && other.state.is_open() && other.id < car.id);
-                let closed = repo.and_then(|repo| repo.unreadable.as_ref());
-                let mut lines = vec![format!("ahead    {} cars; one order, the first is worked on", ahead.count())];
-                lines.extend(closed.map(|reason| format!("closed   the base's policy does not read: {}", first_line(reason))));
-                lines
-            }
-            train::State::Building { candidate, passed } => {
-                let required = repo.map(|repo| repo.policy.merge.required.clone()).unwrap_or_default();
-                let left: Vec<String> = required.iter().filter(|gate| !passed.contains(*gate)).map(ToString::to_string).collect();
-                vec![
-                    format!("needs    {} of {} gates: {}", left.len(), required.len(), left.join(" ")),
-                    format!("tests    {} on {}", candidate.commit, candidate.base),
-                ]
-            }
-            train::State::Ready { candidate } => {
-                vec![format!("lands    {} next: every required gate passed on it", candidate.commit)]
-            }
-            train::State::Landing { candidate, fence } => vec![
-                format!("lands    {} under fence {fence}", candidate.commit),
-                "rule     a decided landing is completed or proven not to have happened".to_owned(),
-            ],
-            train::State::Landed { commit, at } => vec![format!("landed   as {commit}, {}", self.ago(*at))],
-            train::State::Ejected { ejection, at } => vec![
-                format!("because  {}", first_line(&ejection.to_string())),
-                format!("when     {}", self.ago(*at)),
-                format!("next     {}", ejection.remedy()),
-            ],
-        }
-    }
-
     fn refusal(&self, note: &Note) -> Vec<String> {
-        let mut lines = vec![format!("{} of {} was refused, {}: {}", note.command, note.actor, self.ago(note.at), note.refusal.reason())];
+        let mut lines = vec![format!(
+            "{} of {} was refused, {}: {}",
+            note.command,
+            note.actor,
+            self.ago(note.at),
+            note.refusal.reason()
+        )];
         lines.extend(note.refusal.facts());
         lines.extend(note.refusal.next_steps().into_iter().map(|step| format!("next     {step}")));
         lines

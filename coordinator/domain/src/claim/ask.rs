@@ -29,11 +29,12 @@ pub(crate) fn claim(
     let held: BTreeSet<&ScopeName> =
         mine.iter().filter(|claim| claim.is_held()).flat_map(Claim::scopes).collect();
     let new: Vec<ScopeName> = names.iter().filter(|name| !held.contains(name)).cloned().collect();
-    if let Some(reply) = asked_before(draft, session, &mine, &names, &new) {
+    if let Some(reply) = asked_before(draft, session, wanted, &mine, &names, &new) {
         return Ok(reply);
     }
     if mine.len() >= MAX_CLAIMS {
-        let problem = format!("{MAX_CLAIMS} claims already: release one, or name several scopes in one");
+        let problem =
+            format!("{MAX_CLAIMS} claims already: release one, or name several scopes in one");
         return Err(Invalid::field("scopes", problem).into());
     }
     match first_obstacle(draft, session, policy, &new) {
@@ -43,6 +44,7 @@ pub(crate) fn claim(
             wait::refuse_cycle(draft, line::waits_of(&passed, session.id))?;
             line::count(draft, passed);
             let claim = grant(draft, session, claim);
+            line::leave_fulfilled(draft, session.id);
             Ok(Reply::Granted { claim: Box::new(claim), already: Already::No })
         }
         Some(obstacle) if wanted.otherwise == Otherwise::Refuse => {
@@ -52,11 +54,7 @@ pub(crate) fn claim(
     }
 }
 
-fn check_fields(
-    draft: &Draft<'_>,
-    session: &Session,
-    wanted: &Wanted,
-) -> Result<(), Box<Refusal>> {
+fn check_fields(draft: &Draft<'_>, session: &Session, wanted: &Wanted) -> Result<(), Box<Refusal>> {
     lock::limited("why", &wanted.why, 2000)?;
     lock::limited("tests", &wanted.tests.concat(), 4096)?;
     if wanted.tests.len() > 32 {
@@ -81,7 +79,7 @@ fn known_scopes(policy: &Policy, asked: &[ScopeName]) -> Result<Vec<ScopeName>, 
     Ok(names.into_iter().collect())
 }
 
-fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Claim> {
+pub(super) fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Claim> {
     let ids = draft.claims_of(session).into_iter();
     ids.filter_map(|id| draft.tables.claims.get(&id).cloned()).collect()
 }
@@ -90,6 +88,7 @@ fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Claim> {
 fn asked_before(
     draft: &mut Draft<'_>,
     session: &Session,
+    wanted: &Wanted,
     mine: &[Claim],
     names: &[ScopeName],
     new: &[ScopeName],
@@ -103,15 +102,16 @@ fn asked_before(
         let claim = whole.or_else(|| mine.iter().find(|claim| covers(claim, &names[..1])))?;
         return Some(Reply::Granted { claim: Box::new(claim.clone()), already: Already::Yes });
     }
-    let waits = |claim: &&Claim| {
-        !claim.is_held() && (claim.scopes().eq(names) || claim.scopes().eq(new))
-    };
+    let waits =
+        |claim: &&Claim| !claim.is_held() && (claim.scopes().eq(names) || claim.scopes().eq(new));
     let same = mine.iter().find(waits)?.clone();
     match same.state {
         State::Offered { .. } => {
             let claim = Box::new(grant(draft, session, same));
             Some(Reply::Granted { claim, already: Already::No })
         }
+        // Who would not wait is told what stands in the way, its own wait or not.
+        State::Waiting { .. } if wanted.otherwise == Otherwise::Refuse => None,
         State::Waiting { .. } => {
             let ahead = line::ahead_of(draft, &same);
             Some(Reply::Queued { claim: same.id, ahead })
@@ -215,9 +215,8 @@ fn refusal(
         State::Held { until, .. } => until,
         State::Waiting { .. } | State::Offered { .. } => None,
     });
-    let is_free = |name: &&ScopeName| {
-        closed_by(draft, session.id, &session.repo, policy, name).is_none()
-    };
+    let is_free =
+        |name: &&ScopeName| closed_by(draft, session.id, &session.repo, policy, name).is_none();
     Refusal::ScopeHeld {
         holder: draft.name_of_session(obstacle.holder),
         task: claim.and_then(|claim| claim.task),

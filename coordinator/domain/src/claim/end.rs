@@ -18,10 +18,8 @@ pub(crate) fn release(
     outcome: Outcome,
 ) -> Result<Reply, Box<Refusal>> {
     let ids = draft.claims_of(session.id).into_iter();
-    let held: Vec<Claim> = ids
-        .filter_map(|id| draft.tables.claims.get(&id).cloned())
-        .filter(Claim::is_held)
-        .collect();
+    let held: Vec<Claim> =
+        ids.filter_map(|id| draft.tables.claims.get(&id).cloned()).filter(Claim::is_held).collect();
     let is_held = |name: &ScopeName| held.iter().any(|claim| claim.scopes().any(|own| own == name));
     if let Some(missing) = scopes.iter().find(|name| !is_held(name)) {
         let known: Vec<&str> = held.iter().flat_map(Claim::scopes).map(ScopeName::as_str).collect();

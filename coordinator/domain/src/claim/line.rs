@@ -4,9 +4,10 @@
 //! nobody's way does not wait. A request that fits beside what is held may pass
 //! a waiter a bounded number of times.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::ask::{grant, holder};
+use super::ask::{claims_of, grant, holder};
 use super::end::{lapse, leave_line};
 use super::meet::{all_closing, closed_by, conflicts, meets, part};
 use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Obstacle, State};
@@ -138,6 +139,16 @@ pub(super) fn count(draft: &mut Draft<'_>, passed: Vec<Claim>) {
     }
 }
 
+/// Takes a session's waits out whose scopes it holds by now.
+pub(super) fn leave_fulfilled(draft: &mut Draft<'_>, session: SessionId) {
+    let mine = claims_of(draft, session);
+    let (held, waits): (Vec<&Claim>, Vec<&Claim>) = mine.iter().partition(|claim| claim.is_held());
+    let held: BTreeSet<&ScopeName> = held.into_iter().flat_map(Claim::scopes).collect();
+    for claim in waits.into_iter().filter(|claim| claim.scopes().all(|it| held.contains(it))) {
+        leave_line(draft, claim, "its agent holds the scopes by now");
+    }
+}
+
 /// Serves the line of a repository: grants to who is there, offers to who is not.
 pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
     let Ok(repo) = draft.repo(name) else {
@@ -174,9 +185,8 @@ pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
 
 /// Whether a waiter can be served past those who stand before it.
 fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Claim]) -> bool {
-    let closed = |name: &ScopeName| {
-        closed_by(draft, claim.session, &claim.repo, policy, name).is_some()
-    };
+    let closed =
+        |name: &ScopeName| closed_by(draft, claim.session, &claim.repo, policy, name).is_some();
     if claim.scopes().any(closed) {
         return false;
     }
@@ -230,7 +240,7 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
         }
         match claim.state {
             State::Held { .. } => lapse(draft, &claim, "its maximum is over"),
-            State::Offered { place, missed, .. } => miss(draft, claim, place, missed + 1),
+            State::Offered { place, missed, .. } => miss(draft, &claim, place, missed + 1),
             State::Waiting { .. } => {}
         }
     }
@@ -241,21 +251,22 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
 }
 
 /// After a first miss a waiter goes behind the next in its way; after the second it leaves.
-fn miss(draft: &mut Draft<'_>, claim: Claim, place: u64, missed: u32) {
+fn miss(draft: &mut Draft<'_>, claim: &Claim, place: u64, missed: u32) {
     draft.record(Event::OfferMissed { claim: claim.id, session: claim.session, missed });
     if missed >= 2 {
-        leave_line(draft, &claim, "two offers went by");
+        leave_line(draft, claim, "two offers went by");
         return;
     }
     let policy = draft.repo(&claim.repo).map(|repo| repo.policy.clone());
     let next = waiting(draft, &claim.repo).into_iter().find_map(|other| match other.state {
         State::Waiting { place: theirs, .. } if theirs > place => {
-            let conflict = policy.as_ref().is_ok_and(|policy| conflicts(policy, &claim, &other));
+            let conflict = policy.as_ref().is_ok_and(|policy| conflicts(policy, claim, &other));
             conflict.then_some(theirs)
         }
         _ => None,
     });
-    let at = |place| Claim { state: State::Waiting { place, overtaken: 0, missed }, ..claim.clone() };
+    let at =
+        |place| Claim { state: State::Waiting { place, overtaken: 0, missed }, ..claim.clone() };
     draft.tables.claims.put(claim.id, at(next.unwrap_or(place)));
     if next.is_some() && wait::who_is_stuck(draft).contains(&holder(claim.session)) {
         // The next one waits for this session: behind it, both would wait for ever.

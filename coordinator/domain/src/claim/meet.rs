@@ -14,9 +14,8 @@ use crate::scope::{Conflict, Scope, ScopeName, conflict};
 pub fn meets(policy: &Policy, claim: &Claim, scope: &Scope) -> Option<(ScopeName, Conflict)> {
     if claim.policy == policy.digest {
         let near = policy.scopes.conflicting(scope.name.as_str());
-        let forgotten = |held: &&ScopeName| {
-            fault!(ChildrenForgotten) && scope.name.is_ancestor_of(held)
-        };
+        let forgotten =
+            |held: &&ScopeName| fault!(ChildrenForgotten) && scope.name.is_ancestor_of(held);
         let mut held = claim.scopes().filter(|held| !forgotten(held));
         let held = held.find(|held| near.binary_search(held).is_ok())?;
         let conflict = policy.scopes.explain(held.as_str(), scope.name.as_str())?;

@@ -244,14 +244,23 @@ fn base_results(
     draft.tables.results.get(&Digest::of(name, gate, inputs)).cloned()
 }
 
-fn want_base(draft: &mut Draft<'_>, repo: &Repo, candidate: &Candidate, name: &GateName, gate: &Gate) {
+fn want_base(
+    draft: &mut Draft<'_>,
+    repo: &Repo,
+    candidate: &Candidate,
+    name: &GateName,
+    gate: &Gate,
+) {
     let Some(inputs) = candidate.base_inputs.get(name) else {
         return;
     };
     let digest = Digest::of(name, gate, inputs);
     let from = format!("refs/heads/{}", repo.branch);
     let (commit, tree) = (&repo.base, &repo.tree);
-    job::want(draft, job::Wanted { repo: &repo.name, name, gate, digest, commit, tree, from: &from });
+    job::want(
+        draft,
+        job::Wanted { repo: &repo.name, name, gate, digest, commit, tree, from: &from },
+    );
 }
 
 /// Gives up the queued runs that no car on its way needs.
@@ -265,7 +274,8 @@ pub(super) fn cancel_needless(draft: &mut Draft<'_>) {
         };
         for (name, gate) in required_runs(repo) {
             let inputs = [candidate.inputs.get(name), candidate.base_inputs.get(name)];
-            needed.extend(inputs.into_iter().flatten().map(|inputs| Digest::of(name, gate, inputs)));
+            needed
+                .extend(inputs.into_iter().flatten().map(|inputs| Digest::of(name, gate, inputs)));
         }
     }
     job::cancel_needless(draft, &needed);

@@ -28,7 +28,6 @@ pub(crate) fn intend(draft: &mut Draft<'_>, id: CarId) -> Result<Reply, Box<Refu
     };
     if let Some(ahead) = first(draft.tables.cars.iter().map(|(_, car)| car), &car.repo)
         && ahead.id != id
-        && !fault!(TwoLandings)
     {
         let reason = format!("{} is ahead and {}", ahead.id, ahead.state.reason());
         return Err(Refusal::Closed { reason }.into());

@@ -3,6 +3,7 @@
 use super::{Announced, Car, Ejection, KEPT, State, gates};
 use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
 use crate::claim::Claim;
+use crate::fault::fault;
 use crate::gate::Digest;
 use crate::id::{CarId, ClaimId};
 use crate::lock;
@@ -104,17 +105,14 @@ fn ahead(draft: &Draft<'_>, car: &Car) -> u32 {
 /// The car that is first in its train, which is the one that is worked on: the one that
 /// lands, else the oldest.
 pub fn first<'a>(cars: impl Iterator<Item = &'a Car>, repo: &RepoName) -> Option<&'a Car> {
+    let lands = |car: &Car| matches!(car.state, State::Landing { .. });
     cars.filter(|car| car.repo == *repo && car.state.is_open())
-        .min_by_key(|car| (!matches!(car.state, State::Landing { .. }), car.id))
+        .filter(|car| !(fault!(TwoLandings) && lands(car)))
+        .min_by_key(|car| (!lands(car), car.id))
 }
 
 pub(super) fn car(draft: &Draft<'_>, id: CarId) -> Result<Car, Box<Refusal>> {
-    draft
-        .tables
-        .cars
-        .get(&id)
-        .cloned()
-        .ok_or_else(|| lock::unknown("car", &id.to_string(), &[]))
+    draft.tables.cars.get(&id).cloned().ok_or_else(|| lock::unknown("car", &id.to_string(), &[]))
 }
 
 /// Takes a car out for a reason.
@@ -191,7 +189,8 @@ pub(crate) fn retry(
 ) -> Result<Reply, Box<Refusal>> {
     let car = car(draft, id)?;
     may(draft, caller, &car)?;
-    let State::Ejected { ejection: Ejection::GateFailed { class, job, .. }, .. } = &car.state else {
+    let State::Ejected { ejection: Ejection::GateFailed { class, job, .. }, .. } = &car.state
+    else {
         return Err(Invalid::field("car", format!("{id} was not ejected by a run")).into());
     };
     if !class.is_about_the_host() {
@@ -277,6 +276,9 @@ fn may_leave(car: &Car) -> bool {
 
 /// Voids every candidate that was made for another base or policy than there is now.
 pub(crate) fn void_candidates(draft: &mut Draft<'_>, name: &RepoName) {
+    if fault!(StaleCandidateLands) {
+        return;
+    }
     for car in open_cars(draft, name) {
         if matches!(car.state, State::Building { .. } | State::Ready { .. }) {
             draft.tables.cars.put(car.id, Car { state: State::Queued, ..car });

@@ -1,8 +1,10 @@
 //! Commands of a fleet at work, made up from the board as it is: mostly sensible,
 //! often stale, sometimes wrong.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
+mod holds;
+mod train;
+
+use std::collections::{BTreeSet, VecDeque};
 
 use molt_domain::board::{Board, Caller, Command, Now, Presence, Refusal, Reply, Request};
 use molt_domain::build::{Build, BuildKey};
@@ -129,7 +131,8 @@ impl Generator {
         match (&request.command, answer) {
             (Command::Join { secret, .. }, Ok(Reply::Session { id, epoch, .. })) => {
                 agent.old.extend(agent.shown.take());
-                agent.shown = Some(Credentials { session: *id, secret: secret.clone(), epoch: *epoch });
+                agent.shown =
+                    Some(Credentials { session: *id, secret: secret.clone(), epoch: *epoch });
                 agent.silent = false;
             }
             (Command::Resume { .. }, Ok(Reply::Session { id, epoch, .. })) => {
@@ -293,9 +296,10 @@ impl Generator {
         match kind {
             "join" => {
                 let at = self.random.below(AGENTS);
-                let gone = self.agents[at].shown.as_ref().is_none_or(|shown| {
-                    !tables.sessions.contains_key(&shown.session)
-                });
+                let gone = self.agents[at]
+                    .shown
+                    .as_ref()
+                    .is_none_or(|shown| !tables.sessions.contains_key(&shown.session));
                 if !gone {
                     return None;
                 }
@@ -346,7 +350,12 @@ impl Generator {
             _ => {
                 let at = self.random.below(HOSTS.len());
                 let jobs = 1 + self.random.below(3) as u32;
-                let means = Means { jobs, cores: 8, memory: 3 + self.random.next() % 5, labels: BTreeSet::new() };
+                let means = Means {
+                    jobs,
+                    cores: 8,
+                    memory: 3 + self.random.next() % 5,
+                    labels: BTreeSet::new(),
+                };
                 self.dead_hosts.remove(&at);
                 let caller = match self.random.percent(10) {
                     true => Caller::Nobody,
@@ -384,8 +393,11 @@ impl Generator {
         let me = self.agents[at].shown.as_ref().map(|shown| shown.session)?;
         let mine: Vec<&Claim> =
             tables.claims.values().map(AsRef::as_ref).filter(|claim| claim.session == me).collect();
-        let held: Vec<ScopeName> =
-            mine.iter().filter(|claim| claim.is_held()).flat_map(|claim| claim.scope_list()).collect();
+        let held: Vec<ScopeName> = mine
+            .iter()
+            .filter(|claim| claim.is_held())
+            .flat_map(|claim| claim.scope_list())
+            .collect();
         let command = match kind {
             "claim" => self.claim(&mine, board),
             "release" => {
@@ -397,7 +409,8 @@ impl Generator {
                     1 => self.scopes(),
                     _ => self.random.pick(&held).cloned().into_iter().collect(),
                 };
-                let outcome = if self.random.percent(50) { Outcome::Done } else { Outcome::Blocked };
+                let outcome =
+                    if self.random.percent(50) { Outcome::Done } else { Outcome::Blocked };
                 Command::Release { scopes, outcome }
             }
             "unqueue" => {
@@ -450,7 +463,8 @@ impl Generator {
         let me = self.agents[at].shown.as_ref().map(|shown| shown.session)?;
         let command = match kind {
             "add-task" => {
-                let open = tables.tasks.values().filter(|task| task.state == task::State::Open).count();
+                let open =
+                    tables.tasks.values().filter(|task| task.state == task::State::Open).count();
                 if open > 12 {
                     return None;
                 }
@@ -487,306 +501,6 @@ impl Generator {
             }
         };
         Some(self.by_agent(at, command))
-    }
-
-    // Locks, slots, builds.
-
-    fn of_holds(&mut self, kind: &str, board: &Board) -> Option<Request> {
-        let what = format!("run {}", self.random.below(3));
-        let command = match kind {
-            "acquire-lock" => {
-                let lock = name(["diff:a", "diff:b", "bench"][self.random.below(3)]);
-                Command::AcquireLock { lock, what, otherwise: self.otherwise() }
-            }
-            "acquire-slot" => {
-                let pool = name(if self.random.percent(6) { "npm" } else { "cargo" });
-                let host = name(HOSTS[self.random.below(2)]);
-                Command::AcquireSlot { pool, host, what, otherwise: self.otherwise() }
-            }
-            "ask-build" => {
-                let build = BuildKey {
-                    name: name("molt"),
-                    fingerprint: name(["aaaa", "bbbb", "cccc", "dddd"][self.random.below(4)]),
-                    profile: name("dev"),
-                    place: name("h1/0"),
-                };
-                let missing = match board.tables().builds.get(&build).map(AsRef::as_ref) {
-                    Some(Build::Built { artifacts, .. }) if self.random.percent(50) => artifacts.clone(),
-                    _ => None,
-                };
-                Command::AskBuild { build, missing, what }
-            }
-            "end-build" => return self.end_build(board),
-            _ => return self.release_hold(board),
-        };
-        let at = self.agent()?;
-        Some(self.by_agent(at, command))
-    }
-
-    fn end_build(&mut self, board: &Board) -> Option<Request> {
-        let holds: Vec<Hold> = board.tables().builds.values().filter_map(|build| match build.as_ref() {
-            Build::Building { hold, .. } => Some(hold.clone()),
-            Build::Built { .. } | Build::Failed { .. } => None,
-        }).collect();
-        let hold = self.random.pick(&holds)?.clone();
-        let class = [Class::Passed, Class::Passed, Class::Failed, Class::Killed, Class::Infra, Class::Oom]
-            [self.random.below(6)];
-        let artifacts = (class == Class::Passed).then(|| format!("art-{}", self.made()));
-        let command = Command::EndBuild { hold: hold.id, class, artifacts };
-        self.by_holder(hold.holder, &hold.host, command)
-    }
-
-    fn release_hold(&mut self, board: &Board) -> Option<Request> {
-        let mut all: Vec<(HoldId, Holder, HostName)> = Vec::new();
-        let hold = |hold: &Hold| (hold.id, hold.holder, hold.host.clone());
-        let waiter = |waiter: &Waiter| (waiter.id, waiter.holder, waiter.host.clone());
-        let tables = board.tables();
-        for it in tables.locks.values() {
-            match &it.state {
-                lock::State::Held(held) | lock::State::Delayed { last: Some(held), .. } => all.push(hold(held)),
-                lock::State::Delayed { last: None, .. } => {}
-            }
-            all.extend(it.line.iter().map(waiter));
-        }
-        for it in tables.slots.values() {
-            all.extend(it.used.values().map(hold));
-            all.extend(it.line.iter().map(waiter));
-        }
-        for it in tables.builds.values() {
-            if let Build::Building { line, .. } = it.as_ref() {
-                all.extend(line.iter().map(waiter));
-            }
-        }
-        let (id, holder, host) = self.random.pick(&all)?.clone();
-        if let Holder::Job(job) = holder {
-            // A run that its host still has ends with its result.
-            let runs = tables.jobs.get(&job).is_some_and(|job| {
-                matches!(&job.state, job::State::Assigned { host: at, .. } if *at == host)
-            });
-            if runs {
-                return None;
-            }
-        }
-        let end = if self.random.percent(80) { End::Gone } else { End::Silent };
-        self.by_holder(holder, &host, Command::ReleaseHold { hold: id, end })
-    }
-
-    /// By the holder's session, by its host, or by somebody whose it is not.
-    fn by_holder(&mut self, holder: Holder, host: &HostName, command: Command) -> Option<Request> {
-        let owner = self.agents.iter().position(|agent| {
-            agent.shown.as_ref().is_some_and(|shown| Holder::Session(shown.session) == holder)
-        });
-        match (self.random.below(10), owner) {
-            (0, _) => {
-                let at = self.agent()?;
-                Some(self.by_agent(at, command))
-            }
-            (1..6, Some(at)) => Some(self.by_agent(at, command)),
-            _ => Some(Request { caller: Caller::Host(host.clone()), ..Request::own(command) }),
-        }
-    }
-
-    // Jobs.
-
-    fn end_job(&mut self, board: &Board) -> Option<Request> {
-        let jobs: Vec<&Job> = board.tables().jobs.values().map(AsRef::as_ref).collect();
-        let job = *self.random.pick(&jobs)?;
-        let job::State::Assigned { host, .. } = &job.state else {
-            return None;
-        };
-        // A host that has a bad day interrupts a run on every attempt.
-        let bad_day = job.id.counter() % 9 == 0;
-        let class = match self.random.below(20) {
-            _ if bad_day => Class::Infra,
-            0..14 => Class::Passed,
-            14..16 => Class::Failed,
-            16 | 17 => Class::Killed,
-            18 => Class::Timeout,
-            _ => Class::Vacuous,
-        };
-        let red: BTreeSet<String> = match class {
-            Class::Failed => BTreeSet::from([["t1", "t2"][self.random.below(2)].to_owned()]),
-            _ => BTreeSet::new(),
-        };
-        let other = self.random.percent(3);
-        let finding = Finding {
-            class,
-            green: u32::from(class == Class::Passed) * 5,
-            red_count: red.len() as u32,
-            red,
-            exit: Some(0),
-            note: String::new(),
-            log: String::new(),
-            argv: Vec::new(),
-            commit: if other { commit(u64::MAX) } else { job.commit.clone() },
-            tree: job.tree.clone(),
-            duration: Duration::ZERO,
-            peak: 0,
-        };
-        let chance = self.random.below(20);
-        let attempt = if chance == 0 { job.attempt.saturating_sub(1) } else { job.attempt };
-        let host = if chance == 1 { name("h9") } else { host.clone() };
-        let id = if chance == 2 { JobId::from_counter(1) } else { job.id };
-        let command = Command::EndJob { job: id, attempt, finding };
-        Some(Request { caller: Caller::Host(host), ..Request::own(command) })
-    }
-
-    // The train.
-
-    fn of_proposers(&mut self, kind: &str, board: &Board) -> Option<Request> {
-        let tables = board.tables();
-        let at = self.agent()?;
-        let me = self.agents[at].shown.as_ref().map(|shown| shown.session)?;
-        let cars: Vec<&Car> = tables.cars.values().map(AsRef::as_ref).collect();
-        let command = match kind {
-            "submit" => {
-                if cars.iter().filter(|car| car.state.is_open()).count() > 5 {
-                    return None;
-                }
-                let heads: Vec<&String> = cars.iter().map(|car| &car.head).collect();
-                let head = match self.random.below(20) {
-                    0 => "no-commit".to_owned(),
-                    1..4 => (*self.random.pick(&heads)?).clone(),
-                    _ => commit(self.made()),
-                };
-                Command::Submit { head, title: "change".to_owned(), body: String::new() }
-            }
-            "dequeue" => {
-                let open: Vec<CarId> =
-                    cars.iter().filter(|car| car.state.is_open()).map(|car| car.id).collect();
-                let car = *self.random.pick(&open)?;
-                if self.random.percent(50) {
-                    return Some(self.operator(Command::Dequeue { car }));
-                }
-                Command::Dequeue { car }
-            }
-            _ => {
-                let ended = cars.iter().filter(|car| {
-                    matches!(car.state, train::State::Ejected { .. }) && car.session == me
-                });
-                let ended: Vec<CarId> = ended.map(|car| car.id).collect();
-                let interrupted = cars.iter().find(|car| car.state.reason() == "gate-interrupted");
-                if let Some(car) = interrupted.filter(|_| self.random.percent(70)) {
-                    return Some(self.operator(Command::Retry { car: car.id }));
-                }
-                if self.random.percent(97) {
-                    return None;
-                }
-                Command::Retry { car: *self.random.pick(&ended)? }
-            }
-        };
-        Some(self.by_agent(at, command))
-    }
-
-    fn of_reconcilers(&mut self, kind: &str, board: &Board) -> Option<Request> {
-        let tables = board.tables();
-        let base = tables.repos.get(&repo())?;
-        let command = match kind {
-            "tick" => Command::Tick,
-            "read-base" => self.read_base(base.base.clone(), base.tree.clone()),
-            _ => {
-                let car = self.car(board, kind)?;
-                self.on_car(kind, &base.base.clone(), &car)?
-            }
-        };
-        Some(self.own(command))
-    }
-
-    fn read_base(&mut self, base: String, tree: String) -> Command {
-        let chance = self.random.below(20);
-        if chance == 0 {
-            let (commit, policy) = (commit(self.made()), Err("line 3: no".to_owned()));
-            let repo: RepoName = name("elsewhere");
-            return Command::ReadBase { repo, branch: "main".to_owned(), commit, tree, policy };
-        }
-        if chance < 8 {
-            self.policy = self.random.below(policy::COUNT);
-        }
-        let (commit, tree) = match chance {
-            0..5 => (base, tree),
-            _ => (commit(self.made()), commit(self.made())),
-        };
-        let policy = if chance == 8 { Err("line 1: no".to_owned()) } else { Ok(policy(self.policy)) };
-        Command::ReadBase { repo: repo(), branch: "main".to_owned(), commit, tree, policy }
-    }
-
-    /// A car that a reconciler would work on, or now and then any other.
-    fn car(&mut self, board: &Board, kind: &str) -> Option<Car> {
-        let cars = board.tables().cars.values().map(AsRef::as_ref);
-        let open: Vec<&Car> = cars.filter(|car: &&Car| car.state.is_open()).collect();
-        if self.random.percent(4) {
-            return self.random.pick(&open).map(|car| Car::clone(car));
-        }
-        let wanted = |car: &&&Car| {
-            matches!(
-                (kind, &car.state),
-                ("set-candidate" | "conflict" | "unmergeable", train::State::Queued)
-                    | ("set-base-inputs", train::State::Building { .. })
-                    | ("intend", train::State::Ready { .. })
-                    | ("confirm-landing" | "withdraw-intent", train::State::Landing { .. })
-            )
-        };
-        let first = open.iter().min_by_key(|car| car.id).filter(wanted);
-        first.or_else(|| open.iter().find(wanted).filter(|_| self.random.percent(10))).map(|car| Car::clone(car))
-    }
-
-    fn on_car(&mut self, kind: &str, base: &str, car: &Car) -> Option<Command> {
-        let stale = self.random.percent(10);
-        let base = if stale { commit(u64::MAX - 1) } else { base.to_owned() };
-        let id = if stale && self.random.percent(50) { CarId::from_counter(3) } else { car.id };
-        let fence = match car.state {
-            train::State::Landing { fence, .. } if !stale => fence,
-            _ => Fence { epoch: 0, n: 1 },
-        };
-        Some(match kind {
-            "set-candidate" => Command::SetCandidate { car: id, candidate: self.candidate(base, car) },
-            "conflict" => Command::Conflict { car: id, base, paths: vec!["x".to_owned()] },
-            "unmergeable" => Command::Unmergeable { car: id, reason: "gone".to_owned() },
-            "set-base-inputs" => {
-                let inputs = BTreeMap::from([(name("diff"), format!("b{}", self.random.below(3)))]);
-                Command::SetBaseInputs { car: id, base, inputs }
-            }
-            "intend" => Command::Intend { car: id },
-            "confirm-landing" => Command::ConfirmLanding { car: id, fence },
-            "withdraw-intent" => {
-                Command::WithdrawIntent { car: id, fence, reason: "the push was refused".to_owned() }
-            }
-            _ => return None,
-        })
-    }
-
-    fn candidate(&mut self, base: String, car: &Car) -> Candidate {
-        let covered: Vec<&str> = PATHS
-            .into_iter()
-            .filter(|path| {
-                car.parts.iter().any(|part| part.paths.iter().any(|pattern| pattern.matches(path)))
-                    && !path.ends_with("Cargo.toml")
-            })
-            .collect();
-        let changed = match self.random.below(20) {
-            0 => vec!["molt.toml".to_owned()],
-            1 | 2 => vec![PATHS[self.random.below(PATHS.len())].to_owned()],
-            _ => covered.into_iter().take(2).map(str::to_owned).collect(),
-        };
-        let input = |text: &str, n: usize| format!("{text}{n}");
-        let inputs = BTreeMap::from([
-            (name("lint"), input("l", self.random.below(40))),
-            (name("diff"), input("d", self.random.below(20))),
-        ]);
-        let base_inputs = match self.random.percent(40) {
-            true => BTreeMap::from([(name("diff"), input("b", self.random.below(3)))]),
-            false => BTreeMap::new(),
-        };
-        Candidate {
-            base,
-            commit: commit(self.made()),
-            tree: commit(self.made()),
-            from: format!("refs/molt/train/{}", car.id),
-            changed,
-            odd: u32::from(self.random.percent(2)),
-            inputs,
-            base_inputs,
-        }
     }
 }
 

@@ -100,7 +100,8 @@ fn claims(tables: &Tables) -> Vec<Wait> {
         let blockers = tables.claims.values().filter(|other| {
             other.session != claim.session
                 && order(other) < order(claim)
-                && renewed(&repo.policy, other).is_some_and(|it| conflicts(&repo.policy, &it, &mine))
+                && renewed(&repo.policy, other)
+                    .is_some_and(|it| conflicts(&repo.policy, &it, &mine))
         });
         let blockers = blockers.map(|other| Holder::Session(other.session));
         waits.push(wait(Holder::Session(claim.session), blockers));

@@ -104,7 +104,11 @@ impl fmt::Display for Failure {
                     let Request { caller, number, command, .. } = request.as_ref();
                     let text = format!("{command:?}");
                     let text: String = text.chars().take(300).collect();
-                    writeln!(f, "  {:>8} {caller:?} {number:?}\n           {text}", act.now.board.0)?;
+                    writeln!(
+                        f,
+                        "  {:>8} {caller:?} {number:?}\n           {text}",
+                        act.now.board.0
+                    )?;
                 }
                 deed => writeln!(f, "  {:>8} {deed:?}", act.now.board.0)?,
             }
@@ -115,6 +119,12 @@ impl fmt::Display for Failure {
 
 /// Lives through `commands` commands made from `seed`.
 pub fn play(seed: u64, commands: usize) -> Result<Tally, Box<Failure>> {
+    live(seed, commands)
+        .map_err(|(step, broken, history)| Box::new(Failure::of(seed, step, broken, history)))
+}
+
+/// The same, without cutting a history down that breaks an invariant.
+pub fn live(seed: u64, commands: usize) -> Result<Tally, (usize, Broken, Vec<Act>)> {
     let mut fleet = Fleet::new();
     let mut generator = Generator::new(seed);
     let mut history = Vec::new();
@@ -127,7 +137,7 @@ pub fn play(seed: u64, commands: usize) -> Result<Tally, Box<Failure>> {
         match fleet.act(act) {
             Ok(Some(answer)) => generator.learn(act, &answer),
             Ok(None) => {}
-            Err(broken) => return Err(Box::new(Failure::of(seed, step, broken, history))),
+            Err(broken) => return Err((step, broken, history)),
         }
     }
     Ok(fleet.tally)

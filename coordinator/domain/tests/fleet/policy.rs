@@ -13,8 +13,16 @@ pub const COUNT: usize = 4;
 
 /// Every scope name of any policy, and one of none.
 pub const SCOPES: [&str; 10] = [
-    "docs", "front", "headers", "manifests", "nowhere", "runtime", "runtime/gc", "runtime/jit",
-    "tests", "tools",
+    "docs",
+    "front",
+    "headers",
+    "manifests",
+    "nowhere",
+    "runtime",
+    "runtime/gc",
+    "runtime/jit",
+    "tests",
+    "tools",
 ];
 
 /// Paths, one or more in each scope.

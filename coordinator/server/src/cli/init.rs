@@ -21,6 +21,8 @@ pub(super) struct InitArgs {
 pub(super) fn init(args: &InitArgs) -> Result<ExitCode, Error> {
     let path = crate::policy::init(&args.folder)?;
     Output::stdout(&format!("wrote    {}", path.display()));
-    Output::stdout("next     read it, then: molt-coordinator policy check; git add molt.toml; git commit");
+    Output::stdout(
+        "next     read it, then: molt-coordinator policy check; git add molt.toml; git commit",
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -56,7 +56,12 @@ enum Verb {
 #[derive(Debug, Args)]
 struct CallArgs {
     /// The coordinator's address
-    #[arg(long, env = "MOLT_COORD_ENDPOINTS", default_value = "127.0.0.1:7420", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "MOLT_COORD_ENDPOINTS",
+        default_value = "127.0.0.1:7420",
+        value_name = "ADDR"
+    )]
     coordinator: String,
 
     /// Print one JSON document

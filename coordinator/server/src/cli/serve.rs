@@ -15,15 +15,16 @@ use crate::telemetry;
 pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, Error> {
     let data = args.data().map_err(serve::ServeError::from)?;
     let logs = data.join("logs");
-    let _logging = telemetry::start(&logs)
-        .map_err(|source| Error::File { path: logs.clone(), source })?;
+    let _logging =
+        telemetry::start(&logs).map_err(|source| Error::File { path: logs.clone(), source })?;
     let ready = serve::prepare(args).await?;
     for line in greeting(&ready.serving) {
         Output::stdout(&line);
     }
     if let Some(path) = &args.ready_file {
         let address = ready.serving.address.to_string();
-        std::fs::write(path, address).map_err(|source| Error::File { path: path.clone(), source })?;
+        std::fs::write(path, address)
+            .map_err(|source| Error::File { path: path.clone(), source })?;
     }
     let stop = CancellationToken::new();
     let signals = stopping(stop.clone()).map_err(|source| Error::Runtime { source })?;

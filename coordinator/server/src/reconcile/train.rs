@@ -97,7 +97,8 @@ impl Train {
         remote: &str,
         branch: &str,
     ) -> Result<Self, TrainError> {
-        let git = Git::find().map_err(|source| RepoError::Git { place: folder.to_owned(), source })?;
+        let git =
+            Git::find().map_err(|source| RepoError::Git { place: folder.to_owned(), source })?;
         let path: PathBuf = folder.join(format!("{repo}.git"));
         let mirror = Mirror::open(git, &path, remote)?;
         let program = std::env::var_os("MOLT_GIT").unwrap_or_else(|| "git".into());
@@ -218,9 +219,8 @@ fn read_policy(text: Option<Vec<u8>>) -> Result<molt_domain::policy::Policy, Str
         return Err("missing: `molt-coordinator init` proposes one".to_owned());
     };
     let text = String::from_utf8(bytes).map_err(|error| format!("is not UTF-8: {error}"))?;
-    policy::read(&text).map_err(|findings| {
-        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    })
+    policy::read(&text)
+        .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
 /// Returns when something happened that a train may care about.

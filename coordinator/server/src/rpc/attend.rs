@@ -43,7 +43,11 @@ fn attended(place: Place) -> Option<ClaimId> {
     }
 }
 
-async fn follow(handle: &Handle, place: Place, sender: &mpsc::Sender<Result<v1::Attendance, Status>>) {
+async fn follow(
+    handle: &Handle,
+    place: Place,
+    sender: &mpsc::Sender<Result<v1::Attendance, Status>>,
+) {
     let history = handle.history();
     // From the last entry on, so that nothing between the first look and the stream is missed.
     let Ok(subscription) = history.subscribe(history.last()) else { return };

@@ -48,9 +48,9 @@ impl Service {
 
     async fn act_on(&self, command: v1::Command) -> Result<v1::Reply, Status> {
         let request = Request::try_from(command).map_err(|invalid| refused(&invalid.into()))?;
-        let submitted = self.handle.submit(request, |reply, at| {
-            convert::reply(reply, at.board, at.now, at.term, at.rev)
-        });
+        let submitted = self
+            .handle
+            .submit(request, |reply, at| convert::reply(reply, at.board, at.now, at.term, at.rev));
         submitted.await.map_err(status)
     }
 }
@@ -76,10 +76,7 @@ fn refused(refusal: &molt_domain::board::Refusal) -> Status {
 
 #[tonic::async_trait]
 impl v1::coordinator_server::Coordinator for Service {
-    async fn act(
-        &self,
-        call: tonic::Request<v1::Command>,
-    ) -> Result<Response<v1::Reply>, Status> {
+    async fn act(&self, call: tonic::Request<v1::Command>) -> Result<Response<v1::Reply>, Status> {
         self.act_on(call.into_inner()).await.map(Response::new)
     }
 
@@ -104,13 +101,11 @@ impl v1::coordinator_server::Coordinator for Service {
         Ok(Response::new(Box::pin(outcomes)))
     }
 
-    async fn read(
-        &self,
-        call: tonic::Request<v1::Query>,
-    ) -> Result<Response<v1::View>, Status> {
+    async fn read(&self, call: tonic::Request<v1::Query>) -> Result<Response<v1::View>, Status> {
         let query = call.into_inner();
         let read = self.handle.read(move |at| {
-            view::view(at.board, &query, at.now, at.term, at.rev).map_err(|refusal| refused(&refusal))
+            view::view(at.board, &query, at.now, at.term, at.rev)
+                .map_err(|refusal| refused(&refusal))
         });
         read.await.map_err(status)?.map(Response::new)
     }
@@ -147,8 +142,9 @@ impl v1::coordinator_server::Coordinator for Service {
         self.handle.beat(beat.host.clone(), beat.sessions.clone()).await;
         self.handle.submit(beat.request(), |_, _| ()).await.map_err(status)?;
         let remotes = Arc::clone(&self.remotes);
-        let read =
-            self.handle.read(move |at| view::beat_reply(at.board, &beat, &remotes, at.term, at.rev));
+        let read = self
+            .handle
+            .read(move |at| view::beat_reply(at.board, &beat, &remotes, at.term, at.rev));
         read.await.map(Response::new).map_err(status)
     }
 

@@ -131,9 +131,7 @@ fn input_digest(
     commit: &Oid,
 ) -> Result<String, TrainError> {
     let case = repo.policy.scopes.case();
-    let reads =
-        |path: &str| gate.inputs.iter().any(|pattern| pattern.matches_in(path, case));
-    let inputs =
-        if gate.inputs.is_empty() { Inputs::Everything } else { Inputs::Selected(&reads) };
+    let reads = |path: &str| gate.inputs.iter().any(|pattern| pattern.matches_in(path, case));
+    let inputs = if gate.inputs.is_empty() { Inputs::Everything } else { Inputs::Selected(&reads) };
     Ok(git.mirror.input_tree(commit, inputs)?.to_string())
 }

@@ -1,0 +1,10 @@
+//! Wrappers and the daemon as real processes, against the coordinator's own
+//! rules behind a small server that can be told to fail.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod daemon;
+mod fleet;
+mod jobs;
+mod place;
+mod wrap;

@@ -1,0 +1,72 @@
+//! The checks of the histories, checked: each bug that can be seeded is caught, and by the
+//! invariant that it breaks.
+//!
+//! Run with `--features seeded-bugs`.
+
+#[expect(
+    unreachable_pub,
+    dead_code,
+    clippy::expect_used,
+    reason = "a room that two tests share; it stops at what it did not expect"
+)]
+mod fleet;
+
+use molt_domain::fault::{Bug, with};
+
+/// Histories that a bug may hide in.
+const SEEDS: u64 = 12;
+/// Commands of each.
+const COMMANDS: usize = 6_000;
+
+/// The beginnings of the invariants that a bug breaks: any of them may see it first.
+fn caught_by(bug: Bug) -> &'static [&'static str] {
+    match bug {
+        Bug::ChildrenForgotten | Bug::PartialGrant | Bug::OfferBarged => {
+            &["1 held claims do not conflict", "5 no circle"]
+        }
+        Bug::FenceReused => &["2 fences only grow"],
+        Bug::StaleEpochPasses => &["10 calls of an older epoch"],
+        Bug::OvertakenForever => &["5 bounded overtaking"],
+        Bug::CircleAllowed => &["5 no circle"],
+        Bug::DelaySkipped => &["6 one holder of a lock"],
+        Bug::SlotPlusOne => &["7 a pool never exceeds"],
+        Bug::BuiltTwice => &["8 a build runs once"],
+        Bug::TaskOutlivesClaim => &["9 a task is claimed exactly"],
+        Bug::LateResultTaken => &["10 late results"],
+        Bug::RefusalChanges => &["a refused call changes nothing"],
+        Bug::RepeatedTwice => &["3 one effect"],
+        Bug::AuditDropped => &["11 every change"],
+        Bug::ResumedTooLate => &["4 a lost session"],
+        Bug::GateSkipped => &["M1 every gate passed"],
+        Bug::StaleCandidateLands => &["M1 what lands was tested"],
+        Bug::TwoLandings => &["M3 one landing", "M4 the train"],
+    }
+}
+
+#[test]
+fn every_seeded_bug_is_caught_by_the_invariant_that_it_breaks() {
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        let caught = (0..SEEDS).find_map(|seed| {
+            let (step, broken, _) = with(bug, || fleet::live(seed, COMMANDS)).err()?;
+            Some((seed, step, broken))
+        });
+        match caught {
+            Some((seed, step, broken)) => {
+                println!("{bug:?} seed {seed} step {step:>5}: {}", broken.invariant);
+                let expected = caught_by(bug);
+                let right = expected.iter().any(|name| broken.invariant.starts_with(name));
+                assert!(right, "{bug:?} was taken for another bug: {broken}");
+            }
+            None => missed.push(bug),
+        }
+    }
+    assert_eq!(missed, [], "bugs that no check saw in {SEEDS} histories of {COMMANDS} commands");
+}
+
+#[test]
+fn without_a_bug_the_same_histories_are_sound() {
+    if let Err((step, broken, _)) = fleet::live(0, COMMANDS) {
+        panic!("step {step}: {broken}");
+    }
+}

@@ -1,0 +1,249 @@
+//! What the board says when it is asked why: the deciding fact first, and only safe steps.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use molt_domain::board::{Actor, Board, Caller, Command, Ledger, Now, Refusal, Reply, Request};
+use molt_domain::claim::{Otherwise, Wanted};
+use molt_domain::gate::Class;
+use molt_domain::hold::End;
+use molt_domain::id::{BoardTime, SessionId};
+use molt_domain::policy::{Merge, Method, Policy, Spans};
+use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
+use molt_domain::session::{Credentials, Root};
+use molt_domain::task;
+
+struct World {
+    board: Board,
+    now: Now,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = Now { board: BoardTime(1_000), wall: 0 };
+        let mut world = Self { board: Board::new(Spans::default()), now };
+        let scope = |name: &str, path: &str| Scope {
+            name: name.parse().unwrap(),
+            paths: vec![path.parse().unwrap()],
+            reach: Reach::Plain,
+            max: None,
+            tests: Vec::new(),
+            risk: Risk::Med,
+        };
+        let scopes = vec![scope("runtime", "runtime/**"), scope("headers", "runtime/*.h")];
+        let policy = Policy {
+            digest: "p".to_owned(),
+            scopes: ScopeTree::new(Case::Sensitive, Vec::new(), scopes).unwrap(),
+            pools: [("cargo".parse().unwrap(), molt_domain::policy::Pool { slots: 1 })].into(),
+            gates: [].into(),
+            merge: Merge { method: Method::Merge, required: Vec::new() },
+        };
+        world
+            .ask(
+                Caller::Coordinator,
+                Command::ReadBase {
+                    repo: "molt".parse().unwrap(),
+                    branch: "main".to_owned(),
+                    commit: "0".repeat(40),
+                    tree: "1".repeat(40),
+                    policy: Ok(policy),
+                },
+            )
+            .unwrap();
+        world
+    }
+
+    fn ask(&mut self, caller: Caller, command: Command) -> Result<Reply, Box<Refusal>> {
+        let request = Request { caller, number: None, digest: String::new(), command };
+        let decision = self.board.decide(&request, self.now)?;
+        for change in decision.changes {
+            self.board.apply(change);
+        }
+        let ledger = self.board.ledger().clone();
+        self.board.set_ledger(Ledger { counter: decision.counter, ..ledger });
+        Ok(decision.reply)
+    }
+
+    fn join(&mut self, name: &str) -> Credentials {
+        let command = Command::Join {
+            repo: "molt".parse().unwrap(),
+            name: name.parse().unwrap(),
+            host: "h1".parse().unwrap(),
+            root: Root::Use,
+            worktree: "/w".to_owned(),
+            secret: name.to_owned(),
+        };
+        match self.ask(Caller::Nobody, command) {
+            Ok(Reply::Session { id, epoch, .. }) => {
+                Credentials { session: id, secret: name.to_owned(), epoch }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn by(&mut self, who: &Credentials, command: Command) -> Result<Reply, Box<Refusal>> {
+        self.ask(Caller::Session(who.clone()), command)
+    }
+
+    fn why(&self, id: impl ToString) -> Vec<String> {
+        self.board.why(&id.to_string(), self.now.board).unwrap()
+    }
+}
+
+fn claim(scope: &str, otherwise: Otherwise) -> Command {
+    Command::Claim(Wanted {
+        scopes: vec![scope.parse().unwrap()],
+        why: "to mend it".to_owned(),
+        task: None,
+        risk: None,
+        tests: Vec::new(),
+        max: None,
+        otherwise,
+    })
+}
+
+#[test]
+fn a_claim_says_who_holds_it_and_a_waiter_for_whom_it_waits() {
+    let mut world = World::new();
+    let (ann, bob) = (world.join("ann"), world.join("bob"));
+    let Ok(Reply::Granted { claim: held, .. }) =
+        world.by(&ann, claim("runtime", Otherwise::Refuse))
+    else {
+        panic!("runtime is free");
+    };
+    let Ok(Reply::Queued { claim: waits, .. }) = world.by(&bob, claim("headers", Otherwise::Wait))
+    else {
+        panic!("headers overlap");
+    };
+    world.now.board = BoardTime(31_000);
+    assert_eq!(
+        world.why(held.id),
+        [
+            format!("{} is held by ann: runtime", held.id),
+            "since    30 s ago, fence 5".to_owned(),
+            "rule     ends when it is released, or its session is gone".to_owned(),
+            "why      to mend it".to_owned(),
+            "holder   ann is live, seen 30 s ago".to_owned(),
+        ]
+    );
+    let why = world.why(waits);
+    assert_eq!(why[0], format!("{waits} of bob waits: headers"));
+    let blocker =
+        format!("for      runtime, e.g. runtime/x.h: held     by ann as {}, 30 s ago", held.id);
+    assert_eq!(why[1], blocker);
+    assert_eq!(world.why("runtime")[1], format!("held     by ann as {}, 30 s ago", held.id));
+    assert_eq!(world.why("bob")[0], format!("{} bob is live, seen 30 s ago", bob.session));
+}
+
+#[test]
+fn locks_slots_builds_and_tasks_explain_themselves() {
+    let mut world = World::new();
+    let (ann, bob) = (world.join("ann"), world.join("bob"));
+    let what = || "cargo test".to_owned();
+    let lock = || Command::AcquireLock {
+        lock: "diff".parse().unwrap(),
+        what: what(),
+        otherwise: Otherwise::Wait,
+    };
+    let Ok(Reply::Held { hold, .. }) = world.by(&ann, lock()) else { panic!("it is free") };
+    let Ok(Reply::Waiting { hold: waiter, .. }) = world.by(&bob, lock()) else {
+        panic!("it is held")
+    };
+    let held =
+        format!("lock diff is held by ann on h1 for `cargo test`, 0 s ago, fence {}", hold.fence);
+    assert_eq!(world.why("diff")[0], held);
+    assert_eq!(world.why(waiter)[..2], [format!("{waiter} waits, 0 ahead in its line"), held]);
+    world.by(&ann, Command::ReleaseHold { hold: hold.id, end: End::Silent }).unwrap();
+    assert_eq!(world.why(hold.id)[0], "lock diff is closed, opens in 75 s");
+
+    let slot = Command::AcquireSlot {
+        pool: "cargo".parse().unwrap(),
+        host: "h1".parse().unwrap(),
+        what: what(),
+        otherwise: Otherwise::Refuse,
+    };
+    world.by(&ann, slot).unwrap();
+    assert_eq!(world.why("cargo")[0], "pool cargo@h1 has 1 slots, 1 in use");
+
+    let build = || Command::AskBuild {
+        build: "molt,aa,dev,h1".to_owned().try_into().unwrap(),
+        missing: None,
+        what: what(),
+    };
+    let Ok(Reply::Held { hold, .. }) = world.by(&ann, build()) else { panic!("nobody built it") };
+    assert!(world.why("molt")[0].contains("is being built by ann on h1"));
+    let end = Command::EndBuild { hold: hold.id, class: Class::Failed, artifacts: None };
+    world.by(&ann, end).unwrap();
+    assert_eq!(world.why("molt")[0], "molt:aa (dev, h1) failed; remembered, forgotten in 60 s");
+    assert_eq!(world.by(&bob, build()).unwrap_err().reason(), "BUILD_FAILED");
+
+    let new = task::New {
+        title: "mend it".to_owned(),
+        body: String::new(),
+        priority: 2,
+        needs: Vec::new(),
+        scopes: vec!["runtime".parse().unwrap()],
+        acceptance: String::new(),
+    };
+    let Ok(Reply::TaskAdded { task }) = world.by(&ann, Command::AddTask(new)) else {
+        panic!("added")
+    };
+    assert_eq!(
+        world.why(task)[0],
+        format!("{task} is open: `next` takes it when its scopes are free")
+    );
+    world.by(&bob, Command::Next).unwrap();
+    assert!(world.why(task)[0].starts_with(&format!("{task} is taken by bob with clm_")));
+    let head = "a".repeat(40);
+    let submit = Command::Submit { head: head.clone(), title: "t".to_owned(), body: String::new() };
+    let Ok(Reply::Submitted { car, .. }) = world.by(&bob, submit) else { panic!("submitted") };
+    let why = world.why(car);
+    assert_eq!(why[0], format!("{car} of bob is queued"));
+    assert!(why.contains(&format!("head     {head}")), "{why:?}");
+}
+
+#[test]
+fn a_refusal_is_explained_by_the_facts_that_decided_it() {
+    let mut world = World::new();
+    let (ann, bob) = (world.join("ann"), world.join("bob"));
+    world.by(&ann, claim("runtime", Otherwise::Refuse)).unwrap();
+    let refusal = world.by(&bob, claim("headers", Otherwise::Refuse)).unwrap_err();
+    let actor = Actor::Session { id: bob.session, name: "bob".parse().unwrap() };
+    let digest = world.board.digest();
+    let id = world.board.note_refusal(&refusal, "claim", &actor, world.now);
+    assert_eq!(world.board.digest(), digest);
+    let why = world.why(id);
+    assert_eq!(why[0], "claim of bob was refused, 0 s ago: SCOPE_HELD");
+    assert!(why[1].starts_with("held     runtime by ann as clm_"), "{why:?}");
+    assert!(why.iter().any(|line| line.contains("e.g. runtime/x.h")), "{why:?}");
+    assert!(why.contains(&"next     molt-agent claim headers --wait 15m".to_owned()), "{why:?}");
+    // The ring keeps the last thousand.
+    for _ in 0..1_000 {
+        world.board.note_refusal(&refusal, "claim", &actor, world.now);
+    }
+    let gone = world.board.why(&id.to_string(), world.now.board).unwrap_err();
+    assert_eq!(gone.reason(), "NOT_FOUND");
+    assert_eq!(world.board.why("clm_zzzz", world.now.board).unwrap_err().reason(), "NOT_FOUND");
+    assert_eq!(world.board.why("what?", world.now.board).unwrap_err().reason(), "NOT_FOUND");
+}
+
+#[test]
+fn no_next_step_takes_anything_away() {
+    let harmful = ["force", "steal", "revoke", "kill", "bypass", "override", "take over"];
+    let lost = Refusal::session_lost(SessionId::from_counter(7), "a\nb\nc\nd\ne\nf\ng\nh\ni");
+    let refusals = [
+        *lost,
+        Refusal::Closed { reason: "x\n".repeat(30) },
+        Refusal::WaitCycle { cycle: vec!["a".to_owned(), "b".to_owned()] },
+        Refusal::NothingReady { reasons: vec!["tsk_0001 waits for a of ann".to_owned(); 5] },
+        Refusal::Forbidden { what: "it".to_owned(), needs: "an operator".to_owned() },
+    ];
+    for refusal in refusals {
+        assert!(refusal.to_string().lines().count() <= 8, "{refusal}");
+        assert!(refusal.facts().len() <= 8 && !refusal.facts().is_empty(), "{refusal}");
+        let steps = refusal.next_steps();
+        assert!(!steps.is_empty(), "{refusal}");
+        for word in harmful {
+            assert!(!steps.iter().any(|step| step.contains(word)), "{steps:?}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+FRONTEND = frontend/main.c

@@ -1,0 +1,276 @@
+//! The audit told once more, by car, run and claim, with what is odd in the telling itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::Report;
+use super::audit::{Audit, Event, Fence, Finished, Proof, Step};
+
+/// What the audit tells.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    /// Where the train found the branch.
+    pub(super) first: Option<(String, String)>,
+    /// The cars by id.
+    pub(super) cars: BTreeMap<String, Car>,
+    /// The runs that ended, in order.
+    pub(super) runs: Vec<At<Finished>>,
+    /// The landings in order.
+    pub(super) landings: Vec<At<Step>>,
+    claims: BTreeMap<String, Claim>,
+    assigned: BTreeSet<(String, String, u32)>,
+    fence: Option<Fence>,
+    read: Option<String>,
+}
+
+/// Something at its place in the audit.
+#[derive(Debug, Clone)]
+pub(super) struct At<T> {
+    pub(super) seq: u64,
+    pub(super) is: T,
+}
+
+/// A change in the train.
+#[derive(Debug)]
+pub(super) struct Car {
+    pub(super) name: String,
+    pub(super) head: String,
+    /// The scopes that its claims held when it was proposed.
+    pub(super) held: BTreeSet<String>,
+    /// The claims among them that nobody announced.
+    pub(super) silent: Vec<String>,
+    pub(super) candidates: Vec<At<Candidate>>,
+    pub(super) passes: Vec<At<Pass>>,
+    pub(super) intents: Vec<At<Step>>,
+    pub(super) ejections: Vec<String>,
+}
+
+/// The commit that would land.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) base: String,
+    pub(super) commit: String,
+    pub(super) tree: String,
+}
+
+/// A gate that passed.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) gate: String,
+    pub(super) commit: String,
+    pub(super) tree: String,
+    pub(super) proof: Option<Proof>,
+}
+
+#[derive(Debug)]
+struct Claim {
+    session: String,
+    scopes: BTreeSet<String>,
+    announced: bool,
+}
+
+impl Book {
+    /// Tells the audit by car, run and claim.
+    pub(super) fn of(audit: &Audit, report: &mut Report) -> Self {
+        let mut book = Self::default();
+        for entry in &audit.entries {
+            match entry.event() {
+                Ok(event) => book.take(entry.seq, &entry.actor, event, report),
+                Err(error) => {
+                    report.violation(format!("audit {}: {}: {error}", entry.seq, entry.what()));
+                }
+            }
+        }
+        if let Some(landed) = book.landings.last()
+            && book.read.as_ref() != Some(&landed.is.commit)
+        {
+            report.violation(format!("{}: nobody read the base after it landed", landed.is.car));
+        }
+        book
+    }
+
+    fn take(&mut self, seq: u64, actor: &Value, event: Event, report: &mut Report) {
+        match event {
+            Event::BaseRead { repo, branch, commit, tree, by } => {
+                self.base(seq, (repo, branch, commit), &tree, &by, report);
+            }
+            Event::Claimed { claim, session, scopes, fence } => {
+                self.grow(seq, fence, report);
+                let fresh = Claim { session, scopes: BTreeSet::new(), announced: false };
+                self.claims.entry(claim).or_insert(fresh).scopes.extend(scopes);
+            }
+            Event::Released { claim, scopes }
+            | Event::Lapsed { claim, scopes }
+            | Event::Revoked { claim, scopes } => self.end_claim(&claim, &scopes),
+            Event::Announced { claim } => {
+                if let Some(claim) = self.claims.get_mut(&claim) {
+                    claim.announced = true;
+                }
+            }
+            Event::LockGranted { fence } => self.grow(seq, fence, report),
+            Event::JobAssigned { job, host, attempt } => {
+                self.assigned.insert((job, host, attempt));
+            }
+            Event::JobFinished(run) => self.finished(seq, actor, run, report),
+            Event::Submitted { car, session, name, head, scopes } => {
+                self.submitted(seq, &car, (session, name, head), &scopes, report);
+            }
+            Event::Ejected { car, ejection } => self.ejected(seq, &car, &ejection, report),
+            Event::Landed(step) => self.landings.push(At { seq, is: step }),
+            Event::Intended(step) => {
+                self.grow(seq, step.fence, report);
+                let car = step.car.clone();
+                self.of_car(seq, &car, report, |car| car.intents.push(At { seq, is: step }));
+            }
+            Event::IntentWithdrawn { car, fence } => {
+                self.of_car(seq, &car, report, |car| {
+                    car.intents.retain(|intent| intent.is.fence != fence);
+                });
+            }
+            Event::CandidateMade { car, base, commit, tree } => {
+                let is = Candidate { base, commit, tree };
+                self.of_car(seq, &car, report, |car| car.candidates.push(At { seq, is }));
+            }
+            Event::GatePassed { car, gate, commit, tree, proof } => {
+                let is = Pass { gate, commit, tree, proof };
+                self.of_car(seq, &car, report, |car| car.passes.push(At { seq, is }));
+            }
+            Event::Other => {}
+        }
+    }
+
+    fn of_car(&mut self, seq: u64, id: &str, report: &mut Report, change: impl FnOnce(&mut Car)) {
+        match self.cars.get_mut(id) {
+            Some(car) => change(car),
+            None => report.violation(format!("audit {seq}: {id} was never submitted")),
+        }
+    }
+
+    fn base(
+        &mut self,
+        seq: u64,
+        (repo, branch, commit): (String, String, String),
+        tree: &str,
+        by: &str,
+        report: &mut Report,
+    ) {
+        match (by, &self.first) {
+            ("first", None) => self.first = Some((format!("{repo} {branch}"), commit.clone())),
+            ("first", Some((known, _))) if *known != format!("{repo} {branch}") => {
+                report.violation(format!(
+                    "audit {seq}: it tells of {repo} {branch} beside {known}: one is verified at a time"
+                ));
+            }
+            ("landing", Some(_)) => {
+                let landed = self.landings.last().map(|at| (&at.is.commit, at.is.tree.as_str()));
+                if landed != Some((&commit, tree)) {
+                    report.violation(format!(
+                        "audit {seq}: the base is {commit}, which did not land"
+                    ));
+                }
+            }
+            _ => report.violation(format!(
+                "audit {seq}: {branch} was moved to {commit} past the train (read as {by})"
+            )),
+        }
+        self.read = Some(commit);
+    }
+
+    fn grow(&mut self, seq: u64, fence: Fence, report: &mut Report) {
+        if self.fence.is_some_and(|last| fence <= last) {
+            report.violation(format!("audit {seq}: the fence goes back to {}", fence.n));
+        }
+        self.fence = self.fence.max(Some(fence));
+    }
+
+    fn end_claim(&mut self, id: &str, scopes: &BTreeSet<String>) {
+        if let Some(claim) = self.claims.get_mut(id) {
+            claim.scopes.retain(|scope| !scopes.contains(scope));
+        }
+    }
+
+    fn finished(&mut self, seq: u64, actor: &Value, run: Finished, report: &mut Report) {
+        let Finished { job, host, attempt, .. } = &run;
+        if !self.assigned.contains(&(job.clone(), host.clone(), *attempt)) {
+            let problem = format!("audit {seq}: {job} ended on {host}, which was not given it");
+            report.violation(problem);
+        }
+        let by_host = *actor == json!({ "host": host });
+        if run.finding.class == "passed" && !by_host {
+            report.violation(format!("audit {seq}: {job} passed on {host}, which did not say so"));
+        }
+        self.runs.push(At { seq, is: run });
+    }
+
+    fn submitted(
+        &mut self,
+        seq: u64,
+        id: &str,
+        (session, name, head): (String, String, String),
+        scopes: &BTreeSet<String>,
+        report: &mut Report,
+    ) {
+        let own = self
+            .claims
+            .iter()
+            .filter(|(_, claim)| claim.session == session && !claim.scopes.is_disjoint(scopes));
+        let mut held = BTreeSet::new();
+        let mut silent = Vec::new();
+        for (claim, Claim { scopes, announced, .. }) in own {
+            held.extend(scopes.iter().cloned());
+            if !announced {
+                silent.push(claim.clone());
+            }
+        }
+        if let Some(scope) = scopes.difference(&held).next() {
+            report.violation(format!(
+                "audit {seq}: {id} rests on {scope}, which {name} did not hold"
+            ));
+        }
+        let car = Car {
+            name,
+            head,
+            held,
+            silent,
+            candidates: Vec::new(),
+            passes: Vec::new(),
+            intents: Vec::new(),
+            ejections: Vec::new(),
+        };
+        if self.cars.insert(id.to_owned(), car).is_some() {
+            report.violation(format!("audit {seq}: {id} was submitted twice"));
+        }
+    }
+
+    /// An ejection must tell its reason, and a run that failed must have ended so.
+    fn ejected(&mut self, seq: u64, id: &str, ejection: &Value, report: &mut Report) {
+        let text = |key: &str| ejection[key].as_str().unwrap_or_default();
+        let some = |key: &str| ejection[key].as_array().is_some_and(|list| !list.is_empty());
+        let told = match text("why") {
+            "gate-failed" => {
+                let run = self.runs.iter().any(|run| {
+                    run.is.job == text("job")
+                        && run.is.gate == text("gate")
+                        && (run.is.finding.class != "passed" || text("class") == "vacuous")
+                });
+                run && (some("red") || !text("note").is_empty() || text("class") != "failed")
+            }
+            "conflict-base" | "scope-escape" => {
+                some("paths") || ejection["count"].as_u64() > Some(0)
+            }
+            "approval-missing" => !text("reason").is_empty(),
+            "unmergeable" => !text("detail").is_empty(),
+            "announcement-missing" | "policy-change" | "dequeued" | "superseded" => true,
+            _ => false,
+        };
+        if !told {
+            report.violation(format!("audit {seq}: {id} was ejected without a reason: {ejection}"));
+        }
+        let reason = match text("why") {
+            "gate-failed" => text("gate").to_owned(),
+            why => why.to_owned(),
+        };
+        self.of_car(seq, id, report, |car| car.ejections.push(reason));
+    }
+}

@@ -1,0 +1,125 @@
+//! What a gate's pass rests on: a run of the base's own command, on the very tree that landed.
+
+use super::Report;
+use super::audit::{Finding, Finished, Proof, Step};
+use super::book::{At, Book, Car, Pass};
+use super::git::{Commit, Git};
+use super::policy::{Gate, Policy};
+
+/// The gates that the coordinator decides without a run.
+const CHANGE_GATES: [&str; 2] = ["scope", "announce"];
+
+/// The landing whose gates are looked at.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) git: &'a Git,
+    pub(super) book: &'a Book,
+    pub(super) base: &'a Commit,
+    pub(super) landed: &'a Step,
+    pub(super) policy: &'a Policy,
+}
+
+/// Checks that a pass has the proof that it needs.
+pub(super) fn check(
+    place: &Place<'_>,
+    (id, car): (&str, &Car),
+    pass: &At<Pass>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let name = &pass.is.gate;
+    let Some(gate) = place.policy.gates.get(name) else {
+        if !CHANGE_GATES.contains(&name.as_str()) {
+            report.violation(format!("{id}: the base requires {name} and does not say what it is"));
+        }
+        return Ok(());
+    };
+    let Some(proof) = &pass.is.proof else {
+        report.violation(format!("{id}: {name} passed without a proof"));
+        return Ok(());
+    };
+    let runs = place.book.runs.iter().filter(|run| run.seq < pass.seq);
+    let mut runs = runs.filter(|run| {
+        (&run.is.job, &run.is.digest, &run.is.gate) == (&proof.job, &proof.digest, name)
+    });
+    let Some(run) = runs.next_back() else {
+        report.violation(format!("{id}: {name} names {}, which never ended so", proof.job));
+        return Ok(());
+    };
+    let mut problems = judge(place, gate, &run.is, proof);
+    problems.extend(same_inputs(place, gate, &run.is.finding)?);
+    for problem in &problems {
+        report.violation(format!("{id} of {}: {name} by {}: {problem}", car.name, proof.job));
+    }
+    if problems.is_empty() {
+        report.proof(&proof.job);
+    }
+    Ok(())
+}
+
+/// What is wrong with a run as a proof.
+fn judge(place: &Place<'_>, gate: &Gate, run: &Finished, proof: &Proof) -> Vec<String> {
+    let finding = &run.finding;
+    let mut problems = Vec::new();
+    if finding.argv != ["sh", "-c", &gate.run] {
+        problems.push(format!("it ran `{}`, not the gate", finding.argv.join(" ")));
+    }
+    let results = finding.green.saturating_add(finding.red_count);
+    if results < gate.minimum.max(1) {
+        problems.push(format!("{results} results of at least {}", gate.minimum.max(1)));
+    }
+    let red = finding.red.len() as u64;
+    match finding.class.as_str() {
+        "passed" if finding.exit != Some(0) => {
+            problems.push(format!("it passed with exit {:?}", finding.exit));
+        }
+        "passed" if red + finding.red_count > 0 || proof.forgiven > 0 => {
+            problems.push("it passed with red items".to_owned());
+        }
+        "passed" => {}
+        "failed"
+            if gate.compare && red == finding.red_count && red == proof.forgiven && red > 0 =>
+        {
+            let base = place.book.runs.iter().map(|at| &at.is).filter(|base| {
+                base.gate == run.gate
+                    && base.finding.argv == finding.argv
+                    && base.finding.tree == place.base.tree
+                    && matches!(base.finding.class.as_str(), "passed" | "failed")
+            });
+            if !base.into_iter().any(|base| finding.red.is_subset(&base.finding.red)) {
+                problems.push("its red items are not known of the base".to_owned());
+            }
+        }
+        class => problems.push(format!("it {class}")),
+    }
+    problems
+}
+
+/// Whether the run was on the tree that landed, or on one with the same declared inputs.
+fn same_inputs(place: &Place<'_>, gate: &Gate, run: &Finding) -> anyhow::Result<Option<String>> {
+    let landed = place.landed;
+    if (&run.commit, &run.tree) == (&landed.commit, &landed.tree) {
+        return Ok(None);
+    }
+    let git = place.git;
+    let known = git.tree_of(&run.commit)?;
+    if known.as_ref() != Some(&run.tree) {
+        return Ok(Some(format!("it ran on {}, which git does not have so", run.commit)));
+    }
+    if run.tree == landed.tree {
+        return Ok(None);
+    }
+    let other = format!("it ran on tree {}, and {} landed", run.tree, landed.tree);
+    if gate.inputs.is_empty() {
+        return Ok(Some(other));
+    }
+    let reads = |path: &str| {
+        let attributes = path == ".gitattributes" || path.ends_with("/.gitattributes");
+        attributes || gate.inputs.iter().any(|glob| glob.is_match(path))
+    };
+    let inputs = |tree: &str| -> anyhow::Result<Vec<(String, String)>> {
+        let entries = git.entries(tree)?;
+        Ok(entries.into_iter().filter(|(_, path)| reads(path)).collect())
+    };
+    let same = inputs(&run.tree)? == inputs(&landed.tree)?;
+    Ok((!same).then(|| format!("{other}, whose inputs differ")))
+}
