@@ -5,13 +5,17 @@ CARGO ?= cargo
 PROFILE := $(if $(CI),ci,default)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak tools build
+.PHONY: help build demo tools lint test bench
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build both programs
 	$(CARGO) build --locked -p molt-coordinator -p molt-agent
+
+demo: ## show the whole job on this machine; REPO=. shows it on a copy of a repository
+	$(CARGO) build --locked -p molt-coordinator -p molt-agent -p molt-tests
+	target/debug/molt-coordinator demo $(if $(REPO),--repo $(REPO))
 
 tools: ## install what lint and test need, saying what
 	@tests/tools.sh
@@ -23,6 +27,7 @@ lint: tools ## formatting, clippy, documentation, dependency policy
 	cargo-deny --log-level error check bans licenses sources
 
 test: lint ## every lint and every test; ends in a count
+	$(CARGO) nextest run --locked -p molt-domain --features seeded-bugs -E 'binary(seeded_bugs)' --profile $(PROFILE)
 	$(CARGO) nextest run --locked --workspace --profile $(PROFILE)
 
 bench: ## measure claims beside etcd, and the agent's commands; CHECK=1 judges

@@ -154,9 +154,13 @@ impl<'a> Events<'a> {
     /// Waits until it is worth looking again: at an event, or after a while.
     pub(super) async fn next(&mut self) {
         sleep(BETWEEN_LOOKS).await;
-        self.open().await;
         let Some(stream) = &mut self.stream else {
-            return sleep(LOOK_AGAIN).await;
+            self.open().await;
+            if self.stream.is_none() {
+                sleep(LOOK_AGAIN).await;
+            }
+            // What happened until now is not told by the new stream: look at once.
+            return;
         };
         match timeout(LOOK_AGAIN, stream.message()).await {
             Ok(Ok(Some(_))) | Err(_) => {}

@@ -17,11 +17,11 @@ use super::host::{Host, blocking, reap};
 use super::job::Gate;
 use super::jobs::Jobs;
 use super::serve::Done;
-use super::{MAKING, machine};
-use crate::clock::{self, Millis};
+use super::machine;
+use crate::clock::Millis;
 use crate::error::Error;
 use crate::run::{ExitRecord, Run, RunError, RunFolder, RunId, Standing};
-use crate::wrap::hold::{Hold, LOST, Place};
+use crate::wrap::hold::{Hold, LOST, Place, age, is_being_made};
 
 /// How long a live wrapper may take to give back before the daemon does.
 const WRAPPERS_TURN: Duration = Duration::from_secs(10);
@@ -98,7 +98,8 @@ impl Holds {
                 return Ok(None);
             }
             let wrapper_lives = hold.wrapper.is_alive().unwrap_or(true);
-            let waits = wrapper_lives && age(run.folder(), "exit.json") < WRAPPERS_TURN;
+            let ended = age(run.folder(), "exit.json").unwrap_or_default();
+            let waits = wrapper_lives && ended < WRAPPERS_TURN;
             return Ok((!waits).then(|| Order::Settle(Box::new(record))));
         }
         if is_being_made(run.folder()) {
@@ -142,18 +143,6 @@ impl Holds {
     pub(super) fn done(&mut self, run: &RunId) {
         self.busy.remove(run);
     }
-}
-
-/// How long ago the file `name` of a run was written; no time if that is not known.
-fn age(folder: &RunFolder, name: &str) -> Duration {
-    let written = folder.path().join(name).metadata().and_then(|file| file.modified());
-    let age = written.ok().and_then(|written| clock::wall().duration_since(written).ok());
-    age.unwrap_or_default()
-}
-
-/// Whether a wrapper may be between making the folder and starting the supervisor.
-fn is_being_made(folder: &RunFolder) -> bool {
-    matches!(folder.supervisor(), Ok(None)) && age(folder, "spec.json") < MAKING
 }
 
 async fn carry_out(host: Arc<Host>, id: RunId, run: Run, hold: Option<Hold>, order: Order) -> Done {

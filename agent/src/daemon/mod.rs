@@ -23,7 +23,6 @@ mod sessions;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use molt_domain::name::HostName;
 
@@ -34,9 +33,6 @@ pub use serve::run;
 use self::office::Office;
 use crate::client::Address;
 use crate::error::Error;
-
-/// How long a run's folder may lack a supervisor because it is being made.
-pub(crate) const MAKING: Duration = Duration::from_secs(60);
 
 /// The variable that keeps verbs from starting a daemon, with the value `off`:
 /// for machines whose service manager does, and for tests.

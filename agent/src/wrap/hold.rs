@@ -9,6 +9,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use molt_domain::gate::Class;
 use molt_domain::id::{HoldId, SessionId};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifacts;
 use crate::client::Address;
+use crate::clock;
 use crate::error::Error;
 use crate::gates::class_of;
 use crate::run::folder::{Survives, read_json, replace_json};
@@ -27,6 +29,9 @@ use crate::session::Record;
 
 /// What the reason of a stop begins with when what the run had was lost.
 pub(crate) const LOST: &str = "lost:";
+
+/// How long a run's folder may lack a supervisor because it is being made.
+const MAKING: Duration = Duration::from_secs(60);
 
 /// The file that says that a run's hold was given back.
 const GIVEN_BACK: &str = "given-back";
@@ -134,6 +139,20 @@ impl Hold {
         }
         Ok(Verb::EndBuild(v1::EndBuild { hold, class: class.to_string(), artifacts: digest }))
     }
+}
+
+/// Whether somebody may be between making the run's folder and starting its
+/// supervisor. Not even its specification is there at first.
+pub(crate) fn is_being_made(folder: &RunFolder) -> bool {
+    let age = age(folder, "spec.json").or_else(|| age(folder, ""));
+    matches!(folder.supervisor(), Ok(None)) && age.is_some_and(|age| age < MAKING)
+}
+
+/// How long ago the file `name` of a run was written; `None` if there is none.
+pub(crate) fn age(folder: &RunFolder, name: &str) -> Option<Duration> {
+    let written = folder.path().join(name).metadata().and_then(|file| file.modified()).ok()?;
+    // A clock that was set back makes everything young.
+    Some(clock::wall().duration_since(written).unwrap_or_default())
 }
 
 fn path(folder: &RunFolder) -> PathBuf {

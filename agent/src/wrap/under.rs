@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use molt_proto::v1;
 
-use super::hold::{Hold, LOST, Of, Place};
+use super::hold::{Hold, LOST, Of, Place, is_being_made};
 use super::interrupt::Interrupts;
 use super::{Command, Failure, Patience, Wrapper, copy, ledger_folder};
 use crate::clock;
@@ -252,7 +252,7 @@ impl Wrapper<'_> {
             };
             match waited {
                 Ok(_) => return Ok(()),
-                Err(RunError::SupervisorLost { .. }) if is_just_being_made(run.folder()) => {
+                Err(RunError::SupervisorLost { .. }) if is_being_made(run.folder()) => {
                     tokio::time::sleep(BETWEEN_LOOKS).await;
                 }
                 Err(RunError::SupervisorLost { .. }) => return reaped(&run).await.map(drop),
@@ -326,13 +326,6 @@ pub(super) async fn followed(
         Err(RunError::SupervisorLost { .. }) => reaped(run).await,
         ended => Ok(ended?),
     }
-}
-
-/// A run whose maker is between making its folder and starting its supervisor.
-fn is_just_being_made(folder: &RunFolder) -> bool {
-    let made = folder.path().join("spec.json").metadata().and_then(|spec| spec.modified());
-    let age = made.ok().and_then(|made| clock::wall().duration_since(made).ok());
-    matches!(folder.supervisor(), Ok(None)) && age.is_some_and(|age| age < daemon::MAKING)
 }
 
 /// Ends what a killed supervisor left.

@@ -114,6 +114,9 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the daemon's log:\n{}", self.text("state/logs/daemon.log"));
+        }
         for mut child in self.children.take() {
             // One that has ended already needs no end.
             drop(child.kill());

@@ -84,7 +84,7 @@ impl World {
         self.ask(Caller::Session(who.clone()), command)
     }
 
-    fn why(&self, id: impl ToString) -> Vec<String> {
+    fn why(&self, id: impl std::fmt::Display) -> Vec<String> {
         self.board.why(&id.to_string(), self.now.board).unwrap()
     }
 }

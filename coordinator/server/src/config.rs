@@ -32,7 +32,7 @@ pub struct ServeArgs {
     pub data: Option<PathBuf>,
 
     /// Address to listen on; loopback only
-    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDR")]
+    #[arg(long, env = "MOLT_COORD_LISTEN", default_value = "127.0.0.1:7420", value_name = "ADDR")]
     pub listen: SocketAddr,
 
     /// The repository's remote: a path or any address that git can push to

@@ -27,9 +27,11 @@ const MAX_PASSED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Waiters served at one step; what is left is served at the next change or tick.
 pub(crate) const SERVED: usize = 8;
 
-/// The waiting claims of a repository in the order of the line.
+/// The waiting claims of a repository in the order of the line, with the patterns that they
+/// would be granted with: those of the policy in force.
 pub(super) fn waiting(draft: &Draft<'_>, repo: &RepoName) -> Vec<Claim> {
     let known = draft.board().index().line(repo);
+    let repo_now = draft.repo(repo).ok();
     let mut ids: Vec<ClaimId> =
         known.chain(draft.tables.claims.written().map(|(id, _)| *id)).collect();
     ids.sort_unstable();
@@ -38,7 +40,11 @@ pub(super) fn waiting(draft: &Draft<'_>, repo: &RepoName) -> Vec<Claim> {
         .into_iter()
         .filter_map(|id| draft.tables.claims.get(&id))
         .filter(|claim| claim.repo == *repo)
-        .filter_map(|claim| Some((order(claim)?, claim.clone())))
+        .filter_map(|claim| {
+            let policy = repo_now.as_ref().map(|repo| &repo.policy);
+            let renewed = policy.and_then(|policy| renewed(policy, claim).ok());
+            Some((order(claim)?, renewed.unwrap_or_else(|| claim.clone())))
+        })
         .collect();
     line.sort_by_key(|(order, _)| *order);
     line.into_iter().map(|(_, claim)| claim).collect()

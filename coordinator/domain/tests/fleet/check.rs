@@ -3,26 +3,24 @@
 //! The checks read records and events alone; where they need memory (fences,
 //! gates that passed, answers) they keep their own.
 
+mod cars;
 mod claims;
 mod shared;
-mod train;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use molt_domain::audit;
 use molt_domain::board::{
-    Already, Board, Caller, Change, Command, Decision, Event, Ledger, MAX_CHANGES, Refusal, Reply,
-    Request, Tables,
+    Board, Caller, Change, Command, Decision, Event, Ledger, MAX_CHANGES, Refusal, Reply, Request,
+    Tables,
 };
 use molt_domain::build::Build;
-use molt_domain::claim::{self, Claim, MAX_OVERTAKEN};
-use molt_domain::gate::Class;
-use molt_domain::hold::{End, Holder};
-use molt_domain::id::{CarId, Fence, JobId, SessionId};
+use molt_domain::claim::{self, Claim};
+use molt_domain::id::{CarId, Fence, SessionId};
 use molt_domain::name::{GateName, RepoName};
 use molt_domain::policy::Spans;
-use molt_domain::{job, lock, session, task, train};
+use molt_domain::{lock, train};
 
 use super::tally::Tally;
 use super::{Act, Deed, graph};
@@ -223,7 +221,7 @@ impl Fleet {
         claims::tasks(step, after)?;
         shared::late_results(step, before)?;
         audited(step, before, after)?;
-        train::train(&mut self.memory, step, before, after)?;
+        cars::cars(&mut self.memory, step, before, after)?;
         nothing_is_left_over(step, after)
     }
 

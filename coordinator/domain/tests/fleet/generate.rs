@@ -1,27 +1,20 @@
 //! Commands of a fleet at work, made up from the board as it is: mostly sensible,
 //! often stale, sometimes wrong.
 
+mod cars;
 mod holds;
-mod train;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use molt_domain::board::{Board, Caller, Command, Now, Presence, Refusal, Reply, Request};
-use molt_domain::build::{Build, BuildKey};
 use molt_domain::claim::{Claim, Otherwise, Outcome, Wanted};
-use molt_domain::gate::{Class, Finding};
-use molt_domain::hold::{End, Hold, Holder, Waiter};
 use molt_domain::host::Means;
-use molt_domain::id::{BoardTime, CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId};
-use molt_domain::job::{self, Job};
-use molt_domain::lock;
-use molt_domain::name::{HostName, RepoName};
+use molt_domain::id::{BoardTime, ClaimId, SessionId, TaskId};
 use molt_domain::scope::ScopeName;
 use molt_domain::session::{self, Credentials, Root};
 use molt_domain::task;
-use molt_domain::train::{self, Candidate, Car};
 
-use super::policy::{self, PATHS, SCOPES, name, policy, repo};
+use super::policy::{PATHS, SCOPES, name, policy, repo};
 use super::{Act, Deed, Random};
 
 const AGENTS: usize = 7;

@@ -172,7 +172,7 @@ fn orphan(entries: &[Entry], recipe: &Recipe) -> Row {
         .filter(|entry| entry.text("title") == title)
         .any(|entry| all(entries, "landed").any(|landed| landed.text("car") == entry.text("car")));
     let met = lost && returned == 1 && landed && takers == ["cyd", "bob"];
-    let seen = format!("taken by {}, returned {returned} times", takers.join(", then "));
+    let seen = format!("taken by {}, open again {returned} time(s)", takers.join(", then "));
     row("a killed agent's work returns and lands", seen, met)
 }
 

@@ -6,6 +6,7 @@ use super::cast::Agent;
 use super::error::DemoError;
 use super::recipe::Task;
 use super::stage::Stage;
+use super::watch::Entry;
 
 /// What was seen beside the watch stream.
 #[derive(Debug, Default)]
@@ -71,7 +72,7 @@ fn one_build(stage: &Stage<'_>, notes: &mut Notes) -> Result<(), DemoError> {
     let arguments = [build.name, build.artifact, &command];
     let names = ["ann", "dan", "eve"];
     let agents = names.map(|name| Agent::start(stage, name, "build.sh", &arguments));
-    let is_build = |entry: &super::watch::Entry| entry.text("line").contains("build");
+    let is_build = |entry: &Entry| entry.text("line").starts_with(build.name);
     watch.events(("waits", 2), after, bound, is_build)?;
     stage.write("out/build-go", "")?;
     for agent in agents {
@@ -95,10 +96,15 @@ fn slots(stage: &Stage<'_>, notes: &mut Notes) -> Result<(), DemoError> {
     // Two of them are one agent in two shells, which is as good as two.
     let agents =
         ["ann", "dan", "eve", "ann"].map(|name| Agent::start(stage, name, "slot.sh", &arguments));
-    let is_pool = |entry: &super::watch::Entry| entry.text("line").contains(pool);
+    let is_pool = |entry: &Entry| entry.text("line").contains(pool);
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     watch.events(("slot_granted", size), after, bound, |entry| entry.text("pool") == pool)?;
     watch.events(("waits", 4 - size.min(4)), after, bound, is_pool)?;
+    // A grant is not a start: the others may begin only when these are seen side by side.
+    watch.wait("the first runs", bound, |_| {
+        let begun = std::fs::read_to_string(&journal).unwrap_or_default();
+        Ok((begun.lines().count() >= size).then_some(()))
+    })?;
     stage.write("out/slots-go", "")?;
     for agent in agents {
         agent?.finish(stage)?;

@@ -7,7 +7,7 @@ use molt_domain::train::{Car, State};
 
 use super::{Checked, Memory, Step, ensure};
 
-pub fn train(memory: &mut Memory, step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
+pub fn cars(memory: &mut Memory, step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
     for event in step.events {
         match event {
             Event::GatePassed { car, gate, commit, tree, .. } => {
