@@ -46,14 +46,12 @@ fn gate() -> Gate {
     Gate {
         run: "make test".to_owned(),
         result: Reader::Tap,
-        inputs: Vec::new(),
         compare: Compare::Base,
         timeout: Duration::from_secs(60),
         memory: Some(1024),
         pool: Some(parsed("cargo")),
         minimum: 1,
         env: BTreeMap::from([("LANG".to_owned(), "C".to_owned())]),
-        pins: Vec::new(),
     }
 }
 

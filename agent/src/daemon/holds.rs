@@ -7,21 +7,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use molt_domain::board::Kind;
 use molt_domain::id::{HoldId, SessionId};
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
+use molt_proto::v1::reply::Answer;
 use tokio::task::JoinSet;
 
 use super::beat::Beat;
 use super::host::{Host, blocking, reap};
 use super::job::Gate;
 use super::jobs::Jobs;
-use super::serve::Done;
 use super::machine;
+use super::serve::Done;
 use crate::clock::Millis;
 use crate::error::Error;
-use crate::run::{ExitRecord, Run, RunError, RunFolder, RunId, Standing};
-use crate::wrap::hold::{Hold, LOST, Place, age, is_being_made};
+use crate::run::{ExitRecord, ProcessIdentity, Run, RunError, RunFolder, RunId, Standing};
+use crate::session::alive;
+use crate::wrap::ask::Asked;
+use crate::wrap::hold::{Hold, LOST, Place, age, is_being_made, run_id};
 
 /// How long a live wrapper may take to give back before the daemon does.
 const WRAPPERS_TURN: Duration = Duration::from_secs(10);
@@ -226,34 +230,98 @@ fn release(host: &Host, record: &ExitRecord) -> Result<(), Error> {
     host.ledger().and_then(|ledger| ledger.release(&record.run)).map_err(|error| told(&error))
 }
 
-/// The places and grants of wrappers that died before they had a run.
-pub(super) fn forsaken(host: &Host) -> Result<Vec<Place>, Error> {
-    let mut found = Place::all(&host.options.state)?;
-    let died = |place: &Place| matches!(place.wrapper.is_alive(), Ok(false));
-    found.retain(|place| host.is_ours(&place.host, &place.coordinator) && died(place));
-    Ok(found)
+/// What wrappers left that died before they had a run.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// A place or a grant.
+    Place(Place),
+    /// A request whose answer nobody heard.
+    Asked(Asked),
+}
+
+/// What dead wrappers of this daemon's host and fleet left.
+pub(super) fn forsaken(host: &Host) -> Result<Vec<Left>, Error> {
+    let state = &host.options.state;
+    let died = |wrapper: &ProcessIdentity| matches!(wrapper.is_alive(), Ok(false));
+    let mut asked = Asked::all(state)?;
+    asked.retain(|left| host.is_ours(&left.host, &left.coordinator) && died(&left.wrapper));
+    let mut places = Place::all(state)?;
+    places.retain(|left| host.is_ours(&left.host, &left.coordinator) && died(&left.wrapper));
+    // A request first: its answer may have been written down a moment ago.
+    Ok(asked.into_iter().map(Left::Asked).chain(places.into_iter().map(Left::Place)).collect())
+}
+
+/// Gives back what dead wrappers left.
+pub(super) async fn recover(host: Arc<Host>) -> Done {
+    if let Err(error) = try_recover(&host, |_| true).await {
+        tracing::warn!(error = error.in_full(), "what a dead wrapper left is not given back yet");
+    }
+    Done::Recovered
+}
+
+/// Gives back what dead wrappers left in requests and places that `concerns`.
+pub(super) async fn try_recover(
+    host: &Host,
+    concerns: impl Fn(&Left) -> bool,
+) -> Result<(), Error> {
+    for left in forsaken(host)?.into_iter().filter(concerns) {
+        match left {
+            Left::Place(place) => give_back(host, &place).await?,
+            Left::Asked(asked) => recall(host, &asked).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Asks the same under the same number, and gives back what the answer names.
+async fn recall(host: &Host, asked: &Asked) -> Result<(), Error> {
+    let state = &host.options.state;
+    let Some(record) = asked.record()? else { return Ok(asked.forget(state)?) };
+    let (caller, number) = (Some(record.caller()), asked.number);
+    let command = v1::Command { caller, number, verb: Some(asked.ask.verb()) };
+    let hold = match host.client.act(command).await.map(|reply| reply.answer) {
+        Ok(Some(Answer::Held(view))) => Some(view.id),
+        Ok(Some(Answer::Waiting(queued))) => Some(queued.id),
+        Ok(_) => None,
+        Err(Error::Refused { refusal, .. }) if refusal.kind() == Kind::Lost => {
+            // It may be resumed yet; what a session of the past has is known to nobody.
+            let registered = alive::registered(state)?;
+            if registered.iter().any(|known| known.session == asked.session) {
+                return Ok(());
+            }
+            None
+        }
+        Err(Error::Refused { .. } | Error::Told { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(hold) = hold {
+        let hold: HoldId = hold.parse().map_err(|error| Error::bug(format!("a hold: {error}")))?;
+        let place = Place {
+            hold,
+            run: run_id(asked.ask.kind(), hold, &record)?,
+            coordinator: asked.coordinator.clone(),
+            host: asked.host.clone(),
+            wrapper: asked.wrapper.clone(),
+        };
+        give_back(host, &place).await?;
+    }
+    Ok(asked.forget(state)?)
 }
 
 /// Gives back a place that a dead wrapper left, unless a run has the hold.
-pub(super) async fn give_back(host: Arc<Host>, place: Place) -> Done {
+async fn give_back(host: &Host, place: &Place) -> Result<(), Error> {
     let folder = RunFolder::of(&host.options.state, &place.run);
-    let has_run = matches!(Hold::read(&folder), Ok(Some(_)))
-        && matches!(folder.supervisor(), Ok(Some(_)) | Err(_));
-    let outcome = if has_run {
-        Ok(())
-    } else {
+    let has_run = matches!(Hold::read(&folder), Ok(Some(hold)) if hold.wrapper != place.wrapper)
+        || matches!(folder.supervisor(), Ok(Some(_)) | Err(_));
+    if !has_run {
         let hold = place.hold.to_string();
-        host.insist(Verb::ReleaseHold(v1::ReleaseHold { hold, gone: true })).await
-    };
-    match outcome {
-        Ok(()) | Err(Error::Refused { .. } | Error::Told { .. }) => {
-            if let Err(error) = place.forget(&host.options.state) {
-                tracing::warn!(hold = %place.hold, %error, "a place could not be forgotten");
-            }
+        match host.insist(Verb::ReleaseHold(v1::ReleaseHold { hold, gone: true })).await {
+            Ok(()) => tracing::info!(hold = %place.hold, "a dead wrapper's place is given back"),
+            Err(Error::Refused { .. } | Error::Told { .. }) => {}
+            Err(error) => return Err(error),
         }
-        Err(error) => tracing::warn!(hold = %place.hold, error = error.in_full(), "not given back"),
     }
-    Done::GivenBack(place.hold)
+    Ok(place.forget(&host.options.state)?)
 }
 
 /// An error of a room below as one of the daemon.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use molt_domain::id::{HoldId, SessionId};
+use molt_domain::id::SessionId;
 use molt_domain::name::RepoName;
 use molt_proto::v1;
 use molt_retry::{Delays, Policy};
@@ -40,8 +40,8 @@ const FIRST_HEARTBEAT: Duration = Duration::from_secs(1);
 pub(super) enum Done {
     /// A run was looked after.
     Tended(RunId),
-    /// A dead wrapper's place was dealt with.
-    GivenBack(HoldId),
+    /// What dead wrappers left was dealt with.
+    Recovered,
     /// A dead or lost session was dealt with.
     Session(SessionId),
     /// A job is over for this host.
@@ -116,9 +116,10 @@ struct Daemon {
     tasks: JoinSet<Done>,
     holds: Holds,
     jobs: Jobs,
-    /// Sessions and places that a task deals with.
+    /// Sessions that a task deals with.
     sessions: BTreeSet<SessionId>,
-    places: BTreeSet<HoldId>,
+    /// Whether a task deals with what dead wrappers left.
+    recovers: bool,
     heartbeat: Duration,
     /// Waits between beats that are not answered.
     delays: Delays,
@@ -138,7 +139,7 @@ impl Daemon {
             holds: Holds::default(),
             jobs: Jobs::default(),
             sessions: BTreeSet::new(),
-            places: BTreeSet::new(),
+            recovers: false,
             heartbeat: FIRST_HEARTBEAT,
             delays: Policy::RECONNECT.into(),
             next: now,
@@ -204,7 +205,7 @@ impl Daemon {
     fn note(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Tended(run)) => self.holds.done(&run),
-            Ok(Done::GivenBack(hold)) => drop(self.places.remove(&hold)),
+            Ok(Done::Recovered) => self.recovers = false,
             Ok(Done::Session(session)) => drop(self.sessions.remove(&session)),
             Ok(Done::Job(key)) => {
                 self.jobs.done(&key);
@@ -251,10 +252,9 @@ impl Daemon {
         self.jobs.update(&self.host, &reply, sent, &mut self.tasks);
         self.holds.tend(&self.host, &beat, &reply, &self.jobs, &mut self.tasks)?;
         self.attend(known, &lost);
-        for place in holds::forsaken(&self.host)? {
-            if self.places.insert(place.hold) {
-                self.tasks.spawn(holds::give_back(Arc::clone(&self.host), place));
-            }
+        if !self.recovers && !holds::forsaken(&self.host)?.is_empty() {
+            self.recovers = true;
+            self.tasks.spawn(holds::recover(Arc::clone(&self.host)));
         }
         self.keep_snapshots(&reply)
     }

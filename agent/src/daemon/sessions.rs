@@ -10,7 +10,7 @@ use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer;
 use molt_retry::{Delays, Policy};
 
-use super::holds::{end, settle};
+use super::holds::{Left, end, settle, try_recover};
 use super::host::{Host, blocking};
 use super::serve::Done;
 use crate::clock;
@@ -84,6 +84,9 @@ pub(super) async fn bury(host: Arc<Host>, known: Registration) -> Done {
 }
 
 async fn try_bury(host: &Host, known: &Registration) -> Result<(), Error> {
+    // Only the living session can ask again what its dead wrappers asked.
+    let own = |left: &Left| matches!(left, Left::Asked(asked) if asked.session == known.session);
+    try_recover(host, own).await?;
     for (run, hold) in live_runs(host, known)? {
         let record = end(&run, &format!("the root of session {} is dead", known.session)).await?;
         settle(host, &run, &hold, &record).await?;

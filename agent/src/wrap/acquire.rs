@@ -10,6 +10,7 @@ use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer;
 use molt_retry::{Delays, Policy};
 
+use super::ask::{Ask, Asked};
 use super::hold::{Place, run_id};
 use super::interrupt::Interrupts;
 use super::{Failure, Patience, Wrapper};
@@ -29,6 +30,14 @@ pub(super) enum Taken {
     Built(String),
 }
 
+/// What a request was answered.
+#[derive(Debug)]
+enum Told {
+    Held(Box<v1::HoldView>, Place),
+    Waiting(u32, Place),
+    Built(String),
+}
+
 /// How waiting for a place ended.
 enum Waited {
     Held(Box<v1::HoldView>),
@@ -37,30 +46,21 @@ enum Waited {
 }
 
 impl Wrapper<'_> {
-    /// Asks for what `verb` says, of the kind `of`, and waits in line for it.
+    /// Asks for something, and waits in line for it.
     pub(super) async fn take(
         &self,
-        of: &str,
-        verb: &Verb,
+        ask: &Ask,
         patience: Patience,
         interrupts: &mut Interrupts,
     ) -> Result<Taken, Failure> {
         let mut delays: Delays = Policy::RECONNECT.within(patience.left()).into();
         loop {
-            let asked = tokio::select! {
-                asked = self.act(verb.clone()) => asked,
-                signal = interrupts.next() => return Err(interrupted(signal)),
-            };
-            match asked {
-                Ok(Answer::Held(view)) => {
-                    let place = self.place(of, &view.id)?;
-                    return Ok(Taken::Held(Box::new(view), place));
-                }
-                Ok(Answer::Built(built)) => return Ok(Taken::Built(built.artifacts)),
-                Ok(Answer::Waiting(queued)) => {
+            match self.ask_through(ask, interrupts).await? {
+                Ok(Told::Held(view, place)) => return Ok(Taken::Held(view, place)),
+                Ok(Told::Built(artifacts)) => return Ok(Taken::Built(artifacts)),
+                Ok(Told::Waiting(ahead, place)) => {
                     delays.reset();
-                    let place = self.place(of, &queued.id)?;
-                    say_waiting(of, queued.ahead);
+                    say_waiting(ask.kind(), ahead);
                     let waited = self.wait_in_line(&place, patience, interrupts).await;
                     match waited {
                         Ok(Waited::Held(view)) => return Ok(Taken::Held(view, place)),
@@ -71,7 +71,6 @@ impl Wrapper<'_> {
                         }
                     }
                 }
-                Ok(_) => return Err(Error::bug("the coordinator answered no hold").into()),
                 Err(error @ (Error::Unavailable { .. } | Error::Unknown { .. })) => {
                     let Some(delay) = delays.next_delay() else { return Err(error.into()) };
                     tokio::select! {
@@ -84,36 +83,88 @@ impl Wrapper<'_> {
         }
     }
 
+    /// Asks once. A signal does not cut the answer off: what it names would be
+    /// nobody's. It is given back then.
+    async fn ask_through(
+        &self,
+        ask: &Ask,
+        interrupts: &mut Interrupts,
+    ) -> Result<Result<Told, Error>, Failure> {
+        let asking = self.ask(ask);
+        tokio::pin!(asking);
+        let mut stop = None;
+        let told = loop {
+            tokio::select! {
+                told = &mut asking => break told,
+                signal = interrupts.next(), if stop.is_none() => stop = Some(signal),
+            }
+        };
+        let Some(signal) = stop else { return Ok(told) };
+        if let Ok(Told::Held(_, place) | Told::Waiting(_, place)) = &told {
+            self.give_up(place).await;
+        }
+        Err(interrupted(signal))
+    }
+
+    /// Sends a request and writes down what it is answered. Until then the
+    /// request itself is written down.
+    async fn ask(&self, ask: &Ask) -> Result<Told, Error> {
+        let verb = ask.verb();
+        let (number, record) = self.file.begin(&digest(&verb))?;
+        let asked = Asked {
+            ask: ask.clone(),
+            number,
+            session: record.id,
+            file: self.file.path().to_owned(),
+            coordinator: self.client.addresses().to_vec(),
+            host: self.host.clone(),
+            wrapper: own()?,
+        };
+        asked.write(self.state)?;
+        let caller = Some(record.caller());
+        let outcome = self.client.act(v1::Command { caller, number, verb: Some(verb) }).await;
+        let told = match outcome.map(|reply| reply.answer) {
+            // This wrapper asks again, or the daemon does once it is gone.
+            Err(error @ Error::Unknown { .. }) => return Err(error),
+            Ok(Some(Answer::Held(view))) => {
+                let place = self.place(ask.kind(), &view.id)?;
+                Ok(Told::Held(Box::new(view), place))
+            }
+            Ok(Some(Answer::Waiting(queued))) => {
+                Ok(Told::Waiting(queued.ahead, self.place(ask.kind(), &queued.id)?))
+            }
+            Ok(Some(Answer::Built(built))) => Ok(Told::Built(built.artifacts)),
+            Ok(_) => Err(Error::bug("the coordinator answered no hold")),
+            Err(error) => Err(error),
+        };
+        asked.forget(self.state)?;
+        self.file.settle(number)?;
+        told
+    }
+
     /// Carries out a verb as the session: its number is on disk before it is sent.
-    pub(super) async fn act(&self, verb: Verb) -> Result<Answer, Error> {
-        let mut bytes = Vec::with_capacity(verb.encoded_len());
-        verb.encode(&mut bytes);
-        let digest = blake3::hash(&bytes).to_hex().to_string();
-        let (number, record) = self.file.begin(&digest)?;
+    pub(super) async fn act(&self, verb: Verb) -> Result<(), Error> {
+        let (number, record) = self.file.begin(&digest(&verb))?;
         let caller = Some(record.caller());
         let outcome = self.client.act(v1::Command { caller, number, verb: Some(verb) }).await;
         if !matches!(outcome, Err(Error::Unknown { .. })) {
             self.file.settle(number)?;
         }
-        let answer = outcome?.answer;
-        answer.ok_or_else(|| Error::bug("the coordinator's reply has no answer"))
+        outcome.map(drop)
     }
 
     /// Writes down which place or grant this wrapper has, for the daemon to give
     /// back if the wrapper dies.
-    fn place(&self, of: &str, hold: &str) -> Result<Place, Failure> {
+    fn place(&self, of: &str, hold: &str) -> Result<Place, Error> {
         let odd = |error| Error::bug(format!("the coordinator's hold: {error}"));
         let hold: HoldId = hold.parse().map_err(odd)?;
         let record = self.record()?;
-        let own = ProcessIdentity::own();
-        let wrapper =
-            own.map_err(|error| Failure::wrapper(format!("cannot see itself: {error}")))?;
         let place = Place {
             hold,
             run: run_id(of, hold, &record)?,
             coordinator: self.client.addresses().to_vec(),
             host: self.host.clone(),
-            wrapper,
+            wrapper: own()?,
         };
         place.write(self.state)?;
         Ok(place)
@@ -198,6 +249,18 @@ fn refused(error: Error) -> Failure {
         },
         _ => error.into(),
     }
+}
+
+/// This process, as others can see whether it lives.
+fn own() -> Result<ProcessIdentity, Error> {
+    ProcessIdentity::own().map_err(|error| Error::bug(format!("cannot see this process: {error}")))
+}
+
+/// What makes two requests the same.
+fn digest(verb: &Verb) -> String {
+    let mut bytes = Vec::with_capacity(verb.encoded_len());
+    verb.encode(&mut bytes);
+    blake3::hash(&bytes).to_hex().to_string()
 }
 
 fn say_waiting(of: &str, ahead: u32) {

@@ -9,11 +9,10 @@
 use std::path::{Path, PathBuf};
 
 use molt_domain::name::BuildName;
-use molt_proto::v1;
-use molt_proto::v1::command::Verb;
 use molt_repo::Git;
 
 use super::acquire::Taken;
+use super::ask::{Ask, Key};
 use super::hold::{Hold, Of};
 use super::interrupt::Interrupts;
 use super::lock::variables;
@@ -81,7 +80,7 @@ pub struct Build<'a> {
 
 /// A build as it is asked for.
 struct Wanted {
-    key: v1::BuildKey,
+    key: Key,
     artifacts: Vec<PathBuf>,
     store: Option<PathBuf>,
 }
@@ -95,12 +94,9 @@ impl Build<'_> {
         wrapper.renewed().await?;
         let mut missing = String::new();
         loop {
-            let ask = Verb::AskBuild(v1::AskBuild {
-                build: Some(wanted.key.clone()),
-                missing: missing.clone(),
-                what: self.command.what(),
-            });
-            let taken = wrapper.take("build", &ask, self.patience, &mut interrupts).await;
+            let (key, what) = (wanted.key.clone(), self.command.what());
+            let ask = Ask::Build { key, missing: missing.clone(), what };
+            let taken = wrapper.take(&ask, self.patience, &mut interrupts).await;
             match taken {
                 Ok(Taken::Built(digest)) => {
                     if self.is_there(&wanted, &digest).await? {
@@ -144,7 +140,7 @@ impl Build<'_> {
     }
 
     fn task(&self, wanted: &Wanted, fence: &str) -> Result<Task<'_>, Failure> {
-        let v1::BuildKey { name, fingerprint, profile, place } = wanted.key.clone();
+        let Key { name, fingerprint, profile, place } = wanted.key.clone();
         let key = format!("build:{name}:{fingerprint}:{profile}:{place}");
         Ok(Task {
             command: self.command,
@@ -189,7 +185,7 @@ impl Build<'_> {
         };
         let place: BuildName =
             place.parse().map_err(|error| Failure::wrapper(format!("--place: {error}")))?;
-        let key = v1::BuildKey {
+        let key = Key {
             name: self.name.to_string(),
             fingerprint: self.key_of(&tree, wrapper.cwd.strip_prefix(&top).unwrap_or(&wrapper.cwd)),
             profile: self.profile.to_string(),
@@ -272,7 +268,7 @@ fn say_shared(wrapper: &Wrapper<'_>, wanted: &Wanted) -> Result<(), Failure> {
 }
 
 /// The last run of the same build under this state folder, with its log.
-fn earlier(state: &Path, key: &v1::BuildKey) -> Result<Option<(Hold, PathBuf)>, Failure> {
+fn earlier(state: &Path, key: &Key) -> Result<Option<(Hold, PathBuf)>, Failure> {
     let same = |of: &Of| match of {
         Of::Build { name, fingerprint, profile, place, .. } => {
             (name, fingerprint, profile, place)

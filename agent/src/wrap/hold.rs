@@ -1,9 +1,10 @@
 //! What a run holds, as files that outlive the wrapper.
 //!
 //! `hold.json` in a run's folder says what is to be given back when the run is
-//! over. Before there is a run, `<state>/places/<run>.json` says which place in
+//! over. Before there is a run, `<state>/places/*.place.json` says which place in
 //! a line, or which grant, the wrapper has. Whoever finds the wrapper dead gives
-//! it back from there. Not here: taking it (`acquire`).
+//! it back from there. Not here: taking it (`acquire`), and requests that are
+//! not answered yet (`ask`).
 
 use std::fs::DirBuilder;
 use std::io;
@@ -16,6 +17,7 @@ use molt_domain::id::{HoldId, SessionId};
 use molt_domain::name::HostName;
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::artifacts;
@@ -161,7 +163,7 @@ fn path(folder: &RunFolder) -> PathBuf {
 
 /// The name of the one run that uses the hold `id` of the session `record`. The
 /// session's secret makes it differ from a hold of the same id of another fleet.
-pub(super) fn run_id(of: &str, id: HoldId, record: &Record) -> Result<RunId, Error> {
+pub(crate) fn run_id(of: &str, id: HoldId, record: &Record) -> Result<RunId, Error> {
     let unique = blake3::hash(format!("{id} {}", record.secret.digest()).as_bytes()).to_hex();
     let name = format!("{of}-{id}-{}", &unique[..8]);
     name.parse().map_err(|error| Error::bug(format!("a run's name: {error}")))
@@ -182,50 +184,64 @@ pub struct Place {
     pub wrapper: ProcessIdentity,
 }
 
+const SUFFIX: &str = ".place.json";
+
 impl Place {
-    fn file(state: &Path, wrapper: &ProcessIdentity, run: &RunId) -> PathBuf {
-        places(state).join(format!("{run}.{}.json", wrapper.pid))
+    fn file(&self, state: &Path) -> PathBuf {
+        places(state).join(format!("{}.{}{SUFFIX}", self.run, self.wrapper.pid))
     }
 
     /// Writes down that the wrapper has it.
     pub(super) fn write(&self, state: &Path) -> Result<(), FileError> {
-        let folder = places(state);
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(&folder).map_err(FileError::when("create", &folder))?;
-        let path = Self::file(state, &self.wrapper, &self.run);
-        replace_json(&path, self, 0o600, Survives::Machine)
+        write(state, &self.file(state), self)
     }
 
     /// Forgets it: it was given back, or its run has a folder.
     pub fn forget(&self, state: &Path) -> Result<(), FileError> {
-        let path = Self::file(state, &self.wrapper, &self.run);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(FileError::when("remove", &path)(error))
-            }
-            _ => Ok(()),
-        }
+        forget(&self.file(state))
     }
 
     /// All that are written down under the state folder `state`.
     pub fn all(state: &Path) -> Result<Vec<Self>, FileError> {
-        let folder = places(state);
-        let entries = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(FileError::when("list", &folder))?,
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(FileError::when("list", &folder))?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                found.extend(read_json::<Self>(&path)?);
-            }
-        }
-        Ok(found)
+        all_of(state, SUFFIX)
     }
 }
 
-fn places(state: &Path) -> PathBuf {
+/// The folder of what wrappers have before they have a run.
+pub(super) fn places(state: &Path) -> PathBuf {
     state.join("places")
+}
+
+pub(super) fn write(state: &Path, path: &Path, value: &impl Serialize) -> Result<(), FileError> {
+    let folder = places(state);
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(&folder).map_err(FileError::when("create", &folder))?;
+    replace_json(path, value, 0o600, Survives::Machine)
+}
+
+pub(super) fn forget(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::when("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn all_of<T: DeserializeOwned>(state: &Path, suffix: &str) -> Result<Vec<T>, FileError> {
+    let folder = places(state);
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(FileError::when("list", &folder))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(FileError::when("list", &folder))?.path();
+        if path.to_string_lossy().ends_with(suffix) {
+            // One that was forgotten between the two looks is none.
+            found.extend(read_json::<T>(&path)?);
+        }
+    }
+    Ok(found)
 }

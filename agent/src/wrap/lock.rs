@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use molt_domain::name::LockName;
-use molt_proto::v1;
-use molt_proto::v1::command::Verb;
 
 use super::acquire::Taken;
+use super::ask::Ask;
 use super::hold::Of;
 use super::interrupt::Interrupts;
 use super::under::{Started, Task, code, phase};
@@ -31,13 +30,13 @@ impl Lock<'_> {
         let repo = wrapper.record()?.repo;
         // Without a daemon the lock would be lost in the middle of the run.
         wrapper.renewed().await?;
-        let ask = Verb::AcquireLock(v1::AcquireLock {
+        let ask = Ask::Lock {
             lock: self.lock.to_string(),
             what: self.command.what(),
             wait: self.patience.waits,
-        });
+        };
         loop {
-            let taken = wrapper.take("lock", &ask, self.patience, &mut interrupts).await?;
+            let taken = wrapper.take(&ask, self.patience, &mut interrupts).await?;
             let Taken::Held(view, place) = taken else {
                 return Err(Error::bug("a lock was answered with a build").into());
             };

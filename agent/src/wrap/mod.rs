@@ -10,6 +10,7 @@
 
 mod acquire;
 mod artifacts;
+pub(crate) mod ask;
 mod build;
 mod copy;
 mod failure;

@@ -1,10 +1,9 @@
 //! `slot run POOL -- CMD`: a command with a cache slot of this machine to itself.
 
 use molt_domain::name::PoolName;
-use molt_proto::v1;
-use molt_proto::v1::command::Verb;
 
 use super::acquire::Taken;
+use super::ask::Ask;
 use super::hold::Of;
 use super::interrupt::Interrupts;
 use super::lock::variables;
@@ -29,14 +28,14 @@ impl Slot<'_> {
     pub async fn run(&self, wrapper: &Wrapper<'_>) -> Result<u8, Failure> {
         let mut interrupts = Interrupts::listen()?;
         wrapper.renewed().await?;
-        let ask = Verb::AcquireSlot(v1::AcquireSlot {
+        let ask = Ask::Slot {
             pool: self.pool.to_string(),
             host: wrapper.host.to_string(),
             what: self.command.what(),
             wait: self.patience.waits,
-        });
+        };
         loop {
-            let taken = wrapper.take("slot", &ask, self.patience, &mut interrupts).await?;
+            let taken = wrapper.take(&ask, self.patience, &mut interrupts).await?;
             let Taken::Held(view, place) = taken else {
                 return Err(Error::bug("a slot was answered with a build").into());
             };

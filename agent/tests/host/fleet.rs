@@ -36,6 +36,8 @@ struct Inner {
     faults: BTreeMap<&'static str, VecDeque<Fault>>,
     /// Nobody is answered anything.
     away: bool,
+    /// How long a command's answer is on its way.
+    delay: Duration,
     remote: String,
     /// What was asked, by word.
     asked: BTreeMap<&'static str, u32>,
@@ -62,6 +64,7 @@ impl Fleet {
             board: Board::new(spans),
             faults: BTreeMap::new(),
             away: false,
+            delay: Duration::ZERO,
             remote: String::new(),
             asked: BTreeMap::new(),
         };
@@ -107,6 +110,11 @@ impl Fleet {
     /// Goes away, or comes back.
     pub(crate) fn set_away(&self, away: bool) {
         self.inner().away = away;
+    }
+
+    /// Lets answers to commands take so long from now on.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.inner().delay = delay;
     }
 
     /// How often commands of the kind `word` came.
@@ -171,14 +179,12 @@ pub(crate) fn gate(run: &str) -> Gate {
     Gate {
         run: run.to_owned(),
         result: Reader::Exit,
-        inputs: Vec::new(),
         compare: Compare::Nothing,
         timeout: Duration::from_secs(60),
         memory: None,
         pool: None,
         minimum: 1,
         env: BTreeMap::new(),
-        pins: Vec::new(),
     }
 }
 
@@ -261,7 +267,12 @@ impl Coordinator for Service {
     type AuditStream = ReceiverStream<Result<v1::Entry, Status>>;
 
     async fn act(&self, request: tonic::Request<v1::Command>) -> Answered<v1::Reply> {
-        self.inner.lock().unwrap().act(request.into_inner()).map(Response::new)
+        let (answer, delay) = {
+            let mut inner = self.inner.lock().unwrap();
+            (inner.act(request.into_inner()), inner.delay)
+        };
+        tokio::time::sleep(delay).await;
+        answer.map(Response::new)
     }
 
     async fn beat(&self, request: tonic::Request<v1::BeatRequest>) -> Answered<v1::BeatReply> {

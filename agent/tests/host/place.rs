@@ -113,6 +113,7 @@ impl Machine {
 }
 
 impl Drop for Machine {
+    #[expect(clippy::print_stdout, reason = "a failed test shows what the daemon saw")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!("the daemon's log:\n{}", self.text("state/logs/daemon.log"));

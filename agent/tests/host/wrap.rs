@@ -1,5 +1,7 @@
 //! Wrappers: what they take, pass on and give back, also when they are killed.
 
+use std::time::Duration;
+
 use molt_domain::lock::State;
 use nix::sys::signal::Signal;
 
@@ -111,6 +113,32 @@ fn a_wrapper_that_is_killed_in_line_leaves_no_place() {
 }
 
 #[test]
+fn a_wrapper_that_dies_before_it_is_answered_leaves_nothing() {
+    let machine = Machine::new();
+    machine.daemon(0);
+    let agent = machine.agent("a");
+    assert_eq!(agent.run(&["slot", "run", "cargo", "--", "true"]).code, 0, "it has joined");
+    machine.fleet.set_delay(Duration::from_millis(400));
+    let killed = |arguments: &[&str], with| {
+        let mut wrapper = agent.start(arguments);
+        until_true("the grant", || slots(&machine) + locks(&machine).0 == 1);
+        signal(&wrapper, with);
+        let status = wrapper.wait().unwrap();
+        until_true("the hold", || slots(&machine) + locks(&machine).0 == 0);
+        status.code()
+    };
+    let slot = ["slot", "run", "cargo", "--", "touch", "ran"];
+    let lock = ["lock", "run", "l", "--", "touch", "ran"];
+    assert_eq!(killed(&slot, Signal::SIGKILL), None);
+    assert_eq!(killed(&lock, Signal::SIGKILL), None);
+    assert_eq!(killed(&slot, Signal::SIGINT), Some(120));
+    assert_eq!(killed(&lock, Signal::SIGTERM), Some(120));
+    assert!(!agent.worktree.join("ran").exists());
+    let left = || std::fs::read_dir(machine.state().join("places")).unwrap().count();
+    until_true("all places to be forgotten", || left() == 0);
+}
+
+#[test]
 fn a_signal_to_the_wrapper_stops_the_run_and_gives_back() {
     let machine = Machine::new();
     machine.daemon(0);
@@ -140,7 +168,7 @@ fn an_outage_ends_locks_before_they_can_be_lost_and_leaves_slots_alone() {
     assert!(length > 0);
     // Nobody was asked, so the board still has the lock: the run was stopped first.
     assert_eq!(locks(&machine).0, 1);
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(100));
     assert_eq!(machine.text("journal").len(), length, "somebody still writes");
     machine.fleet.set_away(false);
     machine.touch("go");

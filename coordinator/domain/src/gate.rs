@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::JobId;
 use crate::name::{GateName, HostName, PoolName};
-use crate::scope::Pattern;
 
 /// Red items that a result set names at most; more than this is told as a count.
 pub const MAX_RED: usize = 200;
@@ -25,9 +24,6 @@ pub struct Gate {
     pub run: String,
     /// How the outcome is read.
     pub result: Reader,
-    /// What the outcome depends on; empty: the whole tree.
-    #[serde(default)]
-    pub inputs: Vec<Pattern>,
     /// Whether failures that the base has as well are forgiven.
     #[serde(default)]
     pub compare: Compare,
@@ -44,9 +40,6 @@ pub struct Gate {
     /// Environment of the run, beside the host's allowed one.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Tools whose versions are part of the result's digest.
-    #[serde(default)]
-    pub pins: Vec<String>,
 }
 
 /// How a run's outcome is read.
@@ -112,7 +105,7 @@ pub enum Compare {
     Base,
 }
 
-/// The digest of everything that could change a gate's results: command, environment, pins, inputs.
+/// The digest of everything that could change a gate's results: command, environment, input tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
@@ -135,9 +128,6 @@ impl Digest {
         for (key, value) in &gate.env {
             part(key);
             part(value);
-        }
-        for pin in &gate.pins {
-            part(pin);
         }
         part(inputs);
         Self(hasher.finalize().to_hex()[..32].to_owned())
@@ -293,14 +283,12 @@ mod tests {
         Gate {
             run: "make check".to_owned(),
             result: Reader::Tap,
-            inputs: Vec::new(),
             compare,
             timeout: Duration::from_secs(60),
             memory: None,
             pool: None,
             minimum: 2,
             env: BTreeMap::new(),
-            pins: Vec::new(),
         }
     }
 

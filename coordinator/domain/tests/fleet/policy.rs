@@ -101,14 +101,12 @@ fn gates() -> BTreeMap<GateName, Gate> {
     let lint = Gate {
         run: "lint".to_owned(),
         result: Reader::Exit,
-        inputs: Vec::new(),
         compare: Compare::Nothing,
         timeout: Duration::from_secs(60),
         memory: Some(3),
         pool: None,
         minimum: 1,
         env: BTreeMap::new(),
-        pins: Vec::new(),
     };
     let diff = Gate {
         run: "diff".to_owned(),

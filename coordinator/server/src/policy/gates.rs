@@ -16,10 +16,10 @@ use super::read::DEFAULT_TIMEOUT;
 const POOL: Keys = Keys { honoured: &["slots"], unsupported: &["budget", "max_age"] };
 
 const GATE: Keys = Keys {
-    honoured: &[
-        "run", "result", "inputs", "compare", "timeout", "memory", "pool", "minimum", "env", "pins",
-    ],
-    unsupported: &["git"],
+    honoured: &["run", "result", "compare", "timeout", "memory", "pool", "minimum", "env"],
+    // A narrowed gate must run in a tree that holds nothing else, and a pin must be probed on the
+    // host: until both are so, a proof would claim more than its run has shown.
+    unsupported: &["git", "inputs", "pins"],
 };
 
 const MERGE: Keys = Keys { honoured: &["method", "required"], unsupported: &["protect"] };
@@ -85,12 +85,6 @@ fn gate(
     let result = table.get("result").map(|item| reader(&item, findings));
     // A faulty `result` is neither: what it allows is not known.
     let result = result.unwrap_or(Some(Reader::Exit));
-    let inputs = table.get("inputs").and_then(|item| {
-        if item.list(findings)?.is_empty() {
-            return item.invalid("is empty: leave it out for the whole tree", findings);
-        }
-        item.parse_all(findings)
-    });
     let bases = [("base", Compare::Base)];
     let compare = table.get("compare").and_then(|item| item.choice(&bases, findings));
     let timeout = table.get("timeout").and_then(|item| item.parse(findings));
@@ -104,18 +98,15 @@ fn gate(
         Some(minimum)
     });
     let env = table.table("env", findings).map(|table| environment(&table, findings));
-    let pins = table.get("pins").and_then(|item| item.all_words(findings));
     Gate {
         run: run.unwrap_or_default().to_owned(),
         result: result.unwrap_or(Reader::Exit),
-        inputs: inputs.unwrap_or_default(),
         compare: compare.unwrap_or_default(),
         timeout: timeout.map_or(DEFAULT_TIMEOUT, |Span(span)| span),
         memory: memory.map(|Bytes(bytes)| bytes),
         pool,
         minimum: minimum.unwrap_or(1),
         env: env.unwrap_or_default(),
-        pins: pins.unwrap_or_default(),
     }
 }
 

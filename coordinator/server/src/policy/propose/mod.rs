@@ -35,12 +35,10 @@ method = "merge"                # merge | ff
 const GATE_NOTES: &str = r#"
 # A gate is a command that a change must pass. More of what it can have:
 #   result = "exit"             # exit | tap | junit:PATH
-#   inputs = ["src/**"]         # what the outcome depends on; without it, everything
 #   compare = "base"            # only failures that the base does not have block
 #   memory = "4GB"              # of all its processes together
 #   pool = "cache"              # takes one of the slots of [pool.cache] slots = 1
 #   env = { LANG = "C" }
-#   pins = ["rustc"]            # tools whose version is part of the result
 "#;
 
 /// The text of a policy for a tree with these tracked files.

@@ -35,14 +35,12 @@ run = "make lint"
 [gate.diff]
 run = "python3 -u tests/diff.py --jobs ${jobs}"
 result = "junit:out/report.xml"
-inputs = ["runtime/**", "Cargo.*"]
 compare = "base"
 timeout = "10m"
 memory = "4GB"
 pool = "cargo"
 minimum = 12
 env = { PYTHONHASHSEED = "0" }
-pins = ["python3.12", "rustc"]
 
 [merge]
 method = "ff"
@@ -72,14 +70,12 @@ fn every_key_is_honoured() {
     let diff = &policy.gates[&"diff".parse().unwrap()];
     assert_eq!(diff.run, "python3 -u tests/diff.py --jobs ${jobs}");
     assert_eq!(diff.result, Reader::Junit("out/report.xml".to_owned()));
-    assert_eq!(diff.inputs, ["runtime/**".parse().unwrap(), "Cargo.*".parse().unwrap()]);
     assert_eq!(diff.compare, Compare::Base);
     assert_eq!(diff.timeout, Duration::from_secs(600));
     assert_eq!(diff.memory, Some(4_000_000_000));
     assert_eq!(diff.pool, Some("cargo".parse().unwrap()));
     assert_eq!(diff.minimum, 12);
     assert_eq!(diff.env, [("PYTHONHASHSEED".to_owned(), "0".to_owned())].into());
-    assert_eq!(diff.pins, ["python3.12", "rustc"]);
 }
 
 #[test]
@@ -89,7 +85,7 @@ fn what_is_left_out_is_the_careful_choice() {
     assert_eq!((&lint.result, lint.minimum), (&Reader::Exit, 1));
     assert_eq!((lint.compare, lint.timeout), (Compare::Nothing, DEFAULT_TIMEOUT));
     assert_eq!((lint.memory, &lint.pool), (None, &None));
-    assert!(lint.inputs.is_empty() && lint.env.is_empty() && lint.pins.is_empty());
+    assert!(lint.env.is_empty());
     let required: Vec<&str> = policy.merge.required.iter().map(GateName::as_str).collect();
     assert_eq!(required, ["lint", "scope", "announce"]);
     assert_eq!(policy.merge.method, Method::Merge);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use molt_domain::board::Command;
-use molt_domain::gate::Gate;
 use molt_domain::name::GateName;
 use molt_domain::policy::{Method, Repo};
 use molt_domain::train::{Candidate, Car};
@@ -108,30 +107,14 @@ fn describe(
     })
 }
 
-/// The digest of each required run gate's inputs in a commit.
+/// The digest of each required run gate's inputs in a commit: the whole tree.
 fn inputs(
     git: &Places,
     repo: &Repo,
     commit: &Oid,
 ) -> Result<BTreeMap<GateName, String>, TrainError> {
+    let digest = git.mirror.input_tree(commit, Inputs::Everything)?.to_string();
     let required = repo.policy.merge.required.iter();
-    let gates = required.filter_map(|name| repo.policy.gates.get_key_value(name));
-    gates
-        .map(|(name, gate)| {
-            let digest = input_digest(git, repo, gate, commit)?;
-            Ok((name.clone(), digest))
-        })
-        .collect()
-}
-
-fn input_digest(
-    git: &Places,
-    repo: &Repo,
-    gate: &Gate,
-    commit: &Oid,
-) -> Result<String, TrainError> {
-    let case = repo.policy.scopes.case();
-    let reads = |path: &str| gate.inputs.iter().any(|pattern| pattern.matches_in(path, case));
-    let inputs = if gate.inputs.is_empty() { Inputs::Everything } else { Inputs::Selected(&reads) };
-    Ok(git.mirror.input_tree(commit, inputs)?.to_string())
+    let runs = required.filter(|name| repo.policy.gates.contains_key(*name));
+    Ok(runs.map(|name| (name.clone(), digest.clone())).collect())
 }
