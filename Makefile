@@ -23,7 +23,7 @@ tools: ## install what lint and test need, saying what
 lint: tools ## formatting, clippy, documentation, dependency policy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 	cargo-deny --log-level error check bans licenses sources
 
 test: lint ## every lint and every test; ends in a count

@@ -233,10 +233,10 @@ impl Story {
         for (at, told) in self.told.iter().enumerate() {
             let now = Now { board: BoardTime(at as u64 * 10), wall: 1_700_000_000_000 };
             let read = |what: &Value| format!("the domain reads {what}");
-            let actor: Actor =
-                serde_json::from_value(told.actor.clone()).expect(&read(&told.actor));
-            let event: Event =
-                serde_json::from_value(told.event.clone()).expect(&read(&told.event));
+            let actor: Actor = serde_json::from_value(told.actor.clone())
+                .unwrap_or_else(|error| panic!("{}: {error}", read(&told.actor)));
+            let event: Event = serde_json::from_value(told.event.clone())
+                .unwrap_or_else(|error| panic!("{}: {error}", read(&told.event)));
             for entry in audit::append(&mut anchor, now, &actor, vec![event]) {
                 lines.push(serde_json::to_string(&entry).expect("an entry is JSON"));
             }

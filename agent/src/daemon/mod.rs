@@ -4,7 +4,7 @@
 //! runs, gives back what ended runs had, writes the guard's snapshot, and runs
 //! the jobs that are given to this host. All that it knows is in files, and all
 //! that it started belongs to supervisors: it may be killed at any moment, and
-//! the next one goes on. `serve` is its loop, [`beat`] what it learned last,
+//! the next one goes on. `serve` is its loop, `beat` what it learned last,
 //! `sessions`, `holds` and `jobs` what it does about it. Not here: the wrappers
 //! that start runs ([`crate::wrap`]), and who is granted what.
 

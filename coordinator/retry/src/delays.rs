@@ -51,11 +51,7 @@ impl Delays {
             max_elapsed_time: None,
             clock: TokioClock,
         };
-        Self {
-            policy,
-            intervals,
-            random: Random::new(seed),
-        }
+        Self { policy, intervals, random: Random::new(seed) }
     }
 
     /// The policy that this is a run of.
@@ -91,9 +87,7 @@ impl Delays {
     }
 
     fn shortened(&mut self, interval: Duration) -> Duration {
-        let cut = self
-            .random
-            .up_to(self.policy.spread * MILLIONTHS_PER_PERCENT);
+        let cut = self.random.up_to(self.policy.spread * MILLIONTHS_PER_PERCENT);
         interval - interval * cut / (100 * MILLIONTHS_PER_PERCENT)
     }
 
@@ -144,38 +138,19 @@ mod tests {
     async fn doubles_to_the_cap_and_stops_before_the_end() {
         let waits = waits(Policy::COMMIT_UNKNOWN.delays(Seed::new(0)), 100).await;
         assert_eq!(waits[..8], millis(&[10, 20, 40, 80, 160, 320, 500, 500]));
-        assert!(
-            waits[6..]
-                .iter()
-                .all(|&wait| wait == Duration::from_millis(500))
-        );
+        assert!(waits[6..].iter().all(|&wait| wait == Duration::from_millis(500)));
         // 630 ms on the way to the cap, then 24 times 500 ms: a 25th would end after 13 s.
         assert_eq!(waits.len(), 6 + 24);
-        assert_eq!(
-            waits.iter().sum::<Duration>(),
-            Duration::from_millis(12_630)
-        );
+        assert_eq!(waits.iter().sum::<Duration>(), Duration::from_millis(12_630));
     }
 
     #[tokio::test(start_paused = true)]
     async fn every_policy_without_jitter_is_exact() {
         let expected = [
-            (
-                Policy::COMMIT_UNKNOWN,
-                millis(&[10, 20, 40, 80, 160, 320, 500]),
-            ),
-            (
-                Policy::RECONNECT,
-                millis(&[100, 200, 400, 800, 1_600, 3_200, 5_000]),
-            ),
-            (
-                Policy::FORGE_READ,
-                millis(&[500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000]),
-            ),
-            (
-                Policy::GIT_NETWORK,
-                millis(&[1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]),
-            ),
+            (Policy::COMMIT_UNKNOWN, millis(&[10, 20, 40, 80, 160, 320, 500])),
+            (Policy::RECONNECT, millis(&[100, 200, 400, 800, 1_600, 3_200, 5_000])),
+            (Policy::FORGE_READ, millis(&[500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000])),
+            (Policy::GIT_NETWORK, millis(&[1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])),
         ];
         assert_eq!(expected.each_ref().map(|(policy, _)| *policy), Policy::ALL);
         for (policy, expected) in expected {
@@ -207,16 +182,9 @@ mod tests {
         let full = waits(policy.spread(0).delays(Seed::new(0)), 50).await;
         for seed in 0..200 {
             let drawn = waits(policy.delays(Seed::new(seed)), 50).await;
-            assert_eq!(
-                drawn,
-                waits(policy.delays(Seed::new(seed)), 50).await,
-                "seed {seed}"
-            );
+            assert_eq!(drawn, waits(policy.delays(Seed::new(seed)), 50).await, "seed {seed}");
             for (wait, full) in drawn.iter().zip(&full) {
-                assert!(
-                    *wait <= *full && *wait >= *full / 2,
-                    "seed {seed}: {wait:?} of {full:?}"
-                );
+                assert!(*wait <= *full && *wait >= *full / 2, "seed {seed}: {wait:?} of {full:?}");
             }
         }
         let one = waits(policy.delays(Seed::new(1)), 50).await;
@@ -227,18 +195,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn jitter_fills_its_range() {
         let policy = Policy::RECONNECT.within(Duration::from_secs(5));
-        let firsts: Vec<_> = (0..1_000)
-            .filter_map(|seed| policy.delays(Seed::new(seed)).next_delay())
-            .collect();
+        let firsts: Vec<_> =
+            (0..1_000).filter_map(|seed| policy.delays(Seed::new(seed)).next_delay()).collect();
         assert_eq!(firsts.len(), 1_000);
-        let below = firsts
-            .iter()
-            .filter(|&&wait| wait < Duration::from_millis(75))
-            .count();
-        assert!(
-            (400..600).contains(&below),
-            "{below} of 1000 in the lower half"
-        );
+        let below = firsts.iter().filter(|&&wait| wait < Duration::from_millis(75)).count();
+        assert!((400..600).contains(&below), "{below} of 1000 in the lower half");
     }
 
     #[tokio::test(start_paused = true)]
@@ -246,10 +207,7 @@ mod tests {
         let mut delays = Policy::FORGE_READ.spread(0).delays(Seed::new(0));
         let hint = Duration::from_secs(60);
         assert_eq!(delays.next_delay_after(hint), Some(hint));
-        assert_eq!(
-            delays.next_delay_after(Duration::ZERO),
-            Some(Duration::from_secs(1))
-        );
+        assert_eq!(delays.next_delay_after(Duration::ZERO), Some(Duration::from_secs(1)));
         assert_eq!(delays.next_delay_after(Duration::from_secs(121)), None);
         assert_eq!(delays.next_delay_after(Duration::MAX), None);
     }
@@ -257,19 +215,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wrong_hint_cannot_park_a_run_without_end() {
         let mut delays = Policy::RECONNECT.delays(Seed::new(0));
-        assert_eq!(
-            delays.next_delay_after(Duration::MAX),
-            Some(Policy::RECONNECT.cap)
-        );
+        assert_eq!(delays.next_delay_after(Duration::MAX), Some(Policy::RECONNECT.cap));
     }
 
     #[tokio::test(start_paused = true)]
     async fn reset_starts_over() {
         let mut delays = Policy::COMMIT_UNKNOWN.delays(Seed::new(0));
-        assert_eq!(
-            delays.by_ref().take(3).collect::<Vec<_>>(),
-            millis(&[10, 20, 40])
-        );
+        assert_eq!(delays.by_ref().take(3).collect::<Vec<_>>(), millis(&[10, 20, 40]));
         advance(Duration::from_secs(13)).await;
         assert_eq!(delays.next_delay(), None);
         delays.reset();

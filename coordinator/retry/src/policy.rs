@@ -86,27 +86,17 @@ impl Policy {
     .checked();
 
     /// Every policy, for `serve` to print and for tests.
-    pub const ALL: [Self; 4] = [
-        Self::COMMIT_UNKNOWN,
-        Self::RECONNECT,
-        Self::FORGE_READ,
-        Self::GIT_NETWORK,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::COMMIT_UNKNOWN, Self::RECONNECT, Self::FORGE_READ, Self::GIT_NETWORK];
 
     /// Turns a mistake in the table into a build that fails.
     const fn checked(self) -> Self {
         assert!(!self.first.is_zero(), "a first wait of zero is a busy loop");
         assert!(self.factor > 0, "a factor of zero is a busy loop");
-        assert!(
-            self.first.as_nanos() <= self.cap.as_nanos(),
-            "the first wait is within the cap"
-        );
+        assert!(self.first.as_nanos() <= self.cap.as_nanos(), "the first wait is within the cap");
         assert!(self.spread <= 100, "the spread is a percentage");
         if let Some(end) = self.give_up_after {
-            assert!(
-                self.cap.as_nanos() <= end.as_nanos(),
-                "the cap is reached before the end"
-            );
+            assert!(self.cap.as_nanos() <= end.as_nanos(), "the cap is reached before the end");
         }
         self
     }
@@ -121,10 +111,7 @@ impl Policy {
     /// An end of zero means one attempt.
     #[must_use]
     pub const fn within(self, give_up_after: Duration) -> Self {
-        Self {
-            give_up_after: Some(give_up_after),
-            ..self
-        }
+        Self { give_up_after: Some(give_up_after), ..self }
     }
 
     /// The same policy with another width of jitter; more than 100 percent is 100.
@@ -142,18 +129,8 @@ impl Policy {
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            first,
-            factor,
-            cap,
-            give_up_after,
-            spread,
-        } = self;
-        write!(
-            f,
-            "{name}: {first:?} x{factor} up to {cap:?}, spread {spread}%, "
-        )?;
+        let Self { name, first, factor, cap, give_up_after, spread } = self;
+        write!(f, "{name}: {first:?} x{factor} up to {cap:?}, spread {spread}%, ")?;
         match give_up_after {
             Some(end) => write!(f, "for {end:?}"),
             None => f.write_str("for ever"),
@@ -188,10 +165,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "busy loop")]
     fn a_policy_that_would_spin_is_rejected() {
-        let _ = Policy {
-            factor: 0,
-            ..Policy::RECONNECT
-        }
-        .checked();
+        let _ = Policy { factor: 0, ..Policy::RECONNECT }.checked();
     }
 }

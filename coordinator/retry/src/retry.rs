@@ -51,16 +51,8 @@ impl<E: fmt::Display> fmt::Display for Failed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped(error) => error.fmt(f),
-            Self::GaveUp {
-                policy,
-                attempts,
-                elapsed,
-                ..
-            } => {
-                write!(
-                    f,
-                    "{policy}: gave up at attempt {attempts} after {elapsed:?}"
-                )
+            Self::GaveUp { policy, attempts, elapsed, .. } => {
+                write!(f, "{policy}: gave up at attempt {attempts} after {elapsed:?}")
             }
         }
     }
@@ -112,12 +104,7 @@ where
         let Some(wait) = delays.next_delay_after(hint) else {
             let policy = delays.policy().name();
             let elapsed = delays.elapsed();
-            return Err(Failed::GaveUp {
-                last,
-                policy,
-                attempts,
-                elapsed,
-            });
+            return Err(Failed::GaveUp { last, policy, attempts, elapsed });
         };
         sleep(wait).await;
     }
@@ -144,11 +131,7 @@ mod tests {
             POLICY,
             || {
                 times.push(start.elapsed().as_millis());
-                ready(if times.len() < 5 {
-                    Err("not yet")
-                } else {
-                    Ok(times.len())
-                })
+                ready(if times.len() < 5 { Err("not yet") } else { Ok(times.len()) })
             },
             Next::Again,
         )
@@ -206,10 +189,7 @@ mod tests {
         )
         .await;
         let failed = failed.expect_err("the operation never succeeds");
-        assert_eq!(
-            failed.to_string(),
-            "commit-unknown: gave up at attempt 4 after 70ms"
-        );
+        assert_eq!(failed.to_string(), "commit-unknown: gave up at attempt 4 after 70ms");
         let source = failed.source().expect("the last error is the cause");
         assert_eq!(source.to_string(), "store is down");
         assert_eq!(failed.into_error().to_string(), "store is down");
@@ -218,19 +198,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_end_of_zero_is_one_attempt() {
-        let failed: Result<(), _> = retry(
-            Policy::RECONNECT.within(Duration::ZERO),
-            || ready(Err("no")),
-            Next::Again,
-        )
-        .await;
+        let failed: Result<(), _> =
+            retry(Policy::RECONNECT.within(Duration::ZERO), || ready(Err("no")), Next::Again).await;
         let elapsed = Duration::ZERO;
-        let gave_up = Failed::GaveUp {
-            last: "no",
-            policy: "reconnect",
-            attempts: 1,
-            elapsed,
-        };
+        let gave_up = Failed::GaveUp { last: "no", policy: "reconnect", attempts: 1, elapsed };
         assert_eq!(failed, Err(gave_up));
     }
 
@@ -240,13 +211,7 @@ mod tests {
         let mut first = true;
         let answer = retry(
             Policy::FORGE_READ.spread(0),
-            || {
-                ready(if std::mem::take(&mut first) {
-                    Err("limited")
-                } else {
-                    Ok(())
-                })
-            },
+            || ready(if std::mem::take(&mut first) { Err("limited") } else { Ok(()) }),
             |error| Next::AgainAfter(error, Duration::from_secs(60)),
         )
         .await;
@@ -261,11 +226,7 @@ mod tests {
             let mut attempts = 0;
             let op = || {
                 attempts += 1;
-                let answer = if attempts < 3 {
-                    Err(attempts)
-                } else {
-                    Ok(attempts)
-                };
+                let answer = if attempts < 3 { Err(attempts) } else { Ok(attempts) };
                 async move {
                     sleep(Duration::from_millis(1)).await;
                     answer
@@ -282,9 +243,6 @@ mod tests {
         let inner = io::Error::other(io::Error::other("disk is full"));
         let failed = Failed::Stopped(inner);
         assert_eq!(failed.to_string(), "disk is full");
-        assert!(
-            failed.source().is_none(),
-            "the message is not repeated by its cause"
-        );
+        assert!(failed.source().is_none(), "the message is not repeated by its cause");
     }
 }

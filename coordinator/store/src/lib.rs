@@ -12,8 +12,8 @@
 //! * [`memory`]: a store in this process, for tests and simulation.
 //! * [`embedded`]: a store in one SQLite file, for a fleet on one machine.
 //!
-//! With the feature `test-util` there are also [`faulty`], which makes any store misbehave by a
-//! seeded plan, and [`conformance`], the one suite that every backend passes.
+//! With the feature `test-util` there are also `faulty`, which makes any store misbehave by a
+//! seeded plan, and `conformance`, the one suite that every backend passes.
 //!
 //! Not here: what the records mean (`molt-domain`), when to commit and what to do when deposed
 //! (the engine in `molt-coordinator`).

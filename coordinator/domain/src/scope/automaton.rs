@@ -4,7 +4,7 @@
 //! reading a character that its label has, so there are no empty moves and at
 //! most [`MAX_STATES`] states, however the braces are nested. Braces share
 //! states because what may follow an atom does not depend on the way to it.
-//! Not here: two patterns at once ([`super::overlap`]).
+//! Not here: two patterns at once ([`super::overlap()`]).
 
 use super::case::{self, Case};
 use super::parse::{Atom, MAX_PATTERN_BYTES, Negated, Parsed};

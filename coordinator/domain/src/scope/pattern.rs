@@ -4,7 +4,7 @@
 //! or more of them (at the end of a pattern one or more); `[set]`, `[!set]` and
 //! `{a,b}` are as everywhere; `\` takes the next character as it is. A text that
 //! is no such pattern is an error, and so is a pattern that no path matches.
-//! Not here: whether two patterns overlap ([`super::overlap`]).
+//! Not here: whether two patterns overlap ([`super::overlap()`]).
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -409,7 +409,7 @@ mod tests {
         let why = tree.explain("runtime", "headers").unwrap();
         assert_eq!(why.to_string(), "`gc/**` and `gc/*.h` both match `gc/x.h`");
         let why = tree.explain("runtime", "runtime/gc").unwrap();
-        assert_eq!(why.to_string(), "`gc/**` and `gc/**` both match `gc/x`");
+        assert_eq!(why.to_string(), "`runtime/**` and `runtime/gc/**` both match `runtime/gc/x`");
         assert_eq!(tree.explain("runtime", "runtime/vendor"), None);
         assert_eq!(tree.explain("runtime", "nothing"), None);
     }

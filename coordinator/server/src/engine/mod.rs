@@ -24,10 +24,10 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use self::batch::{Batch, Pending};
-use self::handle::{Message, Note};
 pub use self::handle::{Committed, Failure, Handle};
-pub use self::history::{Compacted, History, Subscription};
+use self::handle::{Message, Note};
 use self::history::Journal;
+pub use self::history::{Compacted, History, Subscription};
 use self::load::Loaded;
 pub use self::load::OpenError;
 use self::time::BoardClock;

@@ -2,7 +2,7 @@
 //!
 //! What is proposed always reads, has no overlaps and leaves no tracked file
 //! without a scope; whether it cuts the work well is for a person to say.
-//! Not here: writing the file ([`super::init`]).
+//! Not here: writing the file ([`super::init()`]).
 
 mod guess;
 mod partition;
