@@ -2,7 +2,7 @@
 //!
 //! A job is wanted by the digest of what it would find, so that two changes
 //! that need the same result share one run. Not here: which host takes it
-//! ([`crate::schedule`]) and what the result means ([`crate::gate`]).
+//! (`schedule`) and what the result means ([`crate::gate`]).
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
 use crate::name::RepoName;
 use crate::policy::{Policy, Repo};
-use crate::{claim, slot, train};
+use crate::{claim, slot, train, wait};
 
 /// Takes what a reconciler read from the base.
 ///
@@ -64,8 +64,8 @@ pub(crate) fn read_base(
         train::void_candidates(draft, name);
     }
     if ruled {
-        claim::unqueue_stuck(draft, name);
         slot::resize(draft);
+        wait::break_circles(draft, name);
     }
     claim::serve(draft, name);
     Ok(Reply::Done)

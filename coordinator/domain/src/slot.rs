@@ -4,7 +4,7 @@
 //! fell silent is given to nobody until its machine says that the processes
 //! are gone. Not here: the worktree and target directory behind a slot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -184,6 +184,22 @@ pub(crate) fn take_for_job(
     let slot = slots.free()?;
     grant(draft, key, slots, slot, waiter);
     Some(slot)
+}
+
+/// Takes a waiter out that is among those who are stuck; says whether there was one.
+pub(crate) fn unqueue_stuck(draft: &mut Draft<'_>, stuck: &BTreeSet<Holder>) -> bool {
+    let lines = draft
+        .tables
+        .slots
+        .iter()
+        .flat_map(|(key, slots)| slots.line.iter().map(move |waiter| (key, waiter)));
+    let waiters = lines.filter(|(_, waiter)| stuck.contains(&waiter.holder));
+    let youngest = waiters.max_by_key(|(_, waiter)| waiter.id);
+    let Some((key, id)) = youngest.map(|(key, waiter)| (key.clone(), waiter.id)) else {
+        return false;
+    };
+    end(draft, &key, id, End::Gone);
+    true
 }
 
 fn grant(

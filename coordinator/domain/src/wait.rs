@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::board::{Draft, Refusal};
 use crate::fault::fault;
 use crate::hold::{Holder, Waiter};
-use crate::slot::Slots;
+use crate::name::RepoName;
+use crate::slot::{self, Slots};
 use crate::{build, claim, lock};
 
 /// Somebody who waits, and for whom.
@@ -63,6 +64,21 @@ pub(crate) fn refuse_cycle(draft: &Draft<'_>, new: Vec<Wait>) -> Result<(), Box<
 /// Refuses the wait of somebody for what it has itself.
 pub(crate) fn own(on: &str) -> Box<Refusal> {
     Refusal::WaitCycle { cycle: vec![on.to_owned(), on.to_owned()] }.into()
+}
+
+/// Takes waiters out whom a new policy has put into a circle: scopes that overlap by now, or
+/// a pool that shrank.
+pub(crate) fn break_circles(draft: &mut Draft<'_>, repo: &RepoName) {
+    while draft.room() > claim::SERVED {
+        let stuck = who_is_stuck(draft);
+        if stuck.is_empty() {
+            return;
+        }
+        let left = claim::unqueue_stuck(draft, repo, &stuck) || slot::unqueue_stuck(draft, &stuck);
+        if !left {
+            return;
+        }
+    }
 }
 
 /// Those who wait for something that nobody will ever give.

@@ -234,20 +234,32 @@ fn offer(draft: &mut Draft<'_>, claim: Claim) {
     draft.tables.claims.put(claim.id, Claim { state, ..claim });
 }
 
-/// Ends claims whose own maximum is over and offers that went by; serves the lines.
+/// Grants offers to who has come for them, ends claims whose own maximum is over and offers
+/// that went by; serves the lines.
 pub(crate) fn expire(draft: &mut Draft<'_>) {
     let now = draft.now.board;
-    let claims = draft.tables.claims.iter().map(|(_, claim)| claim);
-    let due: Vec<Claim> = claims.filter(|claim| claim.is_over(now)).cloned().collect();
-    for claim in due {
+    let comer = |claim: &Claim| {
+        let is_offered = matches!(claim.state, State::Offered { .. });
+        let is_here = is_offered && draft.board().is_attended(claim.id);
+        is_here.then(|| live(draft, claim.session)).flatten()
+    };
+    let claims = draft.tables.claims.iter().map(|(_, claim)| (claim, comer(claim)));
+    let due: Vec<(Claim, Option<Session>)> = claims
+        .filter(|(claim, comer)| comer.is_some() || claim.is_over(now))
+        .map(|(claim, comer)| (claim.clone(), comer))
+        .collect();
+    for (claim, comer) in due {
         // The claim, its announcement and its task.
         if draft.room() < 3 {
             return;
         }
-        match claim.state {
-            State::Held { .. } => lapse(draft, &claim, "its maximum is over"),
-            State::Offered { place, missed, .. } => miss(draft, &claim, place, missed + 1),
-            State::Waiting { .. } => {}
+        match (&claim.state, comer) {
+            (State::Offered { .. }, Some(session)) => drop(grant(draft, &session, claim)),
+            (State::Held { .. }, _) => lapse(draft, &claim, "its maximum is over"),
+            (&State::Offered { place, missed, .. }, None) => {
+                miss(draft, &claim, place, missed + 1);
+            }
+            (State::Waiting { .. }, _) => {}
         }
     }
     let repos: Vec<RepoName> = draft.tables.repos.iter().map(|(name, _)| name.clone()).collect();
@@ -309,15 +321,16 @@ pub(crate) fn waits(draft: &Draft<'_>) -> Vec<Wait> {
     waits
 }
 
-/// Takes waiters out whom a new policy has put into a circle, the youngest first.
-pub(crate) fn unqueue_stuck(draft: &mut Draft<'_>, repo: &RepoName) {
-    while draft.room() > SERVED {
-        let stuck = wait::who_is_stuck(draft);
-        let line = waiting(draft, repo);
-        let is_stuck = |claim: &&Claim| stuck.contains(&Holder::Session(claim.session));
-        let Some(claim) = line.iter().rev().find(is_stuck) else {
-            return;
-        };
+/// Takes the youngest waiter out that is among those who are stuck; says whether there was one.
+pub(crate) fn unqueue_stuck(
+    draft: &mut Draft<'_>,
+    repo: &RepoName,
+    stuck: &BTreeSet<Holder>,
+) -> bool {
+    let line = waiting(draft, repo);
+    let youngest = line.iter().rev().find(|claim| stuck.contains(&holder(claim.session)));
+    if let Some(claim) = youngest {
         leave_line(draft, claim, "the new policy closed a circle of waits with it");
     }
+    youngest.is_some()
 }

@@ -1,6 +1,6 @@
 //! Landings: decided once, then completed or proven not to have happened.
 
-use super::order::{car, first, forget_old, stale};
+use super::order::{car, eject_same_head, first, forget_old, stale};
 use super::{Candidate, Car, State, void_candidates};
 use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
 use crate::fault::fault;
@@ -89,7 +89,9 @@ pub(crate) fn confirm(
     let name = repo.name.clone();
     draft.tables.repos.put(name.clone(), Repo { base: commit.clone(), tree, ..Repo::clone(&repo) });
     let state = State::Landed { commit, at: draft.now.board };
-    draft.tables.cars.put(id, Car { state, ..car });
+    let car = Car { state, ..car };
+    draft.tables.cars.put(id, car.clone());
+    eject_same_head(draft, &car);
     forget_old(draft);
     void_candidates(draft, &name);
     Ok(Reply::Done)

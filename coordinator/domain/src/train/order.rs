@@ -34,10 +34,7 @@ pub(crate) fn submit(
     if let Some(reason) = &repo.unreadable {
         return Err(Refusal::Closed { reason: format!("the base's policy: {reason}") }.into());
     }
-    if let Some(landed) = landed_as(draft, &session.repo, proposal.head) {
-        let reason = format!("{} landed already as {landed}", proposal.head);
-        return Err(Refusal::Closed { reason }.into());
-    }
+    refuse_landed(draft, &session.repo, proposal.head)?;
     let mine = open_cars(draft, &session.repo).into_iter().filter(|car| car.session == session.id);
     for car in mine.collect::<Vec<Car>>() {
         if car.head == proposal.head {
@@ -83,13 +80,31 @@ pub(crate) fn submit(
     Ok(reply)
 }
 
-/// The car that landed a head: per change and head there is at most one landing.
-fn landed_as(draft: &Draft<'_>, repo: &RepoName, head: &str) -> Option<CarId> {
+/// Refuses a head that landed: per change and head there is at most one landing.
+fn refuse_landed(draft: &Draft<'_>, repo: &RepoName, head: &str) -> Result<(), Box<Refusal>> {
     let mut cars = draft.tables.cars.iter().map(|(_, car)| car);
     let landed = |car: &&Car| {
         car.repo == *repo && car.head == head && matches!(car.state, State::Landed { .. })
     };
-    cars.find(landed).map(|car| car.id)
+    match cars.find(landed) {
+        Some(car) => {
+            let reason = format!("{head} landed already as {}", car.id);
+            Err(Refusal::Closed { reason }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Takes out the other cars with a head that landed: it has nothing left to change.
+pub(super) fn eject_same_head(draft: &mut Draft<'_>, landed: &Car) {
+    let mut same = open_cars(draft, &landed.repo);
+    same.retain(|car| car.head == landed.head && car.id != landed.id);
+    for car in same {
+        if draft.room() < 2 {
+            return;
+        }
+        eject(draft, car, Ejection::Superseded);
+    }
 }
 
 /// The cars of a repository that are on their way, in the train's one order.
@@ -207,6 +222,7 @@ pub(crate) fn retry(
     for digest in stale {
         draft.tables.results.delete(&digest);
     }
+    refuse_landed(draft, &car.repo, &car.head)?;
     draft.record(Event::Retried { car: id, name: car.agent.clone(), head: car.head.clone() });
     let again = Car { state: State::Queued, ..car };
     let reply = Reply::Submitted { car: id, ahead: ahead(draft, &again) };

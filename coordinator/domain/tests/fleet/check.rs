@@ -212,7 +212,7 @@ impl Fleet {
         claims::granted_whole(step, before, after)?;
         fences_grow(&mut self.memory, before, step)?;
         claims::only_the_holder(step, before)?;
-        one_effect(&self.memory, step)?;
+        one_effect(&self.memory, step, before)?;
         claims::lost_stays_lost(step, before, after)?;
         claims::bounded_overtaking(after)?;
         shared::locks(&self.board, step, before, after)?;
@@ -338,11 +338,15 @@ fn fences_grow(memory: &mut Memory, before: &Tables, step: &Step<'_>) -> Checked
     Ok(())
 }
 
-fn one_effect(memory: &Memory, step: &Step<'_>) -> Checked {
+fn one_effect(memory: &Memory, step: &Step<'_>, before: &Tables) -> Checked {
     const NAME: &str = "3 one effect, one answer";
     let (Some(session), Some(number)) = (step.caller_session(), step.request.number) else {
         return Ok(());
     };
+    if !before.sessions.contains_key(&session) {
+        // To leave when one is gone already is no effect.
+        return Ok(());
+    }
     let Some((digest, reply)) = memory.answers.get(&(session, number)) else { return Ok(()) };
     ensure(*digest == step.request.digest, NAME, || {
         format!("request {number} with other content")
