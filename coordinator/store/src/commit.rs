@@ -13,8 +13,9 @@ use crate::store::Leadership;
 
 /// The most changes in one commit.
 pub const MAX_CHANGES: usize = 120;
-/// The longest value, and the longest ledger, in bytes.
-pub const MAX_VALUE_BYTES: usize = 32 * 1024;
+/// The longest value, and the longest ledger, in bytes: a repository's policy with a few thousand
+/// scopes. Every other record stays below 32 KiB by the rules of the board.
+pub const MAX_VALUE_BYTES: usize = 256 * 1024;
 /// The most bytes in all keys, values and the ledger of one commit.
 pub const MAX_COMMIT_BYTES: usize = 1024 * 1024;
 

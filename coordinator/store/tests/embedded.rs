@@ -7,7 +7,6 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use molt_store::commit::MAX_VALUE_BYTES;
 use molt_store::embedded::{DATABASE_FILE, Holder, LOCK_FILE, OpenError, Opened, Options, Tail};
 use molt_store::{
     CampaignError, Candidate, Change, Commit, CommitError, EmbeddedStore, Head, Json, Key,
@@ -231,13 +230,15 @@ async fn an_unfinished_creation_is_started_again() {
 
 #[tokio::test]
 async fn a_full_store_refuses_and_stays_whole() {
+    // Several of them fit before the store is full.
+    const RECORD: usize = 32 * 1024;
     let folder = TempDir::new().unwrap();
     let options = Options { max_bytes: 40 * 4096, ..Options::default() };
     let (store, _) = EmbeddedStore::open(folder.path(), options).unwrap();
     let (leadership, mut head) = lead(&store).await;
     let mut kept = 0;
     loop {
-        let changes = vec![put("a", 10), put(&format!("k/{kept}"), MAX_VALUE_BYTES - 2)];
+        let changes = vec![put("a", 10), put(&format!("k/{kept}"), RECORD)];
         match store.commit(&leadership, &head, commit(&leadership, changes)).await {
             Ok(next) => head = next,
             Err(CommitError::Unavailable(cause)) => {
@@ -256,7 +257,7 @@ async fn a_full_store_refuses_and_stays_whole() {
     // What frees room and what fits is still taken, on the same head.
     let free = commit(&leadership, vec![Change::Delete { key: Key::parse("k/0").unwrap() }]);
     head = store.commit(&leadership, &head, free).await.unwrap();
-    let again = commit(&leadership, vec![put("k/new", MAX_VALUE_BYTES - 2)]);
+    let again = commit(&leadership, vec![put("k/new", RECORD)]);
     let settled = commit_and_settle(&store, &leadership, &head, again, |_| async {}).await;
     let Ok(Settled::Applied(head)) = settled else { panic!("{settled:?}") };
     drop(store);
@@ -264,7 +265,7 @@ async fn a_full_store_refuses_and_stays_whole() {
     let (store, opened) = open(folder.path()).unwrap();
     assert_eq!(opened, Opened { head: head.number, tail: Tail::Clean });
     let (leadership, head) = lead(&store).await;
-    let more = (0..9).map(|n| put(&format!("m/{n}"), MAX_VALUE_BYTES - 2)).collect();
+    let more = (0..9).map(|n| put(&format!("m/{n}"), RECORD)).collect();
     let grown = store.commit(&leadership, &head, commit(&leadership, more)).await;
     grown.expect("more room was given");
 }

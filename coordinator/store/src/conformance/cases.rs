@@ -322,12 +322,13 @@ async fn a_restart_keeps_head_and_records(harness: &mut dyn Harness) {
 async fn the_largest_commit_is_applied_whole(harness: &mut dyn Harness) {
     let (store, leader, mut head) = led(harness).await;
     let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
-    // As many changes as there may be, then as many bytes, with one value of the full length.
+    // As many changes as there may be, then as many bytes, in values of the full length.
     let share = MAX_COMMIT_BYTES / MAX_CHANGES - 100;
     let wide: Vec<_> =
         (0..MAX_CHANGES).map(|n| record(&format!("w/{n:03}"), &text(share))).collect();
+    let values = MAX_COMMIT_BYTES / MAX_VALUE_BYTES - 1;
     let deep: Vec<_> =
-        (0..31).map(|n| record(&format!("d/{n:03}"), &text(MAX_VALUE_BYTES))).collect();
+        (0..values).map(|n| record(&format!("d/{n:03}"), &text(MAX_VALUE_BYTES))).collect();
     for records in [&wide, &deep] {
         let changes = records.iter().cloned().map(Change::Put).collect();
         let batch = commit(&leader, changes);
