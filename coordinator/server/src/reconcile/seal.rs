@@ -146,6 +146,7 @@ pub(crate) async fn run(handle: Handle, archive: Archive, stop: CancellationToke
     }
 }
 
+/// Moves the oldest entries from the store into a segment. Says whether any left the store.
 async fn seal_one(handle: &Handle, archive: &Archive) -> bool {
     let entries = handle.history().oldest_unsealed(SEGMENT);
     let Some(last) = entries.last().map(|entry| entry.seq) else {
@@ -163,11 +164,91 @@ async fn seal_one(handle: &Handle, archive: &Archive) -> bool {
             return false;
         }
     }
-    while handle.history().sealed() < last {
+    let before = handle.history().sealed();
+    let mut sealed = before;
+    while sealed < last {
         if !handle.forget_audit(last).await {
             return false;
         }
+        let reached = handle.history().sealed();
+        if reached == sealed {
+            // One commit's entries leave the store together: those of a commit that goes on past
+            // this segment are in the next one too.
+            break;
+        }
+        sealed = reached;
     }
-    info!(phase = "seal", through = last, "sealed a segment of the audit");
-    true
+    info!(phase = "seal", through = sealed, "sealed a segment of the audit");
+    sealed > before
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use molt_domain::board::Command;
+    use molt_domain::policy::Spans;
+    use molt_domain::session::Root;
+    use molt_store::{Candidate, MemoryStore};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::engine::Engine;
+
+    const POLICY: &str = "version = 1\n[scope.a]\npaths = [\"a/**\"]\n\
+                          [merge]\nmethod = \"merge\"\nrequired = [\"scope\"]\n";
+
+    fn joins(n: usize) -> Command {
+        Command::Join {
+            repo: "main".parse().unwrap(),
+            name: format!("agent-{n}").parse().unwrap(),
+            host: "host".parse().unwrap(),
+            root: Root::Use,
+            worktree: "/w".to_owned(),
+            secret: format!("{n:064}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_goes_on_past_a_segment_stays_until_the_next() {
+        let scratch = tempfile::tempdir().unwrap();
+        let archive = Archive::open(scratch.path()).unwrap();
+        let candidate = Candidate::new("test", "nowhere");
+        let store = Arc::new(MemoryStore::default());
+        let (engine, handle, _) = Engine::open(store, &candidate, Spans::default()).await.unwrap();
+        let running = engine.start();
+        let base = Command::ReadBase {
+            repo: "main".parse().unwrap(),
+            branch: "main".to_owned(),
+            commit: "1".repeat(40),
+            tree: "2".repeat(40),
+            policy: Ok(crate::policy::read(POLICY).unwrap()),
+        };
+        handle.own(base).await.unwrap();
+        // So many at once that commits have many entries, and a segment ends inside of one.
+        for crowd in 0..6 {
+            let mut joining = JoinSet::new();
+            for n in 0..1000 {
+                let handle = handle.clone();
+                joining.spawn(async move { handle.own(joins(crowd * 1000 + n)).await });
+            }
+            while let Some(joined) = joining.join_next().await {
+                joined.unwrap().unwrap();
+            }
+        }
+        let last = handle.history().last();
+        assert!(seal_one(&handle, &archive).await);
+        let sealed = handle.history().sealed();
+        assert!(
+            sealed > 0 && sealed < SEGMENT as u64,
+            "sealed {sealed}: no commit went on past it"
+        );
+        assert!(seal_one(&handle, &archive).await, "the next segment goes on");
+        assert!(!seal_one(&handle, &archive).await, "nothing is left to seal");
+        assert_eq!(handle.history().sealed(), last);
+        let numbers: Vec<u64> = archive.after(0).unwrap().iter().map(|entry| entry.seq).collect();
+        assert_eq!(numbers, (1..=last).collect::<Vec<_>>(), "each entry once, in order");
+        drop(handle);
+        running.await.unwrap().unwrap();
+    }
 }
