@@ -34,6 +34,11 @@ impl Programs {
         self.command(&self.coordinator)
     }
 
+    /// The folder that they are all in.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The agents' program.
     pub(super) fn agent(&self) -> Command {
         self.command(&self.agent)
@@ -56,7 +61,8 @@ impl Programs {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("MOLT_") || text.starts_with("GIT_") {
+            let own = ["MOLT_", "GIT_", "CARGO_TARGET_DIR"];
+            if own.iter().any(|own| text.starts_with(own)) {
                 command.env_remove(name);
             }
         }

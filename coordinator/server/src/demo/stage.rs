@@ -21,7 +21,7 @@ use crate::clock;
 /// Short spans, so that a lost agent's work returns while one watches. They are printed.
 const SPANS: [(&str, &str); 8] = [
     ("--heartbeat", "500ms"),
-    ("--session-ttl", "10s"),
+    ("--session-ttl", "20s"),
     ("--margin", "2s"),
     ("--kill-grace", "1s"),
     ("--delay", "2s"),
@@ -100,13 +100,13 @@ impl<'a> Stage<'a> {
             self.write(&format!("agents/{name}"), text)?;
         }
         let seed = self.path("seed");
-        self.recipe.lay(&seed)?;
+        self.recipe.lay(self.programs, &seed)?;
         git(&seed, &["tag", "demo-base"])?;
         git(&self.scratch, &["clone", "--quiet", "--bare", "seed", "remote.git"])?;
         self.watch.say("remote", &self.recipe.about);
         self.serve()?;
-        for host in HOSTS {
-            self.begin_host(host)?;
+        for (host, jobs) in HOSTS.into_iter().zip(self.recipe.jobs) {
+            self.begin_host(host, jobs)?;
         }
         self.watch.events(("host_seen", HOSTS.len()), 0, READY, |_| true)?;
         let agents = CAST.map(|(name, host)| format!("{name}@{host}")).join(" ");
@@ -159,9 +159,9 @@ impl<'a> Stage<'a> {
         end(&mut self.coordinator);
     }
 
-    fn begin_host(&mut self, host: &str) -> Result<(), DemoError> {
+    fn begin_host(&mut self, host: &str, jobs: u32) -> Result<(), DemoError> {
         let mut command = self.programs.agent();
-        command.args(["daemon", "--jobs", "1", "--coordinator", &self.address]);
+        command.args(["daemon", "--jobs", &jobs.to_string(), "--coordinator", &self.address]);
         command.envs(self.of_host(host));
         let log = self.path("logs").join(format!("{host}.log"));
         let child = start(command, &format!("molt-agent daemon of {host}"), &log)?;

@@ -4,6 +4,6 @@ set -eu
 export MOLT_AGENT_ROOT_PID=$$
 git fetch --quiet origin
 git checkout --quiet -B work origin/main
-molt-agent build "$1" --place shared --artifact "$2" --wait 5m -- sh -c "$3"
+molt-agent build "$1" --place shared --artifact "$2" --wait 10m -- sh -c "$3"
 test -e "$2"
 molt-agent leave

@@ -6,6 +6,6 @@ code=0
 molt-agent claim "$1" "$2" >"$3.text" || code=$?
 echo "exit $code" >>"$3.text"
 mv "$3.text" "$3"
-molt-agent claim "$1" --wait 60s
+molt-agent claim "$1" --wait 30m
 molt-agent release --outcome done
 molt-agent leave

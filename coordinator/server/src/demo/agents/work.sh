@@ -17,7 +17,7 @@ while [ ! -e "$2" ]; do
     git commit --quiet -m "$title"
     # shellcheck disable=SC2046 # no path here has a blank
     molt-agent announce --files $(git diff --name-only HEAD~1) --note "$title"
-    if molt-agent submit --wait 5m; then
+    if molt-agent submit --wait 30m; then
         molt-agent task done "$task"
     else
         molt-agent task fail "$task" --reason "a gate refused it"

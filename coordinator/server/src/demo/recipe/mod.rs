@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::DemoError;
+use super::programs::Programs;
 
 /// What the story is told on.
 #[derive(Debug)]
 pub(super) struct Recipe {
     /// The repository in a few words.
     pub(super) about: String,
+    /// How many jobs each host runs at once.
+    pub(super) jobs: [u32; 3],
     /// How long one thing may take at most.
     pub(super) patience: Duration,
     /// The script that does what a task's title says.
@@ -55,6 +58,7 @@ pub(super) struct Build {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Task {
     pub(super) title: &'static str,
+    /// Its scopes, a blank between two.
     pub(super) scope: &'static str,
     /// The task of the plan that it needs, counted from 0.
     pub(super) need: Option<usize>,
@@ -72,10 +76,10 @@ pub(super) enum Fate {
 
 impl Recipe {
     /// Lays the repository into a folder, with one commit or more on `main`.
-    pub(super) fn lay(&self, folder: &Path) -> Result<(), DemoError> {
+    pub(super) fn lay(&self, programs: &Programs, folder: &Path) -> Result<(), DemoError> {
         match &self.source {
             Source::Small => small::lay(folder),
-            Source::Own(repo) => own::lay(repo, folder),
+            Source::Own(repo) => own::lay(programs, repo, folder),
         }
     }
 

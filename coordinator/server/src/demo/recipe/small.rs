@@ -51,6 +51,7 @@ impl Recipe {
     pub(in crate::demo) fn small() -> Self {
         Self {
             about: "a calculator in C with 6 scopes, one of them a carve".to_owned(),
+            jobs: [1, 1, 1],
             patience: Duration::from_secs(60),
             mind: include_str!("small/mind.sh"),
             wanted: ("runtime", "docs"),
