@@ -1,0 +1,107 @@
+//! Claims between two agents, over the service's death.
+
+use serde_json::{Value, json};
+
+use crate::harness::Fleet;
+
+const POLICY: &str = r#"version = 1
+[scope.runtime]
+paths = ["runtime/**", "include/*.h"]
+[scope.docs]
+paths = ["docs/**"]
+[scope.headers]
+paths = ["src/**"]
+"#;
+
+fn fleet(spans: &[&str]) -> Fleet {
+    Fleet::new(&[("molt.toml", POLICY), ("docs/a.md", "a\n")], spans)
+}
+
+/// What a claim's holder relies on.
+fn held(claim: &Value) -> Value {
+    json!({ "id": claim["id"], "scopes": claim["scopes"], "fence": claim["fence"], "state": "held" })
+}
+
+/// The claims that an agent is shown as its own.
+fn own(agent: &crate::harness::Agent) -> Vec<Value> {
+    let status = agent.json(&["status"], 0);
+    let claims = status["data"]["claims"].as_array().expect("a list of claims").clone();
+    claims.iter().map(held).collect()
+}
+
+#[test]
+fn a_refusal_says_who_has_it_and_takes_nothing() {
+    let fleet = fleet(&[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    let joined = ann.json(&["join"], 0);
+    assert_eq!((&joined["code"], &joined["data"]["name"]), (&json!("joined"), &json!("ann")));
+    let granted = ann.json(&["claim", "runtime", "--why", "mend the barrier"], 0);
+    assert_eq!(granted["schema"], "molt.claim/1");
+    assert_eq!(granted["data"]["paths"], json!(["runtime/**", "include/*.h"]));
+
+    let refused = bob.json(&["claim", "docs", "runtime"], 4);
+    assert_eq!(refused["code"], "scope_held");
+    assert_eq!(refused["data"]["holder"], "ann");
+    assert_eq!(refused["data"]["free"], json!(["docs"]));
+    assert_eq!(refused["data"]["obstacle"]["claim"], granted["data"]["id"]);
+    let steps = refused["next"].as_array().expect("next steps");
+    assert!(steps.contains(&json!("molt-agent claim docs")), "{steps:?}");
+    assert_eq!(own(&bob), [] as [Value; 0], "all or nothing");
+
+    let text = bob.run(&["claim", "docs", "runtime"]).exits(4);
+    assert!(text.out.starts_with("refused  runtime  held by ann (seen "), "{}", text.out);
+    assert!(text.out.contains("\nfree     docs; not taken (all or nothing)\n"), "{}", text.out);
+    let again = ann.json(&["claim", "runtime"], 0);
+    assert_eq!(again["code"], "held", "claiming what one has is success");
+    assert_eq!(held(&again["data"]), held(&granted["data"]));
+
+    ann.json(&["release"], 0);
+    let both = bob.json(&["claim", "docs", "runtime"], 0);
+    assert_eq!(both["data"]["scopes"], json!(["docs", "runtime"]));
+    fleet.verify();
+}
+
+#[test]
+fn an_overlap_is_shown_by_a_path_that_both_match() {
+    let policy = "version = 1\n[scope.all]\npaths = [\"src/*/mod.rs\"]\n\
+                  [scope.\"all/vm\"]\npaths = [\"src/vm/**\"]\n[scope.docs]\npaths = [\"docs/**\"]\n";
+    let fleet = Fleet::new(&[("molt.toml", policy)], &[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    ann.run(&["claim", "all/vm"]).exits(0);
+    let refused = bob.run(&["claim", "all"]).exits(4);
+    assert!(refused.out.contains("overlap  "), "{}", refused.out);
+    bob.run(&["claim", "docs"]).exits(0);
+}
+
+#[test]
+fn what_was_granted_is_there_after_kill_9() {
+    let mut fleet = fleet(&[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    let granted =
+        [ann.json(&["claim", "runtime"], 0), ann.json(&["claim", "docs", "--max", "2h"], 0)];
+    bob.json(&["claim", "docs"], 4);
+    ann.json(&["release", "docs"], 0);
+    let moved = bob.json(&["claim", "docs"], 0);
+    let fence = |claim: &Value| {
+        let fence = claim["data"]["fence"].as_str().expect("a fence");
+        fence.parse::<u64>().expect("a number")
+    };
+    assert!(fence(&moved) > fence(&granted[1]), "fences only grow");
+    let (before, board) = ((own(&ann), own(&bob)), fleet.coordinator.digest());
+    assert_eq!(before, (vec![held(&granted[0]["data"])], vec![held(&moved["data"])]));
+
+    fleet.coordinator.kill();
+    let away = ann.json(&["claim", "headers"], 10);
+    assert_eq!(away["code"], "unavailable");
+    fleet.coordinator.start();
+
+    assert_eq!((own(&ann), own(&bob)), before, "the same claims with the same fences");
+    assert_eq!(fleet.coordinator.digest(), board, "the whole board is what it was");
+    bob.json(&["claim", "runtime"], 4);
+    let later = ann.json(&["claim", "headers"], 0);
+    assert!(fence(&later) > fence(&moved), "no fence is given twice");
+    fleet.verify();
+}

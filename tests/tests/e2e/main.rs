@@ -1,0 +1,26 @@
+//! The whole product from outside: real processes, a real repository, and what
+//! people and scripts see of them.
+//!
+//! Each module shows one part of the job; `harness` is the fleet that they are
+//! shown on. Nothing here rests on time passing: a test waits for what the watch
+//! stream or the files of the product say, within a bound that only a failure
+//! reaches. Not here: rules of one room, which its crate tests.
+
+#![expect(clippy::expect_used, reason = "a broken fixture is a failed test")]
+#![expect(clippy::print_stdout, reason = "a failed test says its seed and its last words")]
+
+mod harness;
+
+mod bad_input;
+mod builds;
+mod claims;
+mod crash;
+mod daemons;
+mod locks;
+mod readme;
+mod service;
+mod sessions;
+mod tasks;
+mod train;
+mod waiting;
+mod why;

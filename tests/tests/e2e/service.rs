@@ -1,0 +1,70 @@
+//! The service's own life: it stops gracefully, it is alone with its state, it
+//! is nobody's but this machine's.
+
+use crate::harness::Fleet;
+
+const POLICY: &str = "version = 1\n[scope.docs]\npaths = [\"docs/**\"]\n";
+
+#[test]
+fn asked_to_stop_it_drains_and_exits_0() {
+    let mut fleet = Fleet::new(&[("molt.toml", POLICY)], &[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    let granted = ann.json(&["claim", "docs"], 0);
+    // Somebody who waits must not keep it from stopping, and keeps the place.
+    let waits = bob.start(&["claim", "docs", "--wait", "30s", "--json"]);
+    fleet.coordinator.events.wait("bob waits", |event| event["what"] == "queued");
+    let before = fleet.coordinator.digest();
+    let stopped = fleet.coordinator.stop().exits(0);
+    assert_eq!(stopped.err, "");
+    fleet.coordinator.start();
+    let status = ann.json(&["status"], 0);
+    assert_eq!(status["data"]["claims"][0]["fence"], granted["data"]["fence"]);
+    assert_eq!(fleet.coordinator.digest(), before);
+    ann.json(&["release"], 0);
+    waits.end().exits(0);
+    fleet.verify();
+}
+
+#[test]
+fn a_second_one_on_the_same_state_is_told_who_has_it() {
+    let fleet = Fleet::new(&[("molt.toml", POLICY)], &[]);
+    let before = fleet.coordinator.digest();
+    let mut second = fleet.coordinator.command(&["serve", "--listen", "127.0.0.1:0", "--data"]);
+    second.arg(fleet.coordinator.data()).arg("--remote").arg(fleet.remote.path());
+    let second = second.output().expect("it starts");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(10), "{said}");
+    let pid = fleet.coordinator.pid();
+    assert!(said.contains(&format!("{pid}")), "pid {pid} is not in: {said}");
+    assert_eq!(fleet.coordinator.digest(), before);
+}
+
+#[test]
+fn nobody_but_this_machine_is_served() {
+    let fleet = Fleet::new(&[("molt.toml", POLICY)], &[]);
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7420"] {
+        let mut open = fleet.coordinator.command(&["serve", "--listen", address, "--data"]);
+        open.arg(fleet.path("other")).arg("--remote").arg(fleet.remote.path());
+        let open = open.output().expect("it starts");
+        assert_eq!(open.status.code(), Some(2));
+        assert_eq!(
+            String::from_utf8_lossy(&open.stderr),
+            format!(
+                "molt-coordinator: cannot serve: --listen {address} is not loopback: \
+                 without identities only loopback is served\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn spans_under_which_two_holders_could_overlap_are_refused() {
+    let fleet = Fleet::new(&[("molt.toml", POLICY)], &[]);
+    let mut serve = fleet.coordinator.command(&["serve", "--listen", "127.0.0.1:0", "--data"]);
+    serve.arg(fleet.path("other")).arg("--remote").arg(fleet.remote.path());
+    let serve = serve.args(["--delay", "1s"]).output().expect("it starts");
+    assert_eq!(serve.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&serve.stderr);
+    assert!(said.contains("a lost holder could still run when the next begins"), "{said}");
+}
