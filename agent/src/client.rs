@@ -6,7 +6,7 @@
 //! has which number ([`crate::session`]), and what a verb makes of an answer.
 
 mod address;
-mod terms;
+mod seen;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 
 pub use address::{Address, DEFAULT_PORT, InvalidAddress};
-use terms::Terms;
+use seen::Seen;
 
 use crate::error::{Error, Exit};
 
@@ -37,7 +37,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Client {
     addresses: Vec<Address>,
-    terms: Terms,
+    seen: Seen,
     current: Mutex<Current>,
 }
 
@@ -57,9 +57,9 @@ impl Client {
         let Some(first) = addresses.first().cloned() else {
             return Err(Error::usage("no coordinator's address is given"));
         };
-        let terms = Terms::open(state, &addresses)?;
+        let seen = Seen::open(state, &addresses)?;
         let current = Mutex::new(Current { address: first, index: 0, channel: None });
-        Ok(Self { addresses, terms, current })
+        Ok(Self { addresses, seen, current })
     }
 
     /// Where the coordinators are.
@@ -72,8 +72,8 @@ impl Client {
     pub async fn act(&self, command: v1::Command) -> Result<v1::Reply, Error> {
         let attempt = || async {
             let (command, mut client) = (command.clone(), self.connected()?);
-            let reply = within(client.act(command)).await?;
-            self.terms.check(reply.term)?;
+            let reply = within(client.act(self.proven(command))).await?;
+            self.seen.check(reply.term)?;
             Ok(reply)
         };
         let repeatable = command.number != 0;
@@ -81,7 +81,24 @@ impl Client {
             Failure::Unknown { .. } if !repeatable => Next::Stop(failure),
             failure => self.judge(failure),
         });
-        sent.await.map_err(|failed| self.error(failed.into_error()))
+        let reply = sent.await.map_err(|failed| self.error(failed.into_error()))?;
+        self.seen.granted(&reply)?;
+        Ok(reply)
+    }
+
+    /// A request with the highest fence that was granted here: a coordinator that stands below
+    /// it has lost records.
+    fn proven<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        if let Some(fence) = self.seen.fence() {
+            molt_proto::granted::tell(request.metadata_mut(), fence);
+        }
+        request
+    }
+
+    /// Takes note of what was granted while somebody waited for it.
+    pub fn granted(&self, claim: &v1::ClaimView) -> Result<(), Error> {
+        self.seen.note(&claim.fence)
     }
 
     /// Reads the committed board.
@@ -89,7 +106,7 @@ impl Client {
         let attempt = || async {
             let (query, mut client) = (query.clone(), self.connected()?);
             let view = within(client.read(query)).await?;
-            self.terms.check(view.term)?;
+            self.seen.check(view.term)?;
             Ok(view)
         };
         let read =
@@ -101,8 +118,8 @@ impl Client {
     pub async fn beat(&self, request: v1::BeatRequest) -> Result<v1::BeatReply, Error> {
         let attempt = || async {
             let (request, mut client) = (request.clone(), self.connected()?);
-            let reply = within(client.beat(request)).await?;
-            self.terms.check(reply.term)?;
+            let reply = within(client.beat(self.proven(request))).await?;
+            self.seen.check(reply.term)?;
             Ok(reply)
         };
         let beaten =

@@ -99,7 +99,7 @@ impl World {
             self.board.apply(change);
         }
         let ledger = self.board.ledger().clone();
-        self.board.set_ledger(Ledger { time: self.now, counter: decision.counter, ..ledger });
+        self.board.set_ledger(Ledger { time: self.now, ..ledger.at(decision.fence) });
         Ok(decision.reply)
     }
 

@@ -2,11 +2,13 @@
 //!
 //! [`v1`] is generated from `molt/v1/coordinator.proto`. [`convert`] turns what
 //! arrives into the rules' own types and their answers into messages, [`error`]
-//! carries refusals there and back, and [`view`] answers queries from a board.
+//! carries refusals there and back, [`granted`] what a caller was granted, and [`view`]
+//! answers queries from a board.
 //! Not here: connections, retries, who may call what, and every rule.
 
 pub mod convert;
 pub mod error;
+pub mod granted;
 pub mod view;
 
 /// The messages and the service, as generated.

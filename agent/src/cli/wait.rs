@@ -81,7 +81,10 @@ async fn listen(
         };
         match became {
             Some(Became::Waiting(waiting)) => *place = waiting,
-            Some(Became::Granted(claim)) => return Ok(Some(Place::Granted(claim.into()))),
+            Some(Became::Granted(claim)) => {
+                client.granted(&claim)?;
+                return Ok(Some(Place::Granted(claim.into())));
+            }
             Some(Became::Gone(reason)) => {
                 let refusal = Refusal::Lost { what: place.id.clone(), reason };
                 return Err(Error::Refused { refusal: Box::new(refusal), id: String::new() });

@@ -214,7 +214,7 @@ impl Inner {
             self.board.apply(change);
         }
         let ledger = self.board.ledger().clone();
-        self.board.set_ledger(Ledger { time: now, counter: decision.counter, ..ledger });
+        self.board.set_ledger(Ledger { time: now, ..ledger.at(decision.fence) });
         Ok(decision.reply)
     }
 

@@ -135,7 +135,7 @@ id_type!(
 /// A grant's number. Fences only grow; every receiver refuses an older one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fence {
-    /// Raised when a store is restored from a backup, so that no older fence ever passes again.
+    /// Raised when records were lost, so that no older fence ever passes again.
     pub epoch: u64,
     /// The board's counter at the grant.
     pub n: u64,
@@ -149,6 +149,21 @@ impl fmt::Display for Fence {
         }
     }
 }
+
+impl FromStr for Fence {
+    type Err = InvalidFence;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFence> {
+        let (epoch, n) = text.split_once('.').unwrap_or(("0", text));
+        let number = |part: &str| part.parse().map_err(|_| InvalidFence(text.to_owned()));
+        Ok(Self { epoch: number(epoch)?, n: number(n)? })
+    }
+}
+
+/// That a text is no fence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no fence: expected a number, or an epoch and a number like `1.57`")]
+pub struct InvalidFence(String);
 
 /// Board time in milliseconds: runs only while a leader serves, never back.
 #[derive(
@@ -199,5 +214,9 @@ mod tests {
     #[test]
     fn fences_order_by_epoch_first() {
         assert!(Fence { epoch: 1, n: 1 } > Fence { epoch: 0, n: 99 });
+        for fence in [Fence { epoch: 0, n: 57 }, Fence { epoch: 2, n: 8 }] {
+            assert_eq!(fence.to_string().parse(), Ok(fence));
+        }
+        assert!(["", "x", "1.", ".1", "1.2.3", "-1"].iter().all(|it| it.parse::<Fence>().is_err()));
     }
 }

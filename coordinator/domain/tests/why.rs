@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-use molt_domain::board::{Actor, Board, Caller, Command, Ledger, Now, Refusal, Reply, Request};
+use molt_domain::board::{Actor, Board, Caller, Command, Now, Refusal, Reply, Request};
 use molt_domain::claim::{Otherwise, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
@@ -59,7 +59,7 @@ impl World {
             self.board.apply(change);
         }
         let ledger = self.board.ledger().clone();
-        self.board.set_ledger(Ledger { counter: decision.counter, ..ledger });
+        self.board.set_ledger(ledger.at(decision.fence));
         Ok(decision.reply)
     }
 

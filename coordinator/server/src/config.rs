@@ -47,6 +47,13 @@ pub struct ServeArgs {
     #[arg(long, default_value = "main", value_name = "NAME")]
     pub repo: RepoName,
 
+    /// Give up records that were lost: begin a new epoch of fences
+    ///
+    /// For a state that was put back to an older one, when what is missing cannot be restored.
+    /// Holders of what was granted since are not known any more: see that they have stopped.
+    #[arg(long)]
+    pub raise_epoch: bool,
+
     /// Write the address that was bound into this file, once calls are answered
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,

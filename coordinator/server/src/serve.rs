@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use molt_domain::board::Command;
 use molt_domain::policy::{Repo, Spans};
 use molt_proto::v1::coordinator_server::CoordinatorServer;
 use molt_store::embedded::{OpenError as StoreOpenError, Options, Tail};
@@ -17,7 +18,7 @@ use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
 use crate::config::{ConfigError, ServeArgs};
-use crate::engine::{Ended, Engine, Handle, OpenError};
+use crate::engine::{Ended, Engine, Failure, Handle, OpenError};
 use crate::reconcile::{self, Archive, ArchiveError, Train, TrainError};
 use crate::rpc::Service;
 
@@ -69,6 +70,9 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// The epoch.
+    #[error("the epoch could not be raised")]
+    Epoch(#[source] Failure),
     /// The lead was lost.
     #[error("the lead was lost")]
     Ended(#[from] Ended),
@@ -139,6 +143,9 @@ pub async fn prepare(args: &ServeArgs) -> Result<Ready, ServeError> {
     let candidate = Candidate::new("molt-coordinator", address.to_string());
     let (engine, handle, start) = Engine::open(Arc::new(store), &candidate, spans).await?;
     let engine = engine.start();
+    if args.raise_epoch {
+        handle.own(Command::RaiseEpoch).await.map_err(ServeError::Epoch)?;
+    }
     let archive = Archive::open(&data.join("audit"))?;
     let remote = absolute(&args.remote);
     let (mirrors, repo) = (data.join("mirrors"), args.repo.clone());

@@ -25,7 +25,7 @@ pub(super) fn status(
         repo: repo.name.to_string(),
         branch: repo.branch.clone(),
         base: repo.base.clone(),
-        closed: repo.unreadable.clone().unwrap_or_default(),
+        closed: closed(board, repo),
         session: me
             .and_then(|id| tables.sessions.get(&id))
             .map(|session| super::session(board, session, now)),
@@ -41,6 +41,12 @@ pub(super) fn status(
         ),
         hosts: count(tables.hosts.values().filter(|host| host.state == host::State::Live)),
     }
+}
+
+/// Why nothing lands, or nothing is granted at all.
+fn closed(board: &Board, repo: &Repo) -> String {
+    let rolled_back = board.rolled_back().map(|proof| proof.to_string());
+    rolled_back.or_else(|| repo.unreadable.clone()).unwrap_or_default()
 }
 
 fn is_waiting(claim: &Claim) -> bool {

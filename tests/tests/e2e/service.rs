@@ -1,6 +1,8 @@
 //! The service's own life: it stops gracefully, it is alone with its state, it
 //! is nobody's but this machine's.
 
+use std::path::Path;
+
 use crate::harness::Fleet;
 
 const POLICY: &str = "version = 1\n[scope.docs]\npaths = [\"docs/**\"]\n";
@@ -67,4 +69,55 @@ fn spans_under_which_two_holders_could_overlap_are_refused() {
     assert_eq!(serve.status.code(), Some(2));
     let said = String::from_utf8_lossy(&serve.stderr);
     assert!(said.contains("a lost holder could still run when the next begins"), "{said}");
+}
+
+/// Copies the files of a folder that has no folders in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in from.read_dir().expect("a folder") {
+        let entry = entry.expect("an entry");
+        if entry.path().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn a_state_that_was_put_back_is_found_out_and_grants_nothing() {
+    let mut fleet = Fleet::new(&[("molt.toml", POLICY)], &["--heartbeat", "200ms"]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    ann.json(&["claim", "docs"], 0);
+    bob.json(&["join"], 0);
+    fleet.coordinator.stop().exits(0);
+    let (data, kept) = (fleet.coordinator.data(), fleet.path("kept"));
+    copy(&data, &kept);
+    fleet.coordinator.start();
+    ann.json(&["release"], 0);
+    let lost = ann.json(&["claim", "docs"], 0)["data"]["fence"].clone();
+    fleet.coordinator.stop().exits(0);
+    copy(&kept, &data);
+    fleet.coordinator.start();
+
+    let reason = bob.run(&["claim", "docs"]).exits(10).err;
+    let lost = lost.as_str().expect("a fence");
+    assert!(reason.contains("the board was rolled back: it stands at fence "), "{reason}");
+    assert!(reason.contains(&format!("but fence {lost} was granted")), "{reason}");
+    let before = fleet.coordinator.digest();
+    assert_eq!(fleet.coordinator.run(&["revoke", "ses_0002", "--reason", "x"]).code, 10);
+    let closed = fleet.coordinator.status()["closed"].clone();
+    assert!(closed.as_str().expect("a reason").contains(&format!("fence {lost}")), "{closed}");
+    assert_eq!(fleet.coordinator.digest(), before, "nothing is decided");
+
+    // Once a person gives it up, no fence of before ever passes again.
+    fleet.coordinator.stop().exits(0);
+    fleet.coordinator.start_with(&["--raise-epoch"]);
+    ann.json(&["release"], 0);
+    let fence = bob.json(&["claim", "docs"], 0)["data"]["fence"].clone();
+    assert!(fence.as_str().expect("a fence").starts_with("1."), "{fence}");
+    fleet.coordinator.stop().exits(0);
+    fleet.coordinator.start();
+    bob.json(&["release"], 0);
+    let fence = bob.json(&["claim", "docs"], 0)["data"]["fence"].clone();
+    assert!(fence.as_str().expect("a fence").starts_with("1."), "the epoch stays: {fence}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::board::{Actor, Draft, Refusal, Reply};
+use crate::board::{Actor, Draft, Refusal, Reply, rollback};
 use crate::build::{self, BuildKey};
 use crate::claim::{self, Outcome, Wanted};
 use crate::gate::{Class, Finding};
@@ -143,6 +143,8 @@ pub enum Command {
     ConfirmLanding { car: CarId, fence: Fence },
     /// The fence moved on without the base: the landing can not happen any more.
     WithdrawIntent { car: CarId, fence: Fence, reason: String },
+    /// Give lost records up: begin a new epoch of fences.
+    RaiseEpoch,
     /// Do what time calls for, a bounded step of it.
     Tick,
 }
@@ -183,6 +185,7 @@ impl Command {
             Self::Intend { .. } => "intend",
             Self::ConfirmLanding { .. } => "confirm-landing",
             Self::WithdrawIntent { .. } => "withdraw-intent",
+            Self::RaiseEpoch => "raise-epoch",
             Self::Tick => "tick",
         }
     }
@@ -250,6 +253,7 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::WithdrawIntent { car, fence, reason } => {
             train::withdraw(draft, *car, *fence, reason)
         }
+        Command::RaiseEpoch => Ok(rollback::raise_epoch(draft)),
         Command::Tick => Ok(crate::schedule::tick(draft)),
     }
 }
@@ -266,6 +270,7 @@ fn may_say(caller: &Caller, command: &Command) -> Result<(), Box<Refusal>> {
             | Command::Intend { .. }
             | Command::ConfirmLanding { .. }
             | Command::WithdrawIntent { .. }
+            | Command::RaiseEpoch
             | Command::Tick
     );
     if !found_out || *caller == Caller::Coordinator {

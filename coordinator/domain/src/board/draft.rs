@@ -18,26 +18,34 @@ pub struct Draft<'a> {
     /// The moment of the decision.
     pub now: Now,
     board: &'a Board,
-    counter: u64,
+    fence: Fence,
     events: Vec<Event>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(board: &'a Board, now: Now) -> Self {
         let tables = board.tables.view();
-        Self { tables, now, board, counter: board.ledger.counter, events: Vec::new() }
+        Self { tables, now, board, fence: board.ledger.fence(), events: Vec::new() }
     }
 
     /// The next number of the board's counter.
     pub fn number(&mut self) -> u64 {
-        self.counter += 1;
-        self.counter
+        self.fence.n += 1;
+        self.fence.n
     }
 
     /// A new fence, higher than every one before.
     pub fn fence(&mut self) -> Fence {
-        let n = if fault!(FenceReused) { self.counter } else { self.number() };
-        Fence { epoch: self.board.ledger.epoch, n }
+        if !fault!(FenceReused) {
+            self.number();
+        }
+        self.fence
+    }
+
+    /// Begins the next epoch of fences; its number.
+    pub(super) fn raise_epoch(&mut self) -> u64 {
+        self.fence.epoch += 1;
+        self.fence.epoch
     }
 
     /// Notes what happened.
@@ -114,7 +122,7 @@ impl<'a> Draft<'a> {
         Decision {
             changes: self.tables.into_changes(),
             events: self.events,
-            counter: self.counter,
+            fence: self.fence,
             reply,
         }
     }

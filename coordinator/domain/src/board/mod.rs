@@ -14,6 +14,7 @@ mod index;
 mod noted;
 mod refusal;
 mod reply;
+mod rollback;
 mod table;
 mod why;
 
@@ -26,6 +27,7 @@ pub use self::draft::Draft;
 pub use self::event::{Actor, BaseMove, Event, Proof};
 pub use self::refusal::{Invalid, Kind, Refusal};
 pub use self::reply::{Already, More, Reply};
+pub use self::rollback::RolledBack;
 pub use self::table::{Change, Table, Tables, Unreadable, View, Views};
 
 use self::answer::{Answer, AnswerKey};
@@ -33,7 +35,7 @@ use self::index::Index;
 use self::noted::Noted;
 use crate::audit::Anchor;
 use crate::fault::fault;
-use crate::id::{BoardTime, ClaimId, SessionId};
+use crate::id::{BoardTime, ClaimId, Fence, SessionId};
 use crate::name::HostName;
 use crate::policy::Spans;
 use crate::session;
@@ -46,7 +48,7 @@ pub const MAX_CHANGES: usize = 48;
 pub struct Ledger {
     /// Board time of the last commit.
     pub time: BoardTime,
-    /// Raised by a restore, so that no older fence passes again.
+    /// Raised when records were lost, so that no older fence passes again.
     pub epoch: u64,
     /// The one counter that ids and fences are made from; it only grows.
     pub counter: u64,
@@ -57,6 +59,20 @@ pub struct Ledger {
 impl Default for Ledger {
     fn default() -> Self {
         Self { time: BoardTime(0), epoch: 0, counter: 1, audit: Anchor::genesis() }
+    }
+}
+
+impl Ledger {
+    /// The highest fence that may have been granted.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        Fence { epoch: self.epoch, n: self.counter }
+    }
+
+    /// The same with fences moved on to `fence`, or back.
+    #[must_use]
+    pub fn at(self, fence: Fence) -> Self {
+        Self { epoch: fence.epoch, counter: fence.n, ..self }
     }
 }
 
@@ -89,6 +105,8 @@ struct Pulse {
     hosts: BTreeMap<HostName, BoardTime>,
     /// Claims whose waiter is connected right now.
     waiting: std::collections::BTreeSet<ClaimId>,
+    /// The highest fence that a caller was granted, as far as callers told.
+    granted: Option<Fence>,
 }
 
 /// What a command does: all of it or nothing.
@@ -98,8 +116,8 @@ pub struct Decision {
     pub changes: Vec<Change>,
     /// What happened, for the audit and those who watch.
     pub events: Vec<Event>,
-    /// The counter afterwards.
-    pub counter: u64,
+    /// Where fences and ids stand afterwards.
+    pub fence: Fence,
     /// The answer.
     pub reply: Reply,
 }
@@ -163,7 +181,7 @@ impl Board {
                 return Ok(Decision {
                     changes: Vec::new(),
                     events: Vec::new(),
-                    counter: self.ledger.counter,
+                    fence: self.ledger.fence(),
                     reply: *reply,
                 });
             }

@@ -158,7 +158,7 @@ impl Fleet {
     }
 
     fn accepted(&mut self, act: &Act, request: &Request, decision: Decision) -> Checked {
-        let Decision { changes, events, counter, reply } = decision;
+        let Decision { changes, events, fence, reply } = decision;
         ensure(changes.len() <= MAX_CHANGES, "a command is bounded", || {
             format!("{} changes by {}", changes.len(), request.command.word())
         })?;
@@ -181,7 +181,7 @@ impl Fleet {
         ensure(verified.as_ref() == Ok(&anchor), "11 the audit chain verifies", || {
             format!("{verified:?}")
         })?;
-        self.board.set_ledger(Ledger { time: act.now.board, counter, audit: anchor, ..ledger });
+        self.board.set_ledger(Ledger { time: act.now.board, audit: anchor, ..ledger.at(fence) });
         for event in &events {
             let line = event.line();
             let kind = line.split(' ').next().unwrap_or_default();

@@ -21,7 +21,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 32] = [
+const WEIGHTS: [(&str, usize); 33] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -53,6 +53,7 @@ const WEIGHTS: [(&str, usize); 32] = [
     ("intend", 12),
     ("confirm-landing", 8),
     ("withdraw-intent", 2),
+    ("raise-epoch", 1),
     ("tick", 16),
 ];
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use molt_domain::audit::{self, Entry};
 use molt_domain::board::{Actor, Board, Change, Decision, Event, Ledger, Now, Reply};
+use molt_domain::id::Fence;
 use molt_store::commit::MAX_CHANGES;
 use molt_store::{Json, Key, Record};
 
@@ -24,8 +25,8 @@ pub(super) struct Batch {
     pub(super) undo: Vec<Change>,
     /// Who is to be answered.
     pub(super) answers: Vec<(Pending, Reply)>,
-    /// The counter that the first command started from.
-    pub(super) counter_before: u64,
+    /// Where fences stood before the first command; `None` while there is none.
+    pub(super) fence_before: Option<Fence>,
     /// The last change of each key: what the commit writes.
     changes: HashMap<String, Change>,
     events: Vec<(Actor, Now, Vec<Event>)>,
@@ -37,7 +38,7 @@ impl Batch {
     }
 
     pub(super) fn changes_anything(&self) -> bool {
-        !self.changes.is_empty()
+        !self.changes.is_empty() || !self.events.is_empty()
     }
 
     /// Whether a decision fits beside what is here; one that is alone always does.
@@ -48,15 +49,12 @@ impl Batch {
 
     /// Applies a decision to the board in memory and keeps what undoes it.
     pub(super) fn add(&mut self, board: &mut Board, decision: Decision, pending: Pending) {
-        if self.answers.is_empty() {
-            self.counter_before = board.ledger().counter;
-        }
+        self.fence_before.get_or_insert(board.ledger().fence());
         for change in decision.changes {
             self.changes.insert(change.key(), change.clone());
             self.undo.push(board.apply(change));
         }
-        let ledger = Ledger { counter: decision.counter, ..board.ledger().clone() };
-        board.set_ledger(ledger);
+        board.set_ledger(board.ledger().clone().at(decision.fence));
         if !decision.events.is_empty() {
             self.events.push((pending.actor.clone(), pending.now, decision.events));
         }

@@ -1,7 +1,7 @@
 //! How everybody else talks to the engine.
 
 use molt_domain::board::{Board, Command, Presence, Refusal, Reply, Request};
-use molt_domain::id::{BoardTime, ClaimId, RefusalId, SessionId};
+use molt_domain::id::{BoardTime, ClaimId, Fence, RefusalId, SessionId};
 use molt_domain::name::HostName;
 use tokio::sync::{mpsc, oneshot};
 
@@ -54,6 +54,7 @@ pub(super) enum Message {
 pub(super) enum Note {
     Beat { host: HostName, sessions: Vec<SessionId> },
     Attend { claim: ClaimId, presence: Presence },
+    Granted(Fence),
 }
 
 /// The way to the engine. Cheap to clone; the engine ends when the last is gone.
@@ -130,6 +131,11 @@ impl Handle {
     /// Notes whether the waiter of a claim is connected.
     pub async fn attend(&self, claim: ClaimId, presence: Presence) {
         self.note(Note::Attend { claim, presence }).await;
+    }
+
+    /// Takes note of the highest fence that a caller was granted, before its command.
+    pub async fn witness(&self, granted: Fence) {
+        self.note(Note::Granted(granted)).await;
     }
 
     async fn note(&self, note: Note) {

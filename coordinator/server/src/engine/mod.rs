@@ -15,13 +15,13 @@ mod time;
 
 use std::sync::Arc;
 
-use molt_domain::board::{Board, Caller, Ledger, Now, Request};
+use molt_domain::board::{Board, Caller, Command, Now, Request};
 use molt_domain::policy::Spans;
 use molt_retry::Policy;
 use molt_store::{Candidate, Commit, Head, Json, Leadership, SettleError, Settled, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::batch::{Batch, Pending};
 pub use self::handle::{Committed, Failure, Handle};
@@ -165,6 +165,12 @@ impl Engine {
         answer: handle::Answer,
     ) -> Result<(), Ended> {
         let now = self.now();
+        if let Some(rolled_back) = self.board.rolled_back()
+            && request.command != Command::RaiseEpoch
+        {
+            answer(Err(Failure::Unavailable(rolled_back.to_string())), self.committed(now));
+            return Ok(());
+        }
         let mut decided = self.board.decide(&request, now);
         if let Ok(decision) = &decided
             && !batch.fits(decision)
@@ -266,8 +272,8 @@ impl Engine {
         for change in batch.undo.into_iter().rev() {
             self.board.apply(change);
         }
-        let ledger = Ledger { counter: batch.counter_before, ..self.board.ledger().clone() };
-        self.board.set_ledger(ledger);
+        let before = batch.fence_before.unwrap_or(self.board.ledger().fence());
+        self.board.set_ledger(self.board.ledger().clone().at(before));
         let now = self.now();
         for (pending, _) in batch.answers {
             (pending.answer)(Err(failure.clone()), self.committed(now));
@@ -284,6 +290,13 @@ impl Engine {
                 }
             }
             Note::Attend { claim, presence } => self.board.attend(claim, presence),
+            Note::Granted(fence) => {
+                let before = self.board.rolled_back();
+                self.board.witness(fence);
+                if let (None, Some(rolled_back)) = (before, self.board.rolled_back()) {
+                    error!(phase = "decide", reason = %rolled_back, "nothing is granted any more");
+                }
+            }
         }
     }
 

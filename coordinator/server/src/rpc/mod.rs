@@ -11,9 +11,10 @@ use std::time::Duration;
 use molt_domain::board::Request;
 use molt_domain::name::RepoName;
 use molt_proto::convert::{self, Beat, Place};
-use molt_proto::{error, v1, view};
+use molt_proto::{error, granted, v1, view};
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
 use tonic::{Response, Status, Streaming};
 
 use crate::engine::{Failure, Handle};
@@ -44,6 +45,15 @@ impl Service {
         stop: CancellationToken,
     ) -> Self {
         Self { handle, archive, remotes: Arc::new(remotes), stop }
+    }
+
+    /// Takes note of what a caller was granted, before anything is decided for it.
+    async fn witness(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        let told = granted::told(metadata).map_err(|invalid| refused(&invalid.into()))?;
+        if let Some(fence) = told {
+            self.handle.witness(fence).await;
+        }
+        Ok(())
     }
 
     async fn act_on(&self, command: v1::Command) -> Result<v1::Reply, Status> {
@@ -77,6 +87,7 @@ fn refused(refusal: &molt_domain::board::Refusal) -> Status {
 #[tonic::async_trait]
 impl v1::coordinator_server::Coordinator for Service {
     async fn act(&self, call: tonic::Request<v1::Command>) -> Result<Response<v1::Reply>, Status> {
+        self.witness(call.metadata()).await?;
         self.act_on(call.into_inner()).await.map(Response::new)
     }
 
@@ -86,6 +97,7 @@ impl v1::coordinator_server::Coordinator for Service {
         &self,
         call: tonic::Request<Streaming<v1::Command>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        self.witness(call.metadata()).await?;
         let service = self.clone();
         let outcomes = call.into_inner().then(move |command| {
             let service = service.clone();
@@ -138,6 +150,7 @@ impl v1::coordinator_server::Coordinator for Service {
         &self,
         call: tonic::Request<v1::BeatRequest>,
     ) -> Result<Response<v1::BeatReply>, Status> {
+        self.witness(call.metadata()).await?;
         let beat = Beat::try_from(call.into_inner()).map_err(|invalid| refused(&invalid.into()))?;
         self.handle.beat(beat.host.clone(), beat.sessions.clone()).await;
         self.handle.submit(beat.request(), |_, _| ()).await.map_err(status)?;

@@ -59,9 +59,15 @@ impl Coordinator {
     /// Starts it and waits until it answers: at the address that it had before, if it had one.
     #[track_caller]
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts it so, with more on its command line.
+    #[track_caller]
+    pub(crate) fn start_with(&mut self, more: &[&str]) {
         let ready = self.ready_file();
         drop(std::fs::remove_file(&ready));
-        let mut serving = self.serve(&[]);
+        let mut serving = self.serve(more);
         self.address = until("the coordinator answers", || {
             if let Some(said) = serving.ended() {
                 panic!("the coordinator ended with {}: {}{}", said.code, said.out, said.err);
