@@ -29,6 +29,7 @@ lint: tools ## formatting, clippy, documentation, dependency policy
 test: lint ## every lint and every test; ends in a count
 	$(CARGO) nextest run --locked -p molt-domain --features seeded-bugs -E 'binary(seeded_bugs)' --profile $(PROFILE)
 	$(CARGO) nextest run --locked --workspace --profile $(PROFILE)
+	@CARGO="$(CARGO)" tests/skips.sh
 
 bench: ## measure claims beside etcd, and the agent's commands; CHECK=1 judges
 	@tests/tools.sh bench

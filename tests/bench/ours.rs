@@ -156,18 +156,18 @@ impl Agent {
         v1::Command { caller: Some(self.caller.clone()), number: self.number, verb: Some(verb) }
     }
 
-    fn to_claim(&mut self, scopes: &[String]) -> v1::Command {
+    fn next_claim(&mut self, scopes: &[String]) -> v1::Command {
         let claim =
             v1::Claim { scopes: scopes.to_vec(), why: self.why.clone(), ..v1::Claim::default() };
         self.command(Verb::Claim(claim))
     }
 
-    fn to_release(&mut self) -> v1::Command {
+    fn next_release(&mut self) -> v1::Command {
         self.command(Verb::Release(v1::Release::default()))
     }
 
     async fn claim(&mut self, scopes: &[String]) -> anyhow::Result<()> {
-        let command = self.to_claim(scopes);
+        let command = self.next_claim(scopes);
         granted(self.client.act(command).await?.into_inner(), scopes)
     }
 }
@@ -188,9 +188,9 @@ fn released(reply: v1::Reply, scopes: &[String]) -> anyhow::Result<()> {
 
 impl Pair for Agent {
     async fn pair(&mut self) -> anyhow::Result<()> {
-        let claim = self.to_claim(&self.scopes.clone());
+        let claim = self.next_claim(&self.scopes.clone());
         granted(self.client.act(claim).await?.into_inner(), &self.scopes)?;
-        let release = self.to_release();
+        let release = self.next_release();
         released(self.client.act(release).await?.into_inner(), &self.scopes)
     }
 }
@@ -198,7 +198,8 @@ impl Pair for Agent {
 /// An agent whose commands go over one stream.
 #[derive(Debug)]
 pub(crate) struct Streamed {
-    agent: Agent,
+    /// What each pair claims, and why.
+    pub(crate) agent: Agent,
     commands: mpsc::Sender<v1::Command>,
     outcomes: Streaming<v1::Outcome>,
 }
@@ -226,9 +227,9 @@ impl Streamed {
 
 impl Pair for Streamed {
     async fn pair(&mut self) -> anyhow::Result<()> {
-        let claim = self.agent.to_claim(&self.agent.scopes.clone());
+        let claim = self.agent.next_claim(&self.agent.scopes.clone());
         granted(self.act(claim).await?, &self.agent.scopes)?;
-        let release = self.agent.to_release();
+        let release = self.agent.next_release();
         released(self.act(release).await?, &self.agent.scopes)
     }
 }

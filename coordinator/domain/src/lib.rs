@@ -20,6 +20,7 @@ pub mod message;
 pub mod name;
 pub mod policy;
 mod repo;
+pub mod retention;
 mod schedule;
 pub mod scope;
 pub mod session;

@@ -2,14 +2,13 @@
 //!
 //! Every step is bounded; what is left over is done by the next one.
 
-use crate::board::answer::AnswerKey;
 use crate::board::{Draft, Event, More, Reply};
 use crate::hold::{Holder, Waiter};
 use crate::host;
 use crate::id::HoldId;
 use crate::job::{Job, State};
 use crate::slot::{self, SlotKey};
-use crate::{build, claim, lock, session, train};
+use crate::{build, claim, lock, retention, session, train};
 
 /// Does what time calls for: expiries, lapses, offers, delays, assignments.
 ///
@@ -23,7 +22,7 @@ pub(crate) fn tick(draft: &mut Draft<'_>) -> Reply {
     slot::resize(draft);
     train::advance(draft);
     assign(draft);
-    forget_answers(draft);
+    retention::forget(draft);
     // A step that did anything may have left something over, or called for more.
     let more = if draft.has_effect() { More::Yes } else { More::No };
     Reply::Ticked { more }
@@ -103,19 +102,4 @@ fn take_slot(
     };
     let key = SlotKey { host: host.name.clone(), pool: pool.clone() };
     slot::take_for_job(draft, &job.repo, key, waiter)
-}
-
-/// Removes the answers of sessions that ended.
-fn forget_answers(draft: &mut Draft<'_>) {
-    let gone: Vec<AnswerKey> = draft
-        .tables
-        .answers
-        .iter()
-        .map(|(key, _)| *key)
-        .filter(|key| draft.tables.sessions.get(&key.session).is_none())
-        .take(draft.room())
-        .collect();
-    for key in gone {
-        draft.tables.answers.delete(&key);
-    }
 }

@@ -14,7 +14,7 @@ mod fleet;
 use molt_domain::fault::{Bug, with};
 
 /// Histories that a bug may hide in.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 40;
 /// Commands of each.
 const COMMANDS: usize = 6_000;
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Agent, Coordinator, Fleet, Host, Remote, Said, git, scratch, write};
+use crate::harness::{Agent, Coordinator, Fleet, Host, Remote, Said, git, scratch, skip, write};
 
 const POLICY: &str = "version = 1\n[scope.docs]\npaths = [\"docs/**\"]\n\
                       [scope.src]\npaths = [\"src/**\"]\n[gate.lint]\nrun = \"true\"\n\
@@ -455,7 +455,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
     let scratch = scratch();
     let data = scratch.path().join("data");
     let Some(_disk) = SmallDisk::mount(&data) else {
-        println!("skipped: only root may mount a small file system");
+        skip("bad_input::a_full_disk_refuses_and_loses_nothing");
         return;
     };
     let files = [("molt.toml", POLICY), ("docs/a.md", "a\n")];

@@ -29,6 +29,13 @@ impl AnswerKey {
     }
 }
 
+impl AnswerKey {
+    /// Every place of a session's ring.
+    pub(crate) fn all_of(session: SessionId) -> impl Iterator<Item = Self> {
+        (0..KEPT).map(move |place| Self { session, place })
+    }
+}
+
 impl From<AnswerKey> for String {
     fn from(key: AnswerKey) -> String {
         format!("{}/{:x}", key.session, key.place)

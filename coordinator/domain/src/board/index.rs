@@ -1,10 +1,11 @@
-//! What the rules look up often, kept in step with the claims.
+//! What the rules look up often, kept in step with the records.
 //!
 //! An index never decides: it names candidates, which are then read from the
 //! tables. It is rebuilt from the records at recovery.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::board::answer::AnswerKey;
 use crate::board::table::{Change, Tables};
 use crate::claim::{Claim, State};
 use crate::id::{ClaimId, SessionId};
@@ -20,20 +21,46 @@ pub(crate) struct Index {
     /// Claims granted under a policy, so that those of older policies are found.
     by_policy: BTreeMap<(RepoName, String), BTreeSet<ClaimId>>,
     waiting: BTreeMap<RepoName, BTreeSet<(u64, ClaimId)>>,
+    /// Answers whose session is not on the board.
+    orphaned: BTreeSet<AnswerKey>,
 }
 
 impl Index {
     /// Follows a change that was just applied, given the one that undoes it.
     pub(super) fn follow(&mut self, undo: &Change, tables: &Tables) {
-        let Change::Claim(id, before) = undo else {
-            return;
-        };
-        if let Some(claim) = before {
-            self.forget(claim);
+        match undo {
+            Change::Claim(id, before) => {
+                if let Some(claim) = before {
+                    self.forget(claim);
+                }
+                if let Some(claim) = tables.claims.get(id) {
+                    self.learn(claim);
+                }
+            }
+            Change::Session(id, _) => {
+                let answers = AnswerKey::all_of(*id).filter(|key| tables.answers.contains_key(key));
+                for key in answers {
+                    self.place(key, tables);
+                }
+            }
+            Change::Answer(key, _) => self.place(*key, tables),
+            _ => {}
         }
-        if let Some(claim) = tables.claims.get(id) {
-            self.learn(claim);
+    }
+
+    /// Notes whether an answer is there without its session.
+    fn place(&mut self, key: AnswerKey, tables: &Tables) {
+        let is_there = tables.answers.contains_key(&key);
+        if is_there && !tables.sessions.contains_key(&key.session) {
+            self.orphaned.insert(key);
+        } else {
+            self.orphaned.remove(&key);
         }
+    }
+
+    /// The answers of sessions that ended.
+    pub(crate) fn orphaned_answers(&self) -> impl Iterator<Item = AnswerKey> {
+        self.orphaned.iter().copied()
     }
 
     fn learn(&mut self, claim: &Claim) {

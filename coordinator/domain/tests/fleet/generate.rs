@@ -51,7 +51,7 @@ const WEIGHTS: [(&str, usize); 33] = [
     ("unmergeable", 1),
     ("set-base-inputs", 5),
     ("intend", 12),
-    ("confirm-landing", 8),
+    ("confirm-landing", 3),
     ("withdraw-intent", 2),
     ("raise-epoch", 1),
     ("tick", 16),

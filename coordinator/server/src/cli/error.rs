@@ -1,12 +1,10 @@
 //! Why a verb failed, and the exit code that says who must act.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use molt_domain::board::Kind;
 use molt_proto::error::Failure;
+use molt_proto::exit::Exit;
 
-use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::policy::InitError;
 use crate::reconcile::TrainError;
@@ -58,37 +56,18 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// The code of `docs/cli.md` that says who must act.
-    pub(super) fn exit(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Failure(failure) => of_failure(failure),
-            Self::Serve(
-                ServeError::Config(ConfigError::NotLoopback(_)) | ServeError::Config(_),
-            ) => 2,
-            Self::Serve(ServeError::Train(TrainError::Policy { .. } | TrainError::Name(_))) => 2,
-            Self::Serve(_) | Self::File { .. } | Self::Runtime { .. } => 10,
-            Self::Init(_) | Self::Usage(_) => 2,
-            Self::Audit { .. } => 9,
-            Self::Demo(_) => 1,
-        })
-    }
-}
-
-fn of_failure(failure: &Failure) -> u8 {
-    match failure {
-        Failure::Refused { .. } | Failure::Other { .. } => match failure.kind() {
-            Some(Kind::Usage) => 2,
-            Some(Kind::NotFound) => 3,
-            Some(Kind::Held) => 4,
-            Some(Kind::Lost) => 6,
-            Some(Kind::Gate) => 7,
-            Some(Kind::Forbidden) => 8,
-            Some(Kind::Precondition) => 9,
-            Some(Kind::Empty) => 12,
-            None => 1,
-        },
-        Failure::Unavailable { .. } => 10,
-        Failure::Unknown { .. } => 11,
-        Failure::Compacted { .. } => 9,
+    /// The code that says who must act.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Failure(failure) => failure.into(),
+            Self::Serve(ServeError::Config(_)) => Exit::Usage,
+            Self::Serve(ServeError::Train(TrainError::Policy { .. } | TrainError::Name(_))) => {
+                Exit::Usage
+            }
+            Self::Serve(_) | Self::File { .. } | Self::Runtime { .. } => Exit::Unavailable,
+            Self::Init(_) | Self::Usage(_) => Exit::Usage,
+            Self::Audit { .. } => Exit::Precondition,
+            Self::Demo(_) => Exit::Bug,
+        }
     }
 }

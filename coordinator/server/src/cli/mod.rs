@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             Output::stderr(&format!("molt-coordinator: {}", crate::reconcile::chain(&error)));
-            error.exit()
+            error.exit().into()
         }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! A folder holds `board.sqlite` (records as JSON text, one per row, readable with `sqlite3`),
 //! SQLite's write-ahead log beside it, and `board.lock`, by which the operating system keeps out
-//! a second process. All writing is done by one connection on one named thread; callers talk to
-//! it through a channel, so an async task never waits in SQLite.
+//! a second process. All writing is done by one connection, on the thread of whoever commits: the
+//! engine has one commit under way at most, and a thread of its own would cost each commit two
+//! switches, as long as a third of its wait for the disk.
 //!
 //! * `inspect`: looks at the files before SQLite may touch them.
 //! * `wal`: reads SQLite's write-ahead log, to know what a recovery will do.
 //! * `lock`: keeps a second process out.
 //! * `schema`: makes a fresh file, opens an old one.
-//! * `writer`: the thread and its transactions.
+//! * `writer`: the connection and its transactions.
 
 mod inspect;
 mod lock;
@@ -19,11 +20,12 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use crate::commit::Commit;
 use crate::head::Head;
@@ -33,15 +35,12 @@ use crate::store::{
 };
 
 pub use lock::Holder;
-use writer::{Request, Writer};
+use writer::{Step, Writer};
 
 /// The file with the records, inside the store's folder.
 pub const DATABASE_FILE: &str = "board.sqlite";
 /// The file that is locked while the store is open, inside the store's folder.
 pub const LOCK_FILE: &str = "board.lock";
-
-/// Requests that may wait for the writer; the engine has at most one commit under way.
-const INBOX: usize = 64;
 
 /// How an embedded store behaves. The defaults suit a fleet on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +48,14 @@ pub struct Options {
     /// How large the records may grow, in bytes; a commit beyond is `Unavailable`. The default
     /// is 2 GiB, as in etcd.
     pub max_bytes: u64,
-    /// After how many pages of 4 KiB the write-ahead log is copied into the main file.
+    /// After how many pages of 4 KiB the write-ahead log is copied into the main file. A page is
+    /// copied once, however often it was written since: the more, the fewer.
     pub checkpoint_pages: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_bytes: 2 << 30, checkpoint_pages: 1000 }
+        Self { max_bytes: 2 << 30, checkpoint_pages: 8000 }
     }
 }
 
@@ -141,13 +141,10 @@ pub enum OpenError {
     },
 }
 
-/// A store in one SQLite file. The file is this process's alone until the value is dropped;
-/// dropping it waits for the commits under way and closes the file.
+/// A store in one SQLite file. The file is this process's alone until the value is dropped.
 #[derive(Debug)]
 pub struct EmbeddedStore {
-    /// `None` only while dropping.
-    requests: Option<mpsc::Sender<Request>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Writer>,
 }
 
 impl EmbeddedStore {
@@ -168,59 +165,30 @@ impl EmbeddedStore {
         if let Tail::Dropped { bytes } = tail {
             tracing::warn!(path = %path.display(), head, bytes, "dropped an unfinished commit");
         }
-        let (requests, inbox) = mpsc::channel(INBOX);
-        let writer = std::thread::Builder::new()
-            .name("molt-store".to_owned())
-            .spawn(move || writer.run(inbox))
-            .map_err(io)?;
-        Ok((Self { requests: Some(requests), writer: Some(writer) }, Opened { head, tail }))
+        Ok((Self { writer: Mutex::new(writer) }, Opened { head, tail }))
     }
 
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<T>) -> Request,
-    ) -> Result<T, Unanswered> {
-        let (reply, answer) = oneshot::channel();
-        let requests = self.requests.as_ref().ok_or(Unanswered::NotSent)?;
-        requests.send(request(reply)).await.map_err(|_closed| Unanswered::NotSent)?;
-        answer.await.map_err(|_dropped| Unanswered::Sent)
-    }
-}
-
-impl Drop for EmbeddedStore {
-    fn drop(&mut self) {
-        drop(self.requests.take());
-        if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!("the store's writer thread panicked");
+    /// Works with the connection on this thread; a runtime with several threads is told that
+    /// this one waits for the disk.
+    fn with<T>(&self, work: impl FnOnce(&mut Writer) -> T) -> T {
+        // A transaction that a panic left is rolled back when it is dropped, so what is in there
+        // is whole.
+        let work = || work(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+            _ => work(),
         }
     }
-}
-
-/// The writer thread is gone, which only a panic there can bring about.
-#[derive(Debug, Error)]
-enum Unanswered {
-    /// It never saw the request.
-    #[error("the store's writer thread has ended")]
-    NotSent,
-    /// It may have carried the request out.
-    #[error("the store's writer thread ended before it answered")]
-    Sent,
 }
 
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, CampaignError> {
-        let candidate = candidate.clone();
-        self.ask(|reply| Request::Campaign { candidate, reply })
-            .await
-            .unwrap_or_else(|gone| Err(CampaignError::Unavailable(gone.into())))
+        self.with(|writer| writer.campaign(candidate))
     }
 
     async fn load(&self, leadership: &Leadership) -> Result<(Head, Vec<Record>), LoadError> {
-        let term = leadership.term();
-        self.ask(|reply| Request::Load { term, reply })
-            .await
-            .unwrap_or_else(|gone| Err(LoadError::Unavailable(gone.into())))
+        self.with(|writer| writer.load(leadership.term()))
     }
 
     async fn commit(
@@ -229,18 +197,14 @@ impl Store for EmbeddedStore {
         expected: &Head,
         commit: Commit,
     ) -> Result<Head, CommitError> {
-        let step = writer::Step {
+        let step = Step {
             term: leadership.term(),
             from_number: expected.number,
             from_id: expected.id,
             next: expected.after(&commit),
             commit,
         };
-        match self.ask(|reply| Request::Commit { step, reply }).await {
-            Ok(answer) => answer,
-            Err(gone @ Unanswered::NotSent) => Err(CommitError::Unavailable(gone.into())),
-            Err(gone @ Unanswered::Sent) => Err(CommitError::Unknown(gone.into())),
-        }
+        self.with(|writer| writer.commit(step))
     }
 
     fn facts(&self) -> Facts {

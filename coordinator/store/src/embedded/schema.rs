@@ -174,7 +174,8 @@ mod tests {
         assert_eq!(setting("synchronous"), 2);
         assert_eq!(setting("fullfsync"), 1);
         assert_eq!(setting("checkpoint_fullfsync"), 1);
-        assert_eq!(setting("wal_autocheckpoint"), 1000);
+        let pages = i64::from(Options::default().checkpoint_pages);
+        assert_eq!(setting("wal_autocheckpoint"), pages);
         let mode: String =
             connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");

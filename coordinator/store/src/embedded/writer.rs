@@ -1,22 +1,12 @@
-//! The thread that owns the connection, and its transactions.
+//! The connection and its transactions.
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, TransactionBehavior, params};
-use tokio::sync::{mpsc, oneshot};
 
 use super::lock::FolderLock;
 use crate::commit::Commit;
 use crate::head::{CommitId, Format, Head};
 use crate::record::{Change, Json, Key, Record};
 use crate::store::{CampaignError, Candidate, Cause, CommitError, Leadership, LoadError};
-
-/// What a caller wants of the writer, and where the answer goes. A caller who no longer listens
-/// is no error: what it asked for happens all the same.
-#[derive(Debug)]
-pub(super) enum Request {
-    Campaign { candidate: Candidate, reply: oneshot::Sender<Result<Leadership, CampaignError>> },
-    Load { term: u64, reply: oneshot::Sender<Result<(Head, Vec<Record>), LoadError>> },
-    Commit { step: Step, reply: oneshot::Sender<Result<Head, CommitError>> },
-}
 
 /// A commit with both of its compares.
 #[derive(Debug)]
@@ -58,23 +48,7 @@ impl Writer {
         Ok((Self { connection, lock }, number.cast_unsigned()))
     }
 
-    /// Carries out requests in their order until nobody can send any more.
-    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
-        while let Some(request) = inbox.blocking_recv() {
-            let unheard = match request {
-                Request::Campaign { candidate, reply } => {
-                    reply.send(self.campaign(&candidate)).is_err()
-                }
-                Request::Load { term, reply } => reply.send(self.load(term)).is_err(),
-                Request::Commit { step, reply } => reply.send(self.commit(step)).is_err(),
-            };
-            if unheard {
-                tracing::debug!("nobody waits for the store's answer any more");
-            }
-        }
-    }
-
-    fn campaign(&mut self, candidate: &Candidate) -> Result<Leadership, CampaignError> {
+    pub(super) fn campaign(&mut self, candidate: &Candidate) -> Result<Leadership, CampaignError> {
         let unavailable = |error: rusqlite::Error| CampaignError::Unavailable(error.into());
         let transaction = self
             .connection
@@ -100,7 +74,7 @@ impl Writer {
         Ok(Leadership::new(term.cast_unsigned()))
     }
 
-    fn load(&mut self, term: u64) -> Result<(Head, Vec<Record>), LoadError> {
+    pub(super) fn load(&mut self, term: u64) -> Result<(Head, Vec<Record>), LoadError> {
         let map = |error| match error {
             ReadError::Sqlite(error) if is_damage(&error) => {
                 LoadError::Damaged { what: "the database".to_owned(), cause: error.into() }
@@ -118,7 +92,7 @@ impl Writer {
         Ok((head, records))
     }
 
-    fn commit(&mut self, step: Step) -> Result<Head, CommitError> {
+    pub(super) fn commit(&mut self, step: Step) -> Result<Head, CommitError> {
         let Step { term, from_number, from_id, next, commit } = step;
         // Until the transaction is committed, an error rolls it back and nothing has happened.
         let transaction = self
