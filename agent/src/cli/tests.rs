@@ -1,6 +1,11 @@
 //! The command line as a whole.
 
 use clap::error::ErrorKind;
+use molt_domain::board::Refusal;
+use molt_domain::claim::Obstacle;
+use molt_domain::id::{CarId, ClaimId, SessionId, TaskId};
+use molt_domain::name::AgentName;
+use molt_domain::scope::Conflict;
 
 use super::*;
 
@@ -131,4 +136,58 @@ fn an_unreadable_line_is_about_the_verb_that_it_names() {
     let asked = |line: &str| asked_for(words(line).into_iter());
     assert_eq!(asked("--json claim --wiat 3m"), "claim");
     assert_eq!(asked("--json stats"), "error");
+}
+
+/// A refusal of each kind that gives commands to go on with.
+fn refusals() -> Vec<Refusal> {
+    let named = |text: &str| text.parse().expect("a name");
+    let obstacle = Obstacle {
+        wanted: "docs".parse().expect("a scope"),
+        held: "docs".parse().expect("a scope"),
+        claim: ClaimId::from_counter(3),
+        holder: SessionId::from_counter(2),
+        conflict: Conflict::Ancestor,
+    };
+    let holder: AgentName = named("ann");
+    let task = TaskId::from_counter(7);
+    let lock = "diff".parse().expect("a lock");
+    let pool = "cargo".parse().expect("a pool");
+    let free = vec!["src".parse().expect("a scope")];
+    vec![
+        Refusal::ScopeHeld {
+            obstacle,
+            holder: holder.clone(),
+            task: None,
+            seen: 0,
+            until: None,
+            free,
+            ahead: 0,
+        },
+        Refusal::LockHeld { lock, hold: None, holder: None, ahead: 0 },
+        Refusal::PoolFull { pool, size: 1, users: Vec::new(), ahead: 0 },
+        Refusal::TaskTaken { task, holder },
+        Refusal::WaitCycle { cycle: Vec::new() },
+        Refusal::Lost { what: "clm_0003".to_owned(), reason: "revoked".to_owned() },
+        Refusal::NothingReady { reasons: Vec::new() },
+        Refusal::NotFound { kind: "scope".to_owned(), name: "x".to_owned(), nearest: None },
+        Refusal::Gate {
+            car: CarId::from_counter(9),
+            gate: "lint".parse().expect("a gate"),
+            reason: "failed".to_owned(),
+        },
+        Refusal::Closed { reason: "no policy".to_owned() },
+    ]
+}
+
+#[test]
+fn every_command_that_a_refusal_suggests_parses() {
+    let steps: Vec<String> = refusals().iter().flat_map(Refusal::next_steps).collect();
+    let commands: Vec<&String> =
+        steps.iter().filter(|step| step.starts_with("molt-agent ")).collect();
+    assert!(commands.len() > 10, "{steps:?}");
+    for command in commands {
+        if let Err(error) = Cli::try_parse_from(words(command)) {
+            panic!("`{command}`: {error}");
+        }
+    }
 }

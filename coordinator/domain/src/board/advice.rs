@@ -80,12 +80,11 @@ impl Refusal {
     #[must_use]
     pub fn next_steps(&self) -> Vec<String> {
         let steps: Vec<String> = match self {
-            Self::ScopeHeld { obstacle, holder, free, .. } => {
+            Self::ScopeHeld { obstacle, free, .. } => {
                 let mut steps = vec![format!("molt-agent claim {} --wait 15m", obstacle.wanted)];
                 if !free.is_empty() {
                     steps.push(format!("molt-agent claim {}", display_list(free)));
                 }
-                steps.push(format!("molt-agent send {holder} \"when is {} free?\"", obstacle.held));
                 steps.push("molt-agent next".to_owned());
                 steps
             }
@@ -95,14 +94,11 @@ impl Refusal {
             Self::PoolFull { pool, .. } => {
                 vec![format!("molt-agent slot run {pool} --wait 15m -- COMMAND")]
             }
-            Self::TaskTaken { task, holder } => {
-                vec![
-                    format!("molt-agent send {holder} \"about {task}\""),
-                    "molt-agent next".to_owned(),
-                ]
+            Self::TaskTaken { task, .. } => {
+                vec![format!("molt-agent task show {task}"), "molt-agent next".to_owned()]
             }
             Self::WaitCycle { .. } => vec![
-                "molt-agent release what you can do without, then ask again".to_owned(),
+                "release what you can do without, then ask again".to_owned(),
                 "molt-agent status".to_owned(),
             ],
             Self::BuildFailed { .. } => {
@@ -119,7 +115,7 @@ impl Refusal {
                 vec!["molt-agent scopes list".to_owned()]
             }
             Self::NotFound { .. } | Self::Stale { .. } => vec!["molt-agent status".to_owned()],
-            Self::NoRepo { .. } => vec!["molt-coordinator repo list".to_owned()],
+            Self::NoRepo { .. } => vec!["ask an operator which repositories are served".to_owned()],
             Self::Gate { car, .. } => vec![format!("molt-agent why {car}")],
             Self::Closed { .. } => vec!["molt-agent status".to_owned()],
             Self::Forbidden { needs, .. } => vec![format!("ask for {needs}")],

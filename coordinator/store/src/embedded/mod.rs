@@ -20,12 +20,10 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use thiserror::Error;
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::block_in_place;
 
 use crate::commit::Commit;
 use crate::head::Head;
@@ -168,27 +166,23 @@ impl EmbeddedStore {
         Ok((Self { writer: Mutex::new(writer) }, Opened { head, tail }))
     }
 
-    /// Works with the connection on this thread; a runtime with several threads is told that
-    /// this one waits for the disk.
-    fn with<T>(&self, work: impl FnOnce(&mut Writer) -> T) -> T {
+    /// The connection. Whoever has it waits for the disk on its own thread: nothing else is to be
+    /// decided before the commit is.
+    fn writer(&self) -> MutexGuard<'_, Writer> {
         // A transaction that a panic left is rolled back when it is dropped, so what is in there
         // is whole.
-        let work = || work(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
-        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-            Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
-            _ => work(),
-        }
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, CampaignError> {
-        self.with(|writer| writer.campaign(candidate))
+        self.writer().campaign(candidate)
     }
 
     async fn load(&self, leadership: &Leadership) -> Result<(Head, Vec<Record>), LoadError> {
-        self.with(|writer| writer.load(leadership.term()))
+        self.writer().load(leadership.term())
     }
 
     async fn commit(
@@ -204,7 +198,7 @@ impl Store for EmbeddedStore {
             next: expected.after(&commit),
             commit,
         };
-        self.with(|writer| writer.commit(step))
+        self.writer().commit(step)
     }
 
     fn facts(&self) -> Facts {
