@@ -24,6 +24,8 @@ struct Tree {
     listed: Listed,
     /// For each scope, those above it whose reach is the same.
     ancestors: Vec<Vec<usize>>,
+    /// For each scope, what a claim of it covers: itself, then those below whose reach is the same.
+    covered: Vec<Vec<usize>>,
     /// For each scope, those that it conflicts with, itself among them.
     conflicts: Vec<Vec<ScopeName>>,
     /// Scopes and their patterns by the literal beginning of a path.
@@ -86,10 +88,11 @@ impl ScopeTree {
         if let Some(index) = (0..scopes.len()).find(idle) {
             return Err(InvalidScopeTree::NoPaths { name: scopes[index].name.clone() });
         }
+        let covered = covered(&ancestors);
         let conflicts = conflicts(&scopes, &ancestors, case);
         let places = places(&scopes, case);
         let listed = Listed { case, open, scopes };
-        Ok(Self(Arc::new(Tree { listed, ancestors, conflicts, places })))
+        Ok(Self(Arc::new(Tree { listed, ancestors, covered, conflicts, places })))
     }
 
     /// Whether paths that differ in case are the same path.
@@ -128,9 +131,8 @@ impl ScopeTree {
         let Some(index) = self.index_of(name) else {
             return vec![];
         };
-        let below = (0..self.scopes().len()).filter(|&i| self.0.ancestors[i].contains(&index));
-        let all = std::iter::once(index).chain(below);
-        all.flat_map(|index| self.scopes()[index].paths.iter().cloned()).collect()
+        let covered = self.0.covered[index].iter();
+        covered.flat_map(|&index| self.scopes()[index].paths.iter().cloned()).collect()
     }
 
     /// The scopes that cannot be held beside the scope, itself among them, in
@@ -232,6 +234,16 @@ fn ancestors(scopes: &[Scope]) -> Vec<Vec<usize>> {
         scope.name.ancestors().filter_map(|name| find(scopes, name)).filter(same_reach).collect()
     };
     scopes.iter().map(above).collect()
+}
+
+fn covered(ancestors: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut covered: Vec<Vec<usize>> = (0..ancestors.len()).map(|index| vec![index]).collect();
+    for (below, above) in ancestors.iter().enumerate() {
+        for &above in above {
+            covered[above].push(below);
+        }
+    }
+    covered
 }
 
 fn places(scopes: &[Scope], case: Case) -> HashMap<String, Vec<(usize, Pattern)>> {
