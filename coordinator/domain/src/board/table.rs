@@ -244,9 +244,12 @@ tables! {
 
 /// A key as the tail of a path: its JSON text, without quotes where it is a plain string.
 fn path<K: Serialize>(kind: &str, key: &K) -> String {
-    match serde_json::to_value(key) {
-        Ok(serde_json::Value::String(text)) => format!("{kind}/{text}"),
-        Ok(other) => format!("{kind}/{other}"),
+    match serde_json::to_string(key) {
+        Ok(text) => {
+            // Names and ids are written as they are: nothing in them needs an escape.
+            let plain = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            format!("{kind}/{}", plain.unwrap_or(&text))
+        }
         Err(error) => unreachable!("a key is a string or a list of strings: {error}"),
     }
 }

@@ -1,6 +1,7 @@
 //! Asking for scopes, and telling the others about them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::meet::{closed_by, part};
@@ -27,7 +28,7 @@ pub(crate) fn claim(
     let names = known_scopes(policy, &wanted.scopes)?;
     let mine = claims_of(draft, session.id);
     let held: BTreeSet<&ScopeName> =
-        mine.iter().filter(|claim| claim.is_held()).flat_map(Claim::scopes).collect();
+        mine.iter().filter(|claim| claim.is_held()).flat_map(|claim| claim.scopes()).collect();
     let new: Vec<ScopeName> = names.iter().filter(|name| !held.contains(name)).cloned().collect();
     if let Some(reply) = asked_before(draft, session, wanted, &mine, &names, &new) {
         return Ok(reply);
@@ -79,9 +80,9 @@ fn known_scopes(policy: &Policy, asked: &[ScopeName]) -> Result<Vec<ScopeName>, 
     Ok(names.into_iter().collect())
 }
 
-pub(super) fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Claim> {
+pub(super) fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Arc<Claim>> {
     let ids = draft.claims_of(session).into_iter();
-    ids.filter_map(|id| draft.tables.claims.get(&id).cloned()).collect()
+    ids.filter_map(|id| draft.tables.claims.shared(&id)).collect()
 }
 
 /// Asking again for what one holds, is offered or waits for is no new request.
@@ -89,22 +90,26 @@ fn asked_before(
     draft: &mut Draft<'_>,
     session: &Session,
     wanted: &Wanted,
-    mine: &[Claim],
+    mine: &[Arc<Claim>],
     names: &[ScopeName],
     new: &[ScopeName],
 ) -> Option<Reply> {
     if new.is_empty() {
-        let covers = |claim: &&Claim, names: &[ScopeName]| {
+        let covers = |claim: &&Arc<Claim>, names: &[ScopeName]| {
             claim.is_held() && names.iter().all(|name| claim.scopes().any(|held| held == name))
         };
         let whole = mine.iter().find(|claim| covers(claim, names));
         // Held in several claims: the one with the first scope stands for them.
         let claim = whole.or_else(|| mine.iter().find(|claim| covers(claim, &names[..1])))?;
-        return Some(Reply::Granted { claim: Box::new(claim.clone()), already: Already::Yes });
+        return Some(Reply::Granted {
+            claim: Box::new(Claim::clone(claim)),
+            already: Already::Yes,
+        });
     }
-    let waits =
-        |claim: &&Claim| !claim.is_held() && (claim.scopes().eq(names) || claim.scopes().eq(new));
-    let same = mine.iter().find(waits)?.clone();
+    let waits = |claim: &&Arc<Claim>| {
+        !claim.is_held() && (claim.scopes().eq(names) || claim.scopes().eq(new))
+    };
+    let same = Claim::clone(mine.iter().find(waits)?);
     match same.state {
         State::Offered { .. } => {
             let claim = Box::new(grant(draft, session, same));
@@ -265,7 +270,7 @@ pub(crate) fn announce(
     lock::limited("files", &files.concat(), 8192)?;
     lock::limited("tests", &tests.concat(), 4096)?;
     let mut held = claims_of(draft, session.id);
-    held.retain(Claim::is_held);
+    held.retain(|claim| claim.is_held());
     if held.is_empty() {
         return Err(Invalid::field("claim", "nothing is held: claim a scope first").into());
     }

@@ -1,6 +1,7 @@
 //! How claims end: given back, lapsed, or taken away by an operator.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Claim, Outcome, Part, State, line};
 use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
@@ -18,21 +19,24 @@ pub(crate) fn release(
     outcome: Outcome,
 ) -> Result<Reply, Box<Refusal>> {
     let ids = draft.claims_of(session.id).into_iter();
-    let held: Vec<Claim> =
-        ids.filter_map(|id| draft.tables.claims.get(&id).cloned()).filter(Claim::is_held).collect();
+    let held: Vec<Arc<Claim>> = ids
+        .filter_map(|id| draft.tables.claims.shared(&id))
+        .filter(|claim| claim.is_held())
+        .collect();
     let is_held = |name: &ScopeName| held.iter().any(|claim| claim.scopes().any(|own| own == name));
     if let Some(missing) = scopes.iter().find(|name| !is_held(name)) {
-        let known: Vec<&str> = held.iter().flat_map(Claim::scopes).map(ScopeName::as_str).collect();
+        let known: Vec<&str> =
+            held.iter().flat_map(|claim| claim.scopes()).map(ScopeName::as_str).collect();
         return Err(lock::unknown("held scope", missing.as_str(), &known));
     }
     let mut released = BTreeSet::new();
     for claim in held {
-        let gives = |part: &Part| scopes.is_empty() || scopes.contains(&part.scope);
-        let (given, kept): (Vec<Part>, Vec<Part>) = claim.parts.iter().cloned().partition(gives);
+        let gives = |part: &&Part| scopes.is_empty() || scopes.contains(&part.scope);
+        let (given, kept): (Vec<&Part>, Vec<&Part>) = claim.parts.iter().partition(gives);
         if given.is_empty() {
             continue;
         }
-        let names: Vec<ScopeName> = given.into_iter().map(|part| part.scope).collect();
+        let names: Vec<ScopeName> = given.into_iter().map(|part| part.scope.clone()).collect();
         draft.record(Event::Released {
             claim: claim.id,
             session: session.id,
@@ -44,7 +48,8 @@ pub(crate) fn release(
             task::reopen_of_claim(draft, claim.id, outcome);
             remove(draft, claim.id);
         } else {
-            draft.tables.claims.put(claim.id, Claim { parts: kept, ..claim });
+            let parts = kept.into_iter().cloned().collect();
+            draft.tables.claims.put(claim.id, Claim { parts, ..Claim::clone(&claim) });
         }
     }
     line::serve(draft, &session.repo);

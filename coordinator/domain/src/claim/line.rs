@@ -5,6 +5,7 @@
 //! a waiter a bounded number of times.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{claims_of, grant, holder};
@@ -148,7 +149,11 @@ pub(super) fn count(draft: &mut Draft<'_>, passed: Vec<Claim>) {
 /// Takes a session's waits out whose scopes it holds by now.
 pub(super) fn leave_fulfilled(draft: &mut Draft<'_>, session: SessionId) {
     let mine = claims_of(draft, session);
-    let (held, waits): (Vec<&Claim>, Vec<&Claim>) = mine.iter().partition(|claim| claim.is_held());
+    if mine.iter().all(|claim| claim.is_held()) {
+        return;
+    }
+    let claims = mine.iter().map(Arc::as_ref);
+    let (held, waits): (Vec<&Claim>, Vec<&Claim>) = claims.partition(|claim| claim.is_held());
     let held: BTreeSet<&ScopeName> = held.into_iter().flat_map(Claim::scopes).collect();
     for claim in waits.into_iter().filter(|claim| claim.scopes().all(|it| held.contains(it))) {
         leave_line(draft, claim, "its agent holds the scopes by now");

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,9 @@ struct Tree {
     ancestors: Vec<Vec<usize>>,
     /// For each scope, what a claim of it covers: itself, then those below whose reach is the same.
     covered: Vec<Vec<usize>>,
-    /// For each scope, those that it conflicts with, itself among them.
-    conflicts: Vec<Vec<ScopeName>>,
+    /// For each scope, those that it conflicts with, itself among them. Found when somebody first
+    /// asks: who only looks up paths need not wait for it.
+    conflicts: OnceLock<Vec<Vec<ScopeName>>>,
     /// Scopes and their patterns by the literal beginning of a path.
     places: HashMap<String, Vec<(usize, Pattern)>>,
 }
@@ -89,10 +90,9 @@ impl ScopeTree {
             return Err(InvalidScopeTree::NoPaths { name: scopes[index].name.clone() });
         }
         let covered = covered(&ancestors);
-        let conflicts = conflicts(&scopes, &ancestors, case);
         let places = places(&scopes, case);
         let listed = Listed { case, open, scopes };
-        Ok(Self(Arc::new(Tree { listed, ancestors, covered, conflicts, places })))
+        Ok(Self(Arc::new(Tree { listed, ancestors, covered, conflicts: OnceLock::new(), places })))
     }
 
     /// Whether paths that differ in case are the same path.
@@ -139,7 +139,8 @@ impl ScopeTree {
     /// order: exactly those that [`Self::explain`] has an answer for. Empty for an unknown name.
     #[must_use]
     pub fn conflicting(&self, name: &str) -> &[ScopeName] {
-        self.index_of(name).map_or(&[], |index| &self.0.conflicts[index])
+        let found = || conflicts(self.scopes(), &self.0.ancestors, self.case());
+        self.index_of(name).map_or(&[], |index| &self.0.conflicts.get_or_init(found)[index])
     }
 
     /// Why two scopes cannot be held side by side: a path that both cover, be it
