@@ -16,6 +16,7 @@ mod builds;
 mod claims;
 mod crash;
 mod daemons;
+mod demo;
 mod locks;
 mod readme;
 mod service;

@@ -233,3 +233,6 @@ pub(super) fn wanted(recipe: &Recipe) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

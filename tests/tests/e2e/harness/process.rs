@@ -81,6 +81,11 @@ impl Running {
         i32::try_from(self.child.id()).expect("a process number")
     }
 
+    /// What it has said on standard output so far.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(&self.out).unwrap_or_default()
+    }
+
     /// What it has said on standard error so far.
     pub(crate) fn errors(&self) -> String {
         fs::read_to_string(&self.err).unwrap_or_default()
