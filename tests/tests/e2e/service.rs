@@ -121,3 +121,32 @@ fn a_state_that_was_put_back_is_found_out_and_grants_nothing() {
     let fence = bob.json(&["claim", "docs"], 0)["data"]["fence"].clone();
     assert!(fence.as_str().expect("a fence").starts_with("1."), "the epoch stays: {fence}");
 }
+
+#[test]
+fn a_log_that_was_cut_short_opens_and_what_it_lost_is_found_out() {
+    let policy = format!("{POLICY}[scope.src]\npaths = [\"src/**\"]\n");
+    let mut fleet = Fleet::new(&[("molt.toml", &policy)], &["--heartbeat", "200ms"]);
+    let host = fleet.host("h1");
+    let ann = fleet.agent("ann", &host);
+    ann.json(&["claim", "docs"], 0);
+    fleet.coordinator.events.wait("its host is seen", |event| event["what"] == "host_seen");
+    let granted = ann.json(&["claim", "src"], 0);
+    fleet.coordinator.kill();
+    let log = fleet.coordinator.data().join("board.sqlite-wal");
+    let length = log.metadata().expect("the log").len();
+    let file = std::fs::File::options().write(true).open(&log).expect("the log");
+    file.set_len(length - 100).expect("it is cut");
+    fleet.coordinator.start();
+
+    let greeting = fleet.coordinator.greeting();
+    let before = granted["rev"].as_u64().expect("a revision") - 1;
+    assert!(greeting.contains(&format!("revision {before},")), "{greeting}");
+    assert!(greeting.contains("bytes of an unfinished commit"), "{greeting}");
+    let audit = fleet.path("audit.jsonl");
+    let name = audit.to_str().expect("a path of text");
+    fleet.coordinator.run(&["audit", "export", name]).exits(0);
+    fleet.coordinator.run(&["audit", "verify", name]).exits(0);
+    let told = ann.run(&["claim", "src"]).exits(10).err;
+    let fence = granted["data"]["fence"].as_str().expect("a fence");
+    assert!(told.contains(&format!("fence {fence} was granted")), "{told}");
+}

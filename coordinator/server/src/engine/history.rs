@@ -192,3 +192,40 @@ fn anchor_record(anchor: &Anchor) -> Record {
     let value = Json::encode(anchor).expect("a number and a text");
     Record { key, value }
 }
+
+#[cfg(test)]
+mod tests {
+    use molt_domain::audit;
+    use molt_domain::board::{Actor, Event, Now};
+    use molt_domain::id::BoardTime;
+
+    use super::*;
+
+    #[test]
+    fn who_watches_from_too_long_ago_is_told_where_to_begin() {
+        let mut journal = Journal::new(0, Vec::new());
+        let mut anchor = Anchor::genesis();
+        let now = Now { board: BoardTime(1), wall: 1 };
+        let history = journal.history();
+        for epoch in 1..=KEPT as u64 + 5 {
+            let events = vec![Event::EpochRaised { epoch }];
+            journal.publish(audit::append(&mut anchor, now, &Actor::Coordinator, events));
+        }
+        assert!(history.subscribe(0).is_ok(), "what is in no file yet is kept, however much it is");
+        while let Some((_, anchor)) = journal.sealed(history.last()) {
+            journal.forget(&anchor);
+        }
+        journal.publish(audit::append(
+            &mut anchor,
+            now,
+            &Actor::Coordinator,
+            vec![Event::EpochRaised { epoch: 0 }],
+        ));
+        let oldest = 7;
+        assert_eq!(history.subscribe(0).unwrap_err(), Compacted { oldest });
+        assert_eq!(history.subscribe(oldest - 2).unwrap_err(), Compacted { oldest });
+        let subscription = history.subscribe(oldest - 1).unwrap();
+        assert_eq!(subscription.past.first().map(|entry| entry.seq), Some(oldest));
+        assert_eq!(subscription.past.len(), KEPT);
+    }
+}

@@ -108,6 +108,11 @@ impl Coordinator {
         said
     }
 
+    /// What it has said on standard output since it was started.
+    pub(crate) fn greeting(&self) -> String {
+        self.serving.as_ref().expect("it serves").output()
+    }
+
     /// The number of its process.
     pub(crate) fn pid(&self) -> i32 {
         self.serving.as_ref().expect("it serves").pid()
