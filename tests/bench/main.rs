@@ -32,10 +32,10 @@ use crate::report::Report;
 #[command(name = "molt-bench")]
 struct Args {
     /// How often ours and the peers take turns
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, default_value_t = 9, value_name = "N")]
     rounds: usize,
     /// How long one turn lasts, in seconds
-    #[arg(long, default_value_t = 2.0, value_name = "S")]
+    #[arg(long, default_value_t = 1.0, value_name = "S")]
     seconds: f64,
     /// Fail when a bar is missed
     #[arg(long)]
