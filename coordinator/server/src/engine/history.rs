@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use molt_domain::audit::{Anchor, Entry};
+use molt_domain::board::Event;
 use molt_store::{Change, Json, Key, Record};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 /// Entries that late watchers still find.
 const KEPT: usize = 20_000;
@@ -38,7 +39,12 @@ struct Entries {
     kept: VecDeque<Arc<Entry>>,
     /// Entries up to here are in files.
     sealed: u64,
+    /// Who is woken by which events.
+    nudges: Vec<(Concerns, Arc<Notify>)>,
 }
+
+/// Whether an event concerns somebody.
+type Concerns = fn(&Event) -> bool;
 
 /// Past entries, then live ones, without a gap.
 #[derive(Debug)]
@@ -51,7 +57,7 @@ pub struct Subscription {
 
 impl History {
     fn new(sealed: u64) -> Self {
-        let entries = Entries { kept: VecDeque::new(), sealed };
+        let entries = Entries { sealed, ..Entries::default() };
         Self { shared: Arc::new(Mutex::new(entries)), live: broadcast::channel(4096).0 }
     }
 
@@ -72,6 +78,15 @@ impl History {
         }
         let past = entries.kept.iter().filter(|entry| entry.seq > after).map(Arc::clone).collect();
         Ok(Subscription { past, live: self.live.subscribe() })
+    }
+
+    /// What is notified when something happens that `concerns` somebody. All else wakes nobody: a
+    /// commit that a caller waits for is not kept from its answer by those whom it does not concern.
+    #[must_use]
+    pub fn nudge(&self, concerns: Concerns) -> Arc<Notify> {
+        let nudge = Arc::new(Notify::new());
+        self.lock().nudges.push((concerns, Arc::clone(&nudge)));
+        nudge
     }
 
     /// The number of the last entry.
@@ -109,6 +124,11 @@ impl History {
         let in_files = entries.kept.partition_point(|entry| entry.seq <= entries.sealed);
         let excess = entries.kept.len().saturating_sub(KEPT).min(in_files);
         entries.kept.drain(..excess);
+        for (concerns, nudge) in &entries.nudges {
+            if new.iter().any(|entry| concerns(&entry.event)) {
+                nudge.notify_one();
+            }
+        }
         for entry in new {
             // Nobody may be watching.
             drop(self.live.send(Arc::clone(entry)));
@@ -196,7 +216,7 @@ fn anchor_record(anchor: &Anchor) -> Record {
 #[cfg(test)]
 mod tests {
     use molt_domain::audit;
-    use molt_domain::board::{Actor, Event, Now};
+    use molt_domain::board::{Actor, Now};
     use molt_domain::id::BoardTime;
 
     use super::*;

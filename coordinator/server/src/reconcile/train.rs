@@ -127,13 +127,7 @@ impl Train {
 
     /// Carries the train forward until stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut nudges = match self.handle.history().subscribe(self.handle.history().last()) {
-            Ok(subscription) => subscription.live,
-            Err(compacted) => {
-                warn!(phase = "train", %compacted, "cannot watch");
-                return;
-            }
-        };
+        let nudge = self.handle.history().nudge(concerns_trains);
         loop {
             match self.step().await {
                 Ok(Step::Again) => continue,
@@ -142,7 +136,7 @@ impl Train {
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                () = nudged(&mut nudges) => {}
+                () = nudge.notified() => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -223,24 +217,16 @@ fn read_policy(text: Option<Vec<u8>>) -> Result<molt_domain::policy::Policy, Str
         .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
-/// Returns when something happened that a train may care about.
-async fn nudged(live: &mut tokio::sync::broadcast::Receiver<Arc<molt_domain::audit::Entry>>) {
-    use tokio::sync::broadcast::error::RecvError;
-    loop {
-        match live.recv().await {
-            Ok(entry) => match entry.event {
-                Event::Submitted { .. }
-                | Event::Ready { .. }
-                | Event::Ejected { .. }
-                | Event::Landed { .. }
-                | Event::IntentWithdrawn { .. } => return,
-                _ => {}
-            },
-            Err(RecvError::Lagged(_)) => return,
-            // The engine is gone; the stop that follows ends the reconciler.
-            Err(RecvError::Closed) => std::future::pending().await,
-        }
-    }
+/// Whether a train may have something to do after an event.
+fn concerns_trains(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Submitted { .. }
+            | Event::Ready { .. }
+            | Event::Ejected { .. }
+            | Event::Landed { .. }
+            | Event::IntentWithdrawn { .. }
+    )
 }
 
 /// An error with everything below it, in one line.
