@@ -31,9 +31,10 @@ fn interrupted_it_leaves_nothing_behind() {
             demo.output().contains("  claimed ").then_some(())
         });
         let address = std::fs::read_to_string(stage.join("ready")).expect("it is served");
-        assert!(processes_of(&stage, &address).len() >= 4, "a coordinator and three daemons");
+        let started = processes_of(&stage, &address);
         demo.signal(signal);
         let ended = demo.end();
+        assert!(started.len() >= 4, "a coordinator and three daemons, not {started:?}");
         assert_ne!(ended.code, 0, "it was not told to its end: {}", ended.out);
         assert!(ended.err.contains("interrupted"), "{}", ended.err);
         assert_eq!(processes_of(&stage, &address), Vec::<String>::new(), "{signal}");
