@@ -74,6 +74,7 @@ impl Client {
             let (command, mut client) = (command.clone(), self.connected()?);
             let reply = within(client.act(self.proven(command))).await?;
             self.seen.check(reply.term)?;
+            self.seen.granted(&reply)?;
             Ok(reply)
         };
         let repeatable = command.number != 0;
@@ -81,9 +82,7 @@ impl Client {
             Failure::Unknown { .. } if !repeatable => Next::Stop(failure),
             failure => self.judge(failure),
         });
-        let reply = sent.await.map_err(|failed| self.error(failed.into_error()))?;
-        self.seen.granted(&reply)?;
-        Ok(reply)
+        sent.await.map_err(|failed| self.error(failed.into_error()))
     }
 
     /// A request with the highest fence that was granted here: a coordinator that stands below
@@ -96,9 +95,9 @@ impl Client {
         request
     }
 
-    /// Takes note of what was granted while somebody waited for it.
-    pub fn granted(&self, claim: &v1::ClaimView) -> Result<(), Error> {
-        self.seen.note(&claim.fence)
+    /// Takes note of the fence of what was granted while somebody waited for it.
+    pub fn granted(&self, fence: &str) -> Result<(), Error> {
+        self.seen.note(fence).map_err(|failure| self.error(failure))
     }
 
     /// Reads the committed board.

@@ -137,7 +137,7 @@ impl Agent {
             name: name.to_owned(),
             host: "bench".to_owned(),
             root: Some(v1::Root::default()),
-            worktree: format!("/work/{name}"),
+            worktree: format!("/{name}"),
             secret: secret.clone(),
         };
         let command = v1::Command { verb: Some(Verb::Join(join)), ..v1::Command::default() };

@@ -82,7 +82,7 @@ async fn listen(
         match became {
             Some(Became::Waiting(waiting)) => *place = waiting,
             Some(Became::Granted(claim)) => {
-                client.granted(&claim)?;
+                client.granted(&claim.fence)?;
                 return Ok(Some(Place::Granted(claim.into())));
             }
             Some(Became::Gone(reason)) => {

@@ -69,11 +69,7 @@ impl Seen {
             return Ok(());
         }
         if term > seen {
-            return self.remember(term, None, Survives::Machine).map_err(|error| {
-                Failure::Unknown {
-                    reason: format!("its term cannot be remembered: {}", error.in_full()),
-                }
-            });
+            return self.remember(term, None, Survives::Machine);
         }
         Err(Failure::Unknown {
             reason: format!(
@@ -90,23 +86,27 @@ impl Seen {
     }
 
     /// Takes note of what a reply granted.
-    pub(super) fn granted(&self, reply: &v1::Reply) -> Result<(), Error> {
+    pub(super) fn granted(&self, reply: &v1::Reply) -> Result<(), Failure> {
         let fence = match &reply.answer {
             Some(Answer::Granted(claim)) => &claim.fence,
             Some(Answer::Held(hold)) => &hold.fence,
+            Some(Answer::Task(task)) => match &task.claim {
+                Some(claim) => &claim.fence,
+                None => return Ok(()),
+            },
             _ => return Ok(()),
         };
         self.note(fence)
     }
 
-    /// Takes note of a fence that was granted.
-    pub(super) fn note(&self, fence: &str) -> Result<(), Error> {
-        let fence: Fence = match fence.parse() {
-            Ok(fence) => fence,
-            // A place in line has none yet.
-            Err(_) if fence.is_empty() => return Ok(()),
-            Err(error) => return Err(Error::bug(format!("a grant's fence: {error}"))),
-        };
+    /// Takes note of a fence that was granted; of none while somebody waits.
+    pub(super) fn note(&self, fence: &str) -> Result<(), Failure> {
+        if fence.is_empty() {
+            return Ok(());
+        }
+        let fence: Fence = fence
+            .parse()
+            .map_err(|error| Failure::Unknown { reason: format!("what was granted: {error}") })?;
         {
             let mut seen = self.fence.lock().unwrap_or_else(PoisonError::into_inner);
             if *seen >= Some(fence) {
@@ -118,7 +118,14 @@ impl Seen {
         self.remember(self.term.load(Ordering::Relaxed), Some(fence), Survives::Programs)
     }
 
-    fn remember(&self, term: u64, fence: Option<Fence>, survives: Survives) -> Result<(), Error> {
+    /// What cannot be remembered is not acted upon: who asks again is told the same.
+    fn remember(&self, term: u64, fence: Option<Fence>, survives: Survives) -> Result<(), Failure> {
+        self.write(term, fence, survives).map_err(|error| Failure::Unknown {
+            reason: format!("the answer cannot be remembered: {}", error.in_full()),
+        })
+    }
+
+    fn write(&self, term: u64, fence: Option<Fence>, survives: Survives) -> Result<(), Error> {
         if let Some(folder) = self.path.parent() {
             let mut builder = DirBuilder::new();
             builder.recursive(true).mode(0o700);

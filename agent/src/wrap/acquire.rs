@@ -217,7 +217,10 @@ impl Wrapper<'_> {
         loop {
             let Ok(Some(attendance)) = stream.message().await else { return Ok(None) };
             match attendance.became {
-                Some(Became::Held(view)) => return Ok(Some(Waited::Held(Box::new(view)))),
+                Some(Became::Held(view)) => {
+                    self.client.granted(&view.fence)?;
+                    return Ok(Some(Waited::Held(Box::new(view))));
+                }
                 Some(Became::Gone(_)) => return Ok(Some(Waited::Gone)),
                 Some(Became::Waiting(_)) | None => {}
                 Some(Became::Granted(_)) => {

@@ -51,8 +51,9 @@ pub struct ServeArgs {
     ///
     /// For a state that was put back to an older one, when what is missing cannot be restored.
     /// Holders of what was granted since are not known any more: see that they have stopped.
-    #[arg(long)]
-    pub raise_epoch: bool,
+    /// The audit keeps the reason.
+    #[arg(long, value_name = "REASON")]
+    pub raise_epoch: Option<String>,
 
     /// Write the address that was bound into this file, once calls are answered
     #[arg(long, value_name = "FILE")]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use molt_domain::board::Command;
+use molt_domain::board::{Caller, Command, Request};
 use molt_domain::policy::{Repo, Spans};
 use molt_proto::v1::coordinator_server::CoordinatorServer;
 use molt_store::embedded::{OpenError as StoreOpenError, Options, Tail};
@@ -143,9 +143,6 @@ pub async fn prepare(args: &ServeArgs) -> Result<Ready, ServeError> {
     let candidate = Candidate::new("molt-coordinator", address.to_string());
     let (engine, handle, start) = Engine::open(Arc::new(store), &candidate, spans).await?;
     let engine = engine.start();
-    if args.raise_epoch {
-        handle.own(Command::RaiseEpoch).await.map_err(ServeError::Epoch)?;
-    }
     let archive = Archive::open(&data.join("audit"))?;
     let remote = absolute(&args.remote);
     let (mirrors, repo) = (data.join("mirrors"), args.repo.clone());
@@ -184,6 +181,17 @@ fn absolute(remote: &str) -> String {
 }
 
 impl Ready {
+    /// Gives lost records up in the name of `operator`, before anybody is answered.
+    ///
+    /// # Errors
+    ///
+    /// The epoch is as it was.
+    pub async fn raise_epoch(&self, operator: String, reason: String) -> Result<(), ServeError> {
+        let command = Command::RaiseEpoch { reason };
+        let request = Request { caller: Caller::Operator(operator), ..Request::own(command) };
+        self.handle.submit(request, |_, _| ()).await.map_err(ServeError::Epoch)
+    }
+
     /// Serves until `stop`, then drains.
     ///
     /// # Errors

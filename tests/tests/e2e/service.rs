@@ -111,7 +111,7 @@ fn a_state_that_was_put_back_is_found_out_and_grants_nothing() {
 
     // Once a person gives it up, no fence of before ever passes again.
     fleet.coordinator.stop().exits(0);
-    fleet.coordinator.start_with(&["--raise-epoch"]);
+    fleet.coordinator.start_with(&["--raise-epoch", "the disk died"]);
     ann.json(&["release"], 0);
     let fence = bob.json(&["claim", "docs"], 0)["data"]["fence"].clone();
     assert!(fence.as_str().expect("a fence").starts_with("1."), "{fence}");

@@ -27,9 +27,7 @@ impl AnswerKey {
     pub fn of(session: SessionId, number: u64) -> Self {
         Self { session, place: number % KEPT }
     }
-}
 
-impl AnswerKey {
     /// Every place of a session's ring.
     pub(crate) fn all_of(session: SessionId) -> impl Iterator<Item = Self> {
         (0..KEPT).map(move |place| Self { session, place })

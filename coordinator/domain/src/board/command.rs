@@ -120,6 +120,9 @@ pub enum Command {
     /// Put an ejected change's head in again, once for a gate that was not about the tree.
     Retry { car: CarId },
 
+    /// Give lost records up: begin a new epoch of fences.
+    RaiseEpoch { reason: String },
+
     // What reconcilers found out.
     /// The base as it is now, with its policy or the reason why that cannot be read.
     ReadBase {
@@ -143,8 +146,6 @@ pub enum Command {
     ConfirmLanding { car: CarId, fence: Fence },
     /// The fence moved on without the base: the landing can not happen any more.
     WithdrawIntent { car: CarId, fence: Fence, reason: String },
-    /// Give lost records up: begin a new epoch of fences.
-    RaiseEpoch,
     /// Do what time calls for, a bounded step of it.
     Tick,
 }
@@ -185,7 +186,7 @@ impl Command {
             Self::Intend { .. } => "intend",
             Self::ConfirmLanding { .. } => "confirm-landing",
             Self::WithdrawIntent { .. } => "withdraw-intent",
-            Self::RaiseEpoch => "raise-epoch",
+            Self::RaiseEpoch { .. } => "raise-epoch",
             Self::Tick => "tick",
         }
     }
@@ -253,7 +254,7 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::WithdrawIntent { car, fence, reason } => {
             train::withdraw(draft, *car, *fence, reason)
         }
-        Command::RaiseEpoch => Ok(rollback::raise_epoch(draft)),
+        Command::RaiseEpoch { reason } => rollback::raise_epoch(draft, caller, reason),
         Command::Tick => Ok(crate::schedule::tick(draft)),
     }
 }
@@ -270,7 +271,6 @@ fn may_say(caller: &Caller, command: &Command) -> Result<(), Box<Refusal>> {
             | Command::Intend { .. }
             | Command::ConfirmLanding { .. }
             | Command::WithdrawIntent { .. }
-            | Command::RaiseEpoch
             | Command::Tick
     );
     if !found_out || *caller == Caller::Coordinator {

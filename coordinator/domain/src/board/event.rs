@@ -65,7 +65,7 @@ pub enum Event {
     /// The base's policy could not be read; the last readable one holds for claims.
     PolicyUnreadable { repo: RepoName, commit: String, reason: String },
     /// Lost records were given up: every fence is higher from now on than all before.
-    EpochRaised { epoch: u64 },
+    EpochRaised { epoch: u64, reason: String },
     /// An agent began to work.
     Joined { session: SessionId, repo: RepoName, host: HostName, name: AgentName },
     /// A session came back under a new epoch.
@@ -248,7 +248,7 @@ impl Event {
                 }
             },
             Self::PolicyUnreadable { reason, .. } => format!("policy    unreadable: {reason}"),
-            Self::EpochRaised { epoch } => format!("epoch     {epoch}: lost records are given up"),
+            Self::EpochRaised { epoch, reason } => format!("epoch     raised to {epoch}: {reason}"),
             Self::Joined { host, name, .. } => format!("joined    {name} on {host}"),
             Self::Resumed { session, epoch } => format!("resumed   {session} epoch {epoch}"),
             Self::Parked { session, .. } => format!("parked    {session}"),

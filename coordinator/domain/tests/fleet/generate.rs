@@ -214,6 +214,9 @@ impl Generator {
                 self.of_holds(kind, board)
             }
             "end-job" => self.end_job(board),
+            "raise-epoch" => {
+                Some(self.operator(Command::RaiseEpoch { reason: "the disk died".to_owned() }))
+            }
             "submit" | "dequeue" | "retry" => self.of_proposers(kind, board),
             _ => self.of_reconcilers(kind, board),
         }

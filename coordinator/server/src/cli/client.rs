@@ -25,9 +25,12 @@ pub(super) async fn connect(args: &CallArgs) -> Result<CoordinatorClient<Channel
 }
 
 /// Who runs an operator's verb: the name that the audit keeps.
-pub(super) fn operator() -> v1::Caller {
+pub(super) fn operator_name() -> String {
     let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let name =
-        name.ok().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "root".to_owned());
-    v1::Caller { who: Some(v1::caller::Who::Operator(name)) }
+    name.ok().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "root".to_owned())
+}
+
+/// The same as the caller of a command.
+pub(super) fn operator() -> v1::Caller {
+    v1::Caller { who: Some(v1::caller::Who::Operator(operator_name())) }
 }

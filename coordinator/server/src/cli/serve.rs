@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::client;
 use super::error::Error;
 use super::output::Output;
 use crate::config::{ServeArgs, spans_line};
@@ -18,6 +19,9 @@ pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, Error> {
     let _logging =
         telemetry::start(&logs).map_err(|source| Error::File { path: logs.clone(), source })?;
     let ready = serve::prepare(args).await?;
+    if let Some(reason) = &args.raise_epoch {
+        ready.raise_epoch(client::operator_name(), reason.clone()).await?;
+    }
     for line in greeting(&ready.serving) {
         Output::stdout(&line);
     }

@@ -221,6 +221,10 @@ mod tests {
 
     use super::*;
 
+    fn raised(epoch: u64) -> Event {
+        Event::EpochRaised { epoch, reason: "lost".to_owned() }
+    }
+
     #[test]
     fn who_watches_from_too_long_ago_is_told_where_to_begin() {
         let mut journal = Journal::new(0, Vec::new());
@@ -228,19 +232,14 @@ mod tests {
         let now = Now { board: BoardTime(1), wall: 1 };
         let history = journal.history();
         for epoch in 1..=KEPT as u64 + 5 {
-            let events = vec![Event::EpochRaised { epoch }];
+            let events = vec![raised(epoch)];
             journal.publish(audit::append(&mut anchor, now, &Actor::Coordinator, events));
         }
         assert!(history.subscribe(0).is_ok(), "what is in no file yet is kept, however much it is");
         while let Some((_, anchor)) = journal.sealed(history.last()) {
             journal.forget(&anchor);
         }
-        journal.publish(audit::append(
-            &mut anchor,
-            now,
-            &Actor::Coordinator,
-            vec![Event::EpochRaised { epoch: 0 }],
-        ));
+        journal.publish(audit::append(&mut anchor, now, &Actor::Coordinator, vec![raised(0)]));
         let oldest = 7;
         assert_eq!(history.subscribe(0).unwrap_err(), Compacted { oldest });
         assert_eq!(history.subscribe(oldest - 2).unwrap_err(), Compacted { oldest });

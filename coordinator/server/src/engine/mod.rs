@@ -15,7 +15,7 @@ mod time;
 
 use std::sync::Arc;
 
-use molt_domain::board::{Board, Caller, Command, Now, Request};
+use molt_domain::board::{Board, Caller, Now, Request};
 use molt_domain::policy::Spans;
 use molt_retry::Policy;
 use molt_store::{Candidate, Commit, Head, Json, Leadership, SettleError, Settled, Store};
@@ -165,9 +165,7 @@ impl Engine {
         answer: handle::Answer,
     ) -> Result<(), Ended> {
         let now = self.now();
-        if let Some(rolled_back) = self.board.rolled_back()
-            && request.command != Command::RaiseEpoch
-        {
+        if let Err(rolled_back) = self.board.admit(&request.command) {
             answer(Err(Failure::Unavailable(rolled_back.to_string())), self.committed(now));
             return Ok(());
         }

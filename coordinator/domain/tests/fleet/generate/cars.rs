@@ -61,7 +61,6 @@ impl Generator {
         let base = tables.repos.get(&repo())?;
         let command = match kind {
             "tick" => Command::Tick,
-            "raise-epoch" => Command::RaiseEpoch,
             "read-base" => self.read_base(base.base.clone(), base.tree.clone()),
             _ => {
                 let car = self.car(board, kind)?;
