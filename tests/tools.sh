@@ -26,11 +26,9 @@ package() { # PROGRAM PACKAGE WHY
     RUNLEVEL=1 "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$2" >/dev/null
 }
 
-if [ "${1:-}" = bench ]; then
-    package etcd etcd-server "what claims are measured against"
-    package protoc protobuf-compiler "builds the client of etcd"
-    exit
-fi
+package etcd etcd-server "keeps a fleet's state; what claims are measured against"
+package protoc protobuf-compiler "builds the client of etcd"
+[ "${1:-}" = bench ] && exit
 
 cargo_install cargo-nextest "runs the tests"
 cargo_install cargo-deny "checks licences, sources and banned crates"

@@ -5,6 +5,39 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
+
+/// Whose time an engine lives in.
+#[derive(Debug, Clone, Copy)]
+pub enum Clock {
+    /// The machine's.
+    Machine,
+    /// The runtime's, since an instant of it: a simulation owns it, and moves it.
+    Runtime {
+        /// When it began.
+        began: Instant,
+    },
+}
+
+impl Clock {
+    /// Time since the machine's boot, suspend included, or since the simulation began.
+    #[must_use]
+    pub fn boottime(self) -> Duration {
+        match self {
+            Self::Machine => boottime(),
+            Self::Runtime { began } => began.elapsed(),
+        }
+    }
+
+    /// Wall time in milliseconds since 1970, for display and the audit.
+    #[must_use]
+    pub fn wall(self) -> u64 {
+        match self {
+            Self::Machine => wall(),
+            Self::Runtime { .. } => molt_domain::id::millis(self.boottime()),
+        }
+    }
+}
 
 /// Time since boot, suspend included: what board time is measured with.
 #[must_use]

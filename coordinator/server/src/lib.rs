@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: [`rpc`] converts a call into a request, [`engine`]
 //! decides and commits it, [`reconcile`] carries out what the committed state
-//! calls for. Not here: the rules (`molt-domain`), storage (`molt-store`), git
+//! calls for; [`lead`] says whether that happens here or elsewhere. Not here: the rules (`molt-domain`), storage (`molt-store`), git
 //! (`molt-repo`, `molt-forge`).
 
 pub mod cli;
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod engine;
+pub mod lead;
 pub mod policy;
 pub mod reconcile;
 pub mod rpc;

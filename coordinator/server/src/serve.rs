@@ -1,26 +1,23 @@
-//! The service from start to end: store, engine, reconcilers, listener, drain.
+//! The service from start to end: store, lead, listener, drain.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use molt_domain::board::{Caller, Command, Request};
-use molt_domain::policy::{Repo, Spans};
-use molt_proto::v1::coordinator_server::CoordinatorServer;
+use molt_domain::policy::Spans;
 use molt_store::embedded::{OpenError as StoreOpenError, Options, Tail};
-use molt_store::{Candidate, EmbeddedStore};
+use molt_store::{Candidate, EmbeddedStore, Store};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
-use crate::config::{ConfigError, ServeArgs};
-use crate::engine::{Ended, Engine, Failure, Handle, OpenError};
-use crate::reconcile::{self, Archive, ArchiveError, Train, TrainError};
-use crate::rpc::Service;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, RepoConfig, StorePlace};
+use crate::lead::{Found, Ground, Lead, LeadError, Place, Seat, Standing};
+use crate::reconcile::{Archive, ArchiveError};
 
 /// How long calls may take to end once the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -40,15 +37,15 @@ pub enum ServeError {
         #[source]
         source: StoreOpenError,
     },
-    /// The board.
-    #[error("the board could not be loaded")]
-    Board(#[from] OpenError),
+    /// The configuration names an etcd.
+    #[error("this program was built without etcd: build it with the feature `etcd`")]
+    WithoutEtcd,
+    /// The lead.
+    #[error(transparent)]
+    Lead(#[from] LeadError),
     /// The audit's files.
     #[error("the audit's archive")]
     Archive(#[from] ArchiveError),
-    /// The repository.
-    #[error("the repository")]
-    Train(#[from] TrainError),
     /// The address.
     #[error("cannot listen on {address}")]
     Listen {
@@ -70,12 +67,12 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The epoch.
-    #[error("the epoch could not be raised")]
-    Epoch(#[source] Failure),
-    /// The lead was lost.
-    #[error("the lead was lost")]
-    Ended(#[from] Ended),
+    /// There is a reason to raise the epoch, and another coordinator leads.
+    #[error("the epoch is raised by whoever leads, and that is {leader}: stop it first")]
+    EpochElsewhere {
+        /// The leader, as far as it is known.
+        leader: String,
+    },
 }
 
 /// What is served, for the first lines that `serve` prints.
@@ -87,88 +84,121 @@ pub struct Serving {
     pub data: PathBuf,
     /// The spans.
     pub spans: Spans,
-    /// The repository as its base was read.
-    pub repo: Repo,
-    /// The term that began.
-    pub term: u64,
-    /// The revision that was found.
-    pub revision: u64,
-    /// How many records were found.
-    pub records: usize,
+    /// Who leads.
+    pub role: Role,
     /// What was lost of an unfinished commit, in bytes.
     pub dropped: Option<u64>,
 }
 
-/// A service that is set up and not yet serving.
+/// Who leads as the service begins.
 #[derive(Debug)]
+pub enum Role {
+    /// This coordinator does.
+    Leading(Found),
+    /// Another one does, if it is known who.
+    StandingBy {
+        /// Where clients reach it.
+        leader: Option<String>,
+    },
+}
+
+/// A service that is set up and not yet serving.
 pub struct Ready {
     /// What to tell people.
     pub serving: Serving,
-    handle: Handle,
-    engine: tokio::task::JoinHandle<Result<(), Ended>>,
-    train: Train,
-    archive: Archive,
+    lead: Lead,
+    standing: Standing,
+    seat: Seat,
     listener: TcpListener,
-    remote: String,
 }
 
-/// Sets everything up: after this, calls are answered.
+/// Sets everything up. Calls that arrive from now on are answered once the service runs.
+/// `operator` raises the epoch, if the configuration says so.
 ///
 /// # Errors
 ///
 /// Whatever is missing or wrong; nothing was changed but the state's own folder.
-pub async fn prepare(args: &ServeArgs) -> Result<Ready, ServeError> {
-    let (listen, spans, data) = (args.listen()?, args.spans()?, args.data()?);
-    std::fs::create_dir_all(&data)
+pub async fn prepare(config: &Config, operator: &str) -> Result<Ready, ServeError> {
+    let Config { data, listen, spans, .. } = config;
+    std::fs::create_dir_all(data)
         .map_err(|source| ServeError::File { path: data.clone(), source })?;
     let listener = TcpListener::bind(listen)
         .await
-        .map_err(|source| ServeError::Listen { address: listen, source })?;
+        .map_err(|source| ServeError::Listen { address: *listen, source })?;
     let address =
-        listener.local_addr().map_err(|source| ServeError::Listen { address: listen, source })?;
-    let (store, opened) = EmbeddedStore::open(&data, Options::default())
-        .map_err(|source| ServeError::Store { folder: data.clone(), source })?;
+        listener.local_addr().map_err(|source| ServeError::Listen { address: *listen, source })?;
+    let (store, dropped) = open_store(&config.store, spans).await?;
+    let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
+    let ground = Ground {
+        candidate: Candidate::new(&config.name, advertised),
+        spans: *spans,
+        clock: Clock::Machine,
+        archive: Archive::open(&data.join("audit"))?,
+        places: config.repos.iter().map(|repo| place(repo, data)).collect(),
+    };
+    let seat = Seat::default();
+    let lead = Lead::new(store, ground, seat.clone());
+    let standing = lead.campaign().await?;
+    let role = begin(&standing, config.raise_epoch.as_deref(), operator).await?;
+    info!(phase = "start", %address, ?role, "serving");
+    let serving = Serving { address, data: data.clone(), spans: *spans, role, dropped };
+    Ok(Ready { serving, lead, standing, seat, listener })
+}
+
+fn place(repo: &RepoConfig, data: &Path) -> Place {
+    Place {
+        repo: repo.name.clone(),
+        remote: absolute(&repo.remote),
+        branch: repo.branch.clone(),
+        mirrors: data.join("mirrors"),
+    }
+}
+
+/// The store, and what was lost of an unfinished commit, in bytes.
+async fn open_store(
+    place: &StorePlace,
+    _spans: &Spans,
+) -> Result<(Arc<dyn Store>, Option<u64>), ServeError> {
+    match place {
+        StorePlace::Embedded { folder } => open_embedded(folder),
+        StorePlace::Etcd { .. } => Err(ServeError::WithoutEtcd),
+    }
+}
+
+fn open_embedded(data: &Path) -> Result<(Arc<dyn Store>, Option<u64>), ServeError> {
+    let (store, opened) = EmbeddedStore::open(data, Options::default())
+        .map_err(|source| ServeError::Store { folder: data.to_owned(), source })?;
     let dropped = match opened.tail {
         Tail::Clean => None,
         Tail::Dropped { bytes } => {
-            warn!(
-                phase = "start",
-                bytes,
-                revision = opened.head,
-                "an unfinished commit was dropped"
-            );
+            let revision = opened.head;
+            warn!(phase = "start", bytes, revision, "an unfinished commit was dropped");
             Some(bytes)
         }
     };
-    let candidate = Candidate::new("molt-coordinator", address.to_string());
-    let (engine, handle, start) = Engine::open(Arc::new(store), &candidate, spans).await?;
-    let engine = engine.start();
-    let archive = Archive::open(&data.join("audit"))?;
-    let remote = absolute(&args.remote);
-    let (mirrors, repo) = (data.join("mirrors"), args.repo.clone());
-    let train = Train::open(handle.clone(), &mirrors, repo, &remote, &args.branch)?;
-    let repo = train.begin().await?;
-    info!(
-        phase = "start",
-        %address,
-        term = start.term,
-        revision = start.number,
-        records = start.records,
-        repo = %repo.name,
-        base = %repo.base,
-        "serving"
-    );
-    let serving = Serving {
-        address,
-        data,
-        spans,
-        repo,
-        term: start.term,
-        revision: start.number,
-        records: start.records,
-        dropped,
-    };
-    Ok(Ready { serving, handle, engine, train, archive, listener, remote })
+    Ok((Arc::new(store), dropped))
+}
+
+/// What is done before anybody is answered.
+async fn begin(
+    standing: &Standing,
+    raise_epoch: Option<&str>,
+    operator: &str,
+) -> Result<Role, ServeError> {
+    match (standing, raise_epoch) {
+        (Standing::Leading(term), reason) => {
+            let found = term.read_bases().await?;
+            if let Some(reason) = reason {
+                term.raise_epoch(operator.to_owned(), reason.to_owned()).await?;
+            }
+            Ok(Role::Leading(found))
+        }
+        (Standing::StandingBy { leader }, None) => Ok(Role::StandingBy { leader: leader.clone() }),
+        (Standing::StandingBy { leader }, Some(_)) => {
+            let leader = leader.clone().unwrap_or_else(|| "not known yet".to_owned());
+            Err(ServeError::EpochElsewhere { leader })
+        }
+    }
 }
 
 /// A remote that is a folder is named from the root: hosts use it from elsewhere.
@@ -181,66 +211,37 @@ fn absolute(remote: &str) -> String {
 }
 
 impl Ready {
-    /// Gives lost records up in the name of `operator`, before anybody is answered.
-    ///
-    /// # Errors
-    ///
-    /// The epoch is as it was.
-    pub async fn raise_epoch(&self, operator: String, reason: String) -> Result<(), ServeError> {
-        let command = Command::RaiseEpoch { reason };
-        let request = Request { caller: Caller::Operator(operator), ..Request::own(command) };
-        self.handle.submit(request, |_, _| ()).await.map_err(ServeError::Epoch)
-    }
-
     /// Serves until `stop`, then drains.
     ///
     /// # Errors
     ///
-    /// The lead was lost, or the listener failed.
+    /// The lead was lost for good, or the listener failed.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { serving, handle, mut engine, train, archive, listener, remote } = self;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(reconcile::tick(handle.clone(), stop.clone()));
-        tasks.spawn(reconcile::seal(handle.clone(), archive.clone(), stop.clone()));
-        tasks.spawn(train.run(stop.clone()));
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<CoordinatorServer<Service>>().await;
-        let remotes = [(serving.repo.name, remote)].into();
-        let service = Service::new(handle, archive, remotes, stop.clone());
+        let Self { lead, standing, seat, listener, .. } = self;
         // An answer must not wait for the acknowledgement of the one before it.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder()
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
-            .add_service(health_service)
-            .add_service(
-                CoordinatorServer::new(service)
-                    .max_decoding_message_size(molt_proto::MAX_COMMAND_BYTES),
-            )
+            .add_service(seat.health())
+            .add_service(seat.switch())
             .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
-        let mut server = std::pin::pin!(server);
+        let holding = lead.hold(standing, &stop);
+        let (mut server, mut holding) = (std::pin::pin!(server), std::pin::pin!(holding));
         let ended = tokio::select! {
-            served = &mut server => served.map_err(ServeError::from),
-            ended = &mut engine => {
+            // The seat is taken before the first call is looked at.
+            biased;
+            held = &mut holding => held.map_err(ServeError::from),
+            served = &mut server => {
                 stop.cancel();
-                return match ended {
-                    Ok(ended) => ended.map_err(ServeError::from),
-                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-                };
-            }
-            () = drained(&stop) => {
-                warn!(phase = "drain", "calls were cut off");
-                Ok(())
+                let held = holding.await;
+                return served.map_err(ServeError::from).and(held.map_err(ServeError::from));
             }
         };
         stop.cancel();
-        while tasks.join_next().await.is_some() {}
+        if tokio::time::timeout(DRAIN, server).await.is_err() {
+            warn!(phase = "drain", "calls were cut off");
+        }
         info!(phase = "drain", "stopped");
         ended
     }
-}
-
-/// Ends a while after the stop: what has not ended by then is cut off.
-async fn drained(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(DRAIN).await;
 }

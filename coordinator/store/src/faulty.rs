@@ -13,7 +13,9 @@ use crate::commit::Commit;
 use crate::head::Head;
 use crate::record::Record;
 use crate::seeded::Rng;
-use crate::store::{CampaignError, Candidate, CommitError, Facts, Leadership, LoadError, Store};
+use crate::store::{
+    CampaignError, Candidate, CommitError, Facts, Leadership, LoadError, Store, TenureError,
+};
 
 /// How often each fault happens, in a thousand calls. What is left goes well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,6 +294,26 @@ impl Store for Faulty {
         let answer = self.misdeliver(sent, fault).await;
         self.meanwhile().await;
         answer
+    }
+
+    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.meanwhile().await;
+        match self.draw() {
+            Fault::Unavailable | Fault::Lost => {
+                self.state().tally.unavailable += 1;
+                Err(TenureError::Unavailable("fault: out of reach".into()))
+            }
+            Fault::UsurpedBefore => {
+                self.usurp().await;
+                self.inner.renew(leadership).await
+            }
+            _ => self.inner.renew(leadership).await,
+        }
+    }
+
+    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.meanwhile().await;
+        self.inner.resign(leadership).await
     }
 
     fn facts(&self) -> Facts {

@@ -31,6 +31,8 @@ pub mod conformance;
 #[cfg(feature = "test-util")]
 pub mod faulty;
 #[cfg(feature = "test-util")]
+pub mod rig;
+#[cfg(feature = "test-util")]
 pub mod seeded;
 
 pub use commit::{Commit, Rejected};
@@ -41,5 +43,5 @@ pub use record::{Change, Json, Key, KeyError, Record};
 pub use settle::{SettleError, Settled, commit_and_settle, settle};
 pub use store::{
     CampaignError, Candidate, Cause, CommitError, Durability, Facts, Leadership, LoadError, Store,
-    Tenure,
+    Tenure, TenureError,
 };

@@ -10,6 +10,7 @@ use crate::head::Head;
 use crate::record::{Change, Json, Key, Record};
 use crate::store::{
     CampaignError, Candidate, CommitError, Durability, Facts, Leadership, LoadError, Store, Tenure,
+    TenureError,
 };
 
 /// A store whose clones share one state. A campaign through any of them deposes the leader
@@ -29,6 +30,15 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         Self { term: 0, head: Head::fresh(), records: BTreeMap::new() }
+    }
+}
+
+impl State {
+    fn holds(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        if self.term == leadership.term() {
+            return Ok(());
+        }
+        Err(TenureError::Deposed { term: leadership.term() })
     }
 }
 
@@ -94,6 +104,17 @@ impl Store for MemoryStore {
             }
         }
         Ok(state.head.clone())
+    }
+
+    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.state().holds(leadership)
+    }
+
+    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        let mut state = self.state();
+        state.holds(leadership)?;
+        state.term += 1;
+        Ok(())
     }
 
     fn facts(&self) -> Facts {

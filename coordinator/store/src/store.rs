@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -62,6 +63,23 @@ pub trait Store: Send + Sync + 'static {
         expected: &Head,
         commit: Commit,
     ) -> Result<Head, CommitError>;
+
+    /// Shows that the leader is still there, where that must be shown ([`Tenure::Lease`]): no
+    /// candidate can be given the lead before a ttl has passed since this call was sent. A commit
+    /// shows the same.
+    ///
+    /// # Errors
+    ///
+    /// See [`TenureError`]. After `Unavailable` it may have been shown, or not.
+    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError>;
+
+    /// Gives the lead back, so that the next candidate need not wait for a ttl. Nothing of
+    /// `leadership` can be applied any more.
+    ///
+    /// # Errors
+    ///
+    /// See [`TenureError`]. After `Unavailable` it may have been given back, or not.
+    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError>;
 
     /// What kind of store this is.
     fn facts(&self) -> Facts;
@@ -135,8 +153,12 @@ pub enum Durability {
 pub enum Tenure {
     /// When another candidate takes the store. No clock is involved and no ttl needed.
     UntilTaken,
-    /// Also when the leader has not been heard of for a ttl, which the leader must count too.
-    Lease,
+    /// When the leader has not been heard of for `ttl`, or gives the lead back. The leader counts
+    /// too: it answers nothing from memory later than that after it was last heard.
+    Lease {
+        /// How long a silent leader is waited for.
+        ttl: Duration,
+    },
 }
 
 /// Why a campaign was not won.
@@ -193,6 +215,20 @@ pub enum LoadError {
         /// How it shows.
         #[source]
         cause: Cause,
+    },
+    /// No answer, or none that helps: try again.
+    #[error("store is unavailable")]
+    Unavailable(#[source] Cause),
+}
+
+/// Why a leadership was not renewed or given back.
+#[derive(Debug, Error)]
+pub enum TenureError {
+    /// The leadership is over.
+    #[error("deposed: another candidate took the lead after term {term}")]
+    Deposed {
+        /// The term that is over.
+        term: u64,
     },
     /// No answer, or none that helps: try again.
     #[error("store is unavailable")]

@@ -12,7 +12,7 @@ use molt_store::embedded::Options;
 use molt_store::faulty::{Faulty, Odds, Tally};
 use molt_store::{
     CampaignError, Candidate, Commit, CommitError, EmbeddedStore, Facts, Head, Leadership,
-    LoadError, MemoryStore, Record, Store,
+    LoadError, MemoryStore, Record, Store, TenureError,
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -101,6 +101,16 @@ impl Store for Restarting {
     ) -> Result<Head, CommitError> {
         let _turn = self.turn.lock().await;
         self.open().commit(leadership, expected, commit).await
+    }
+
+    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        let _turn = self.turn.lock().await;
+        self.open().renew(leadership).await
+    }
+
+    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        let _turn = self.turn.lock().await;
+        self.open().resign(leadership).await
     }
 
     fn facts(&self) -> Facts {
@@ -284,6 +294,14 @@ impl Store for Broken {
                 self.inner.commit(leadership, expected, commit).await
             }
         }
+    }
+
+    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.inner.renew(leadership).await
+    }
+
+    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.inner.resign(leadership).await
     }
 
     fn facts(&self) -> Facts {

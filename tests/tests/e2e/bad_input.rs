@@ -272,7 +272,7 @@ fn cases_of_repositories() -> Vec<Case> {
             },
             (
                 10,
-                "molt-coordinator: cannot serve: the repository: git mirror: {scratch}/E.git has \
+                "molt-coordinator: cannot serve: the repository `main`: git mirror: {scratch}/E.git has \
                  no commits\n",
                 Board::Same,
             ),
@@ -288,7 +288,7 @@ fn cases_of_repositories() -> Vec<Case> {
             },
             (
                 2,
-                "molt-coordinator: cannot serve: the repository: molt.toml of main at {commit}: \
+                "molt-coordinator: cannot serve: the repository `main`: molt.toml of main at {commit}: \
                  missing: `molt-coordinator init` proposes one\n",
                 Board::Same,
             ),

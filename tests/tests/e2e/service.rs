@@ -53,8 +53,8 @@ fn nobody_but_this_machine_is_served() {
         assert_eq!(
             String::from_utf8_lossy(&open.stderr),
             format!(
-                "molt-coordinator: cannot serve: --listen {address} is not loopback: \
-                 without identities only loopback is served\n"
+                "molt-coordinator: cannot serve: --listen: {address} is not loopback: \
+                 without [tls] only loopback is served\n"
             )
         );
     }

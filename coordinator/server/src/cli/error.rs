@@ -6,6 +6,7 @@ use molt_proto::error::Failure;
 use molt_proto::exit::Exit;
 
 use crate::demo::DemoError;
+use crate::lead::LeadError;
 use crate::policy::InitError;
 use crate::reconcile::TrainError;
 use crate::serve::ServeError;
@@ -61,9 +62,10 @@ impl Error {
         match self {
             Self::Failure(failure) => failure.into(),
             Self::Serve(ServeError::Config(_)) => Exit::Usage,
-            Self::Serve(ServeError::Train(TrainError::Policy { .. } | TrainError::Name(_))) => {
-                Exit::Usage
-            }
+            Self::Serve(ServeError::Lead(LeadError::Train {
+                source: TrainError::Policy { .. } | TrainError::Name(_),
+                ..
+            })) => Exit::Usage,
             Self::Serve(_) | Self::File { .. } | Self::Runtime { .. } => Exit::Unavailable,
             Self::Init(_) | Self::Usage(_) => Exit::Usage,
             Self::Audit { .. } => Exit::Precondition,

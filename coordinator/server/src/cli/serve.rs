@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use molt_proto::exit::Exit;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -9,23 +10,25 @@ use super::client;
 use super::error::Error;
 use super::output::Output;
 use crate::config::{ServeArgs, spans_line};
-use crate::serve::{self, Serving};
+use crate::engine::Start;
+use crate::lead::Found;
+use crate::serve::{self, Role, Serving};
 use crate::telemetry;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, Error> {
-    let data = args.data().map_err(serve::ServeError::from)?;
-    let logs = data.join("logs");
+    if args.check_config {
+        return check(args);
+    }
+    let config = args.config().map_err(serve::ServeError::from)?;
+    let logs = config.data.join("logs");
     let _logging =
         telemetry::start(&logs).map_err(|source| Error::File { path: logs.clone(), source })?;
-    let ready = serve::prepare(args).await?;
-    if let Some(reason) = &args.raise_epoch {
-        ready.raise_epoch(client::operator_name(), reason.clone()).await?;
-    }
+    let ready = serve::prepare(&config, &client::operator_name()).await?;
     for line in greeting(&ready.serving) {
         Output::stdout(&line);
     }
-    if let Some(path) = &args.ready_file {
+    if let Some(path) = &config.ready_file {
         let address = ready.serving.address.to_string();
         std::fs::write(path, address)
             .map_err(|source| Error::File { path: path.clone(), source })?;
@@ -35,6 +38,16 @@ pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, Error> {
     let (served, ()) = tokio::join!(ready.run(stop.clone()), signals);
     served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a line for each finding; exit 2 when the configuration could not be served.
+fn check(args: &ServeArgs) -> Result<ExitCode, Error> {
+    let examined = args.examine().map_err(serve::ServeError::from)?;
+    for finding in &examined.findings {
+        Output::stdout(&finding.to_string());
+    }
+    let sound = examined.config.is_some();
+    Ok(if sound { ExitCode::SUCCESS } else { Exit::Usage.into() })
 }
 
 /// Turns the first signal into a stop; ends with it.
@@ -52,31 +65,43 @@ fn stopping(stop: CancellationToken) -> std::io::Result<impl Future<Output = ()>
 }
 
 fn greeting(serving: &Serving) -> Vec<String> {
-    let repo = &serving.repo;
-    let base = repo.base.get(..10).unwrap_or(&repo.base);
-    let mut lines = vec![
-        format!("serving  {} at {}", repo.name, serving.address),
-        format!("base     {} at {base}", repo.branch),
-        format!(
-            "state    {} (term {}, revision {}, {} records)",
-            serving.data.display(),
-            serving.term,
-            serving.revision,
-            serving.records
-        ),
-        format!("spans    {}", spans_line(&serving.spans)),
-    ];
+    let mut lines = match &serving.role {
+        Role::Leading(found) => leading(serving, found),
+        Role::StandingBy { leader } => {
+            let leader = leader.as_deref().unwrap_or("not known yet");
+            vec![format!("standby  at {}; the leader is {leader}", serving.address)]
+        }
+    };
+    lines.push(format!("spans    {}", spans_line(&serving.spans)));
     if let Some(bytes) = serving.dropped {
         lines.push(format!("dropped  {bytes} bytes of an unfinished commit"));
     }
-    if let Some(reason) = &repo.unreadable {
-        lines.push(format!("closed   the base's policy: {reason}"));
+    let Role::Leading(found) = &serving.role else { return lines };
+    for repo in &found.repos {
+        if let Some(reason) = &repo.unreadable {
+            lines.push(format!("closed   {}: the base's policy: {reason}", repo.name));
+        }
     }
-    let first = repo.policy.scopes.names().next();
+    let first = found.repos.first().and_then(|repo| repo.policy.scopes.names().next());
     let scope = first.map_or("SCOPE", |name| name.as_str());
     lines.push(format!("next     in a clone of the repository: molt-agent claim {scope}"));
     if serving.address.port() != 7420 {
         lines.push(format!("         with MOLT_COORD_ENDPOINTS={}", serving.address));
     }
+    lines
+}
+
+fn leading(serving: &Serving, found: &Found) -> Vec<String> {
+    let mut lines = Vec::new();
+    for repo in &found.repos {
+        let base = repo.base.get(..10).unwrap_or(&repo.base);
+        lines.push(format!("serving  {} at {}", repo.name, serving.address));
+        lines.push(format!("base     {} at {base}", repo.branch));
+    }
+    let Start { term, number, records } = found.start;
+    lines.push(format!(
+        "state    {} (term {term}, revision {number}, {records} records)",
+        serving.data.display(),
+    ));
     lines
 }

@@ -6,6 +6,7 @@ use molt_domain::name::HostName;
 use tokio::sync::{mpsc, oneshot};
 
 use super::history::History;
+use super::horizon::Horizon;
 
 /// Why a command has no reply.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -39,8 +40,17 @@ pub struct Committed<'a> {
     pub rev: u64,
 }
 
-pub(super) type Answer = Box<dyn FnOnce(Result<Reply, Failure>, Committed<'_>) + Send>;
-pub(super) type Reader = Box<dyn FnOnce(Committed<'_>) + Send>;
+/// What makes an answer true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The store took the commit, or said what became of it.
+    Commit,
+    /// The board as this leader remembers it.
+    Memory,
+}
+
+pub(super) type Answer = Box<dyn FnOnce(Result<Reply, Failure>, Source, Committed<'_>) + Send>;
+pub(super) type Reader = Box<dyn FnOnce(Result<Committed<'_>, Failure>) + Send>;
 
 /// What the engine is told.
 pub(super) enum Message {
@@ -62,6 +72,14 @@ pub(super) enum Note {
 pub struct Handle {
     sender: mpsc::Sender<Message>,
     history: History,
+    horizon: Horizon,
+}
+
+impl Failure {
+    /// The store has not heard of this leader for so long that another one may lead.
+    pub(super) fn cut_off() -> Self {
+        Self::Unavailable("the store does not answer: another coordinator may lead".to_owned())
+    }
 }
 
 fn gone() -> Failure {
@@ -69,8 +87,8 @@ fn gone() -> Failure {
 }
 
 impl Handle {
-    pub(super) fn new(sender: mpsc::Sender<Message>, history: History) -> Self {
-        Self { sender, history }
+    pub(super) fn new(sender: mpsc::Sender<Message>, history: History, horizon: Horizon) -> Self {
+        Self { sender, history, horizon }
     }
 
     /// Carries out a request and renders its reply on the board as it is right after the commit.
@@ -84,9 +102,9 @@ impl Handle {
         F: FnOnce(&Reply, Committed<'_>) -> T + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let answer: Answer = Box::new(move |reply, committed| {
+        let answer: Answer = Box::new(move |reply, source, committed| {
             // The caller may have gone; the command was carried out all the same.
-            drop(sender.send(reply.map(|reply| render(&reply, committed))));
+            drop(sender.send((reply.map(|reply| render(&reply, committed)), source)));
         });
         let message = Message::Submit { request: Box::new(request), answer };
         self.sender.try_send(message).map_err(|error| match error {
@@ -95,7 +113,16 @@ impl Handle {
             }
             mpsc::error::TrySendError::Closed(_) => gone(),
         })?;
-        receiver.await.map_err(|_| Failure::Unknown)?
+        let (answer, source) = receiver.await.map_err(|_| Failure::Unknown)?;
+        match source {
+            Source::Commit => answer,
+            Source::Memory => self.still_certain(answer)?,
+        }
+    }
+
+    /// An answer from memory, unless it became uncertain on its way here.
+    fn still_certain<T>(&self, answer: T) -> Result<T, Failure> {
+        if self.horizon.holds() { Ok(answer) } else { Err(Failure::cut_off()) }
     }
 
     /// Carries out a command of the coordinator's own.
@@ -111,16 +138,16 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// The engine is stopping.
+    /// The engine is stopping, or may have been replaced.
     pub async fn read<T, F>(&self, read: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: FnOnce(Committed<'_>) -> T + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let reader: Reader = Box::new(move |committed| drop(sender.send(read(committed))));
+        let reader: Reader = Box::new(move |committed| drop(sender.send(committed.map(read))));
         self.sender.send(Message::Read(reader)).await.map_err(|_| gone())?;
-        receiver.await.map_err(|_| gone())
+        self.still_certain(receiver.await.map_err(|_| gone())??)
     }
 
     /// Counts a host's and its sessions' sign of life.

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use molt_domain::audit::{Anchor, Entry};
 use molt_domain::board::Event;
 use molt_store::{Change, Json, Key, Record};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, watch};
+
+use super::pulse::{Beat, Pulse};
+use super::waiting::{Attendant, Place, Waiting};
 
 /// Entries that late watchers still find.
 const KEPT: usize = 20_000;
@@ -31,7 +34,8 @@ pub struct Compacted {
 #[derive(Debug, Clone)]
 pub struct History {
     shared: Arc<Mutex<Entries>>,
-    live: broadcast::Sender<Arc<Entry>>,
+    pulse: Pulse,
+    waiting: Waiting,
 }
 
 #[derive(Debug, Default)]
@@ -46,38 +50,78 @@ struct Entries {
 /// Whether an event concerns somebody.
 type Concerns = fn(&Event) -> bool;
 
-/// Past entries, then live ones, without a gap.
+/// What there is after a number, in steps; then it is to be asked again after a beat.
 #[derive(Debug)]
 pub struct Subscription {
-    /// What was there.
-    pub past: Vec<Arc<Entry>>,
-    /// What comes.
-    pub live: broadcast::Receiver<Arc<Entry>>,
+    history: History,
+    after: u64,
+    /// Beats when there is something new.
+    pub beats: watch::Receiver<Beat>,
+}
+
+impl Subscription {
+    /// The next entries, at most `count`; none when all are read.
+    ///
+    /// # Errors
+    ///
+    /// [`Compacted`] for a reader that is too slow: what it would read next is gone.
+    pub fn next(&mut self, count: usize) -> Result<Vec<Arc<Entry>>, Compacted> {
+        let next = self.history.after(self.after, count)?;
+        self.after = next.last().map_or(self.after, |entry| entry.seq);
+        Ok(next)
+    }
 }
 
 impl History {
     fn new(sealed: u64) -> Self {
         let entries = Entries { sealed, ..Entries::default() };
-        Self { shared: Arc::new(Mutex::new(entries)), live: broadcast::channel(4096).0 }
+        Self {
+            shared: Arc::new(Mutex::new(entries)),
+            pulse: Pulse::new(sealed),
+            waiting: Waiting::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Entries after `after`, then what comes.
+    /// Entries after `after`, and what comes.
     ///
     /// # Errors
     ///
     /// [`Compacted`] when entries right after `after` are not kept any more.
     pub fn subscribe(&self, after: u64) -> Result<Subscription, Compacted> {
+        self.after(after, 0)?;
+        Ok(Subscription { history: self.clone(), after, beats: self.pulse.subscribe() })
+    }
+
+    /// The first entries after a number, at most `count`.
+    fn after(&self, after: u64, count: usize) -> Result<Vec<Arc<Entry>>, Compacted> {
         let entries = self.lock();
         let oldest = entries.kept.front().map_or(entries.sealed + 1, |entry| entry.seq);
         if after + 1 < oldest {
             return Err(Compacted { oldest });
         }
-        let past = entries.kept.iter().filter(|entry| entry.seq > after).map(Arc::clone).collect();
-        Ok(Subscription { past, live: self.live.subscribe() })
+        let from = entries.kept.partition_point(|entry| entry.seq <= after);
+        Ok(entries.kept.iter().skip(from).take(count).map(Arc::clone).collect())
+    }
+
+    /// Attends to a place in a line.
+    #[must_use]
+    pub fn attend(&self, place: Place) -> Attendant {
+        self.waiting.attend(place)
+    }
+
+    /// Tells watchers that there is something new, for as long as it is polled.
+    pub(super) async fn tell(self) {
+        let (pulse, history) = (self.pulse.clone(), self);
+        pulse.run(|| history.last()).await;
+    }
+
+    /// Ends every stream.
+    pub(super) fn end(&self) {
+        self.pulse.end();
     }
 
     /// What is notified when something happens that `concerns` somebody. All else wakes nobody: a
@@ -129,10 +173,11 @@ impl History {
                 nudge.notify_one();
             }
         }
+        drop(entries);
         for entry in new {
-            // Nobody may be watching.
-            drop(self.live.send(Arc::clone(entry)));
+            self.waiting.stir(&entry.event);
         }
+        self.pulse.freshen();
     }
 }
 
@@ -243,8 +288,8 @@ mod tests {
         let oldest = 7;
         assert_eq!(history.subscribe(0).unwrap_err(), Compacted { oldest });
         assert_eq!(history.subscribe(oldest - 2).unwrap_err(), Compacted { oldest });
-        let subscription = history.subscribe(oldest - 1).unwrap();
-        assert_eq!(subscription.past.first().map(|entry| entry.seq), Some(oldest));
-        assert_eq!(subscription.past.len(), KEPT);
+        let past = history.subscribe(oldest - 1).unwrap().next(usize::MAX).unwrap();
+        assert_eq!(past.first().map(|entry| entry.seq), Some(oldest));
+        assert_eq!(past.len(), KEPT);
     }
 }

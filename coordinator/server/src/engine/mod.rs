@@ -10,27 +10,38 @@
 mod batch;
 mod handle;
 mod history;
+mod horizon;
 mod load;
+mod pulse;
 mod time;
+mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use molt_domain::board::{Board, Caller, Now, Request};
 use molt_domain::policy::Spans;
 use molt_retry::Policy;
-use molt_store::{Candidate, Commit, Head, Json, Leadership, SettleError, Settled, Store};
+use molt_store::{
+    Candidate, Commit, Head, Json, Leadership, SettleError, Settled, Store, TenureError,
+};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use self::batch::{Batch, Pending};
 pub use self::handle::{Committed, Failure, Handle};
-use self::handle::{Message, Note};
+use self::handle::{Message, Note, Source};
 use self::history::Journal;
 pub use self::history::{Compacted, History, Subscription};
+use self::horizon::Horizon;
 use self::load::Loaded;
 pub use self::load::OpenError;
+pub use self::pulse::Beat;
 use self::time::BoardClock;
+pub use self::waiting::{Attendant, Place};
+use crate::clock::Clock;
 
 /// Messages that may wait; more are told to come back.
 const INBOX: usize = 4096;
@@ -63,11 +74,12 @@ pub struct Engine {
     board: Board,
     clock: BoardClock,
     journal: Journal,
+    horizon: Horizon,
     inbox: mpsc::Receiver<Message>,
 }
 
 /// What an engine found when it took the lead.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Start {
     /// The term that began.
     pub term: u64,
@@ -87,36 +99,90 @@ impl Engine {
         store: Arc<dyn Store>,
         candidate: &Candidate,
         spans: Spans,
+        clock: Clock,
     ) -> Result<(Self, Handle, Start), OpenError> {
+        let sent = clock.boottime();
         let Loaded { leadership, head, ledger, records, journal } =
             load::load(store.as_ref(), candidate).await?;
+        let horizon = Horizon::new(store.facts().tenure, clock, sent);
         let start = Start { term: leadership.term(), number: head.number, records: records.len() };
-        let clock = BoardClock::starting_at(ledger.time);
+        let clock = BoardClock::starting_at(ledger.time, clock);
         let board = Board::recover(spans, ledger, records);
         let (sender, inbox) = mpsc::channel(INBOX);
-        let handle = Handle::new(sender, journal.history());
-        let engine = Self { store, leadership, head, board, clock, journal, inbox };
+        let handle = Handle::new(sender, journal.history(), horizon.clone());
+        let engine = Self { store, leadership, head, board, clock, journal, horizon, inbox };
         Ok((engine, handle, start))
     }
 
-    /// Runs until every handle is gone or the lead is lost.
+    /// Runs until it is stopped or the lead is lost. Once stopped it takes nothing new, answers
+    /// what waits, and gives the lead back.
     ///
     /// # Errors
     ///
     /// Why the lead was lost.
     #[must_use = "the engine ends with the task"]
-    pub fn start(self) -> JoinHandle<Result<(), Ended>> {
+    pub fn start(self, stop: CancellationToken) -> JoinHandle<Result<(), Ended>> {
         #[expect(clippy::disallowed_methods, reason = "the one task of the engine: main joins it")]
-        tokio::spawn(self.run())
+        tokio::spawn(self.run(stop))
     }
 
-    async fn run(mut self) -> Result<(), Ended> {
-        let mut waiting = Vec::new();
-        while self.inbox.recv_many(&mut waiting, INBOX).await > 0 {
-            self.turn(waiting.drain(..)).await?;
+    async fn run(mut self, stop: CancellationToken) -> Result<(), Ended> {
+        let mut aides = JoinSet::new();
+        aides.spawn(self.journal.history().tell());
+        let ended = self.serve(&stop).await;
+        self.journal.history().end();
+        if ended.is_ok() {
+            self.resign().await;
         }
-        info!(phase = "drain", number = self.head.number, "every caller is gone");
+        ended
+    }
+
+    async fn serve(&mut self, stop: &CancellationToken) -> Result<(), Ended> {
+        let mut waiting = Vec::new();
+        loop {
+            let wait = self.horizon.renewal_in();
+            if wait == Some(Duration::ZERO) {
+                self.renew().await?;
+                continue;
+            }
+            tokio::select! {
+                // What has arrived is counted before anything else.
+                biased;
+                count = self.inbox.recv_many(&mut waiting, INBOX) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    self.turn(waiting.drain(..)).await?;
+                }
+                () = sleep_or_never(wait) => {}
+                () = stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
+            }
+        }
+    }
+
+    /// Shows the store that this leader is still there.
+    async fn renew(&mut self) -> Result<(), Ended> {
+        let sent = self.clock.sending();
+        match self.store.renew(&self.leadership).await {
+            Ok(()) => self.horizon.heard(sent),
+            Err(TenureError::Deposed { term }) => return Err(Ended::Deposed { term }),
+            Err(TenureError::Unavailable(cause)) => {
+                warn!(phase = "lead", %cause, "the lead could not be renewed");
+                self.horizon.unheard();
+            }
+        }
         Ok(())
+    }
+
+    /// Gives the lead back; who cannot is waited for.
+    async fn resign(&self) {
+        let number = self.head.number;
+        match self.store.resign(&self.leadership).await {
+            Ok(()) => info!(phase = "drain", number, "the lead is given back"),
+            Err(error) => {
+                warn!(phase = "drain", number, %error, "the lead could not be given back");
+            }
+        }
     }
 
     /// Handles what waits: commands in as few commits as fit, then readers.
@@ -139,13 +205,18 @@ impl Engine {
         self.commit(batch).await?;
         let now = self.now();
         for reader in readers {
-            reader(self.committed(now));
+            reader(self.certain().map(|()| self.committed(now)));
         }
         Ok(())
     }
 
+    /// Whether an answer that no commit proves may be given.
+    fn certain(&self) -> Result<(), Failure> {
+        if self.horizon.holds() { Ok(()) } else { Err(Failure::cut_off()) }
+    }
+
     fn now(&mut self) -> Now {
-        Now { board: self.clock.now(), wall: crate::clock::wall() }
+        Now { board: self.clock.now(), wall: self.clock.wall() }
     }
 
     fn committed(&self, now: Now) -> Committed<'_> {
@@ -166,7 +237,8 @@ impl Engine {
     ) -> Result<(), Ended> {
         let now = self.now();
         if let Err(rolled_back) = self.board.admit(&request.command) {
-            answer(Err(Failure::Unavailable(rolled_back.to_string())), self.committed(now));
+            let failure = Failure::Unavailable(rolled_back.to_string());
+            answer(Err(failure), Source::Memory, self.committed(now));
             return Ok(());
         }
         let mut decided = self.board.decide(&request, now);
@@ -178,7 +250,7 @@ impl Engine {
         }
         match decided {
             Ok(decision) => {
-                let actor = request.caller.actor(&self.board);
+                let actor = request.actor(&self.board);
                 if let Caller::Session(credentials) = &request.caller {
                     // Being used is a sign of life.
                     self.board.beat(credentials.session, now.board);
@@ -186,11 +258,12 @@ impl Engine {
                 batch.add(&mut self.board, decision, Pending { actor, now, answer });
             }
             Err(refusal) => {
-                let actor = request.caller.actor(&self.board);
+                let actor = request.actor(&self.board);
                 debug!(phase = "decide", reason = refusal.reason(), %actor, "refused");
                 let word = request.command.word();
                 let id = self.board.note_refusal(&refusal, word, &actor, now);
-                answer(Err(Failure::Refused { refusal, id }), self.committed(now));
+                let failure = self.certain().err().unwrap_or(Failure::Refused { refusal, id });
+                answer(Err(failure), Source::Memory, self.committed(now));
             }
         }
         Ok(())
@@ -204,7 +277,8 @@ impl Engine {
         let now = self.now();
         if !batch.changes_anything() {
             for (pending, reply) in batch.answers {
-                (pending.answer)(Ok(reply), self.committed(now));
+                let reply = self.certain().map(|()| reply);
+                (pending.answer)(reply, Source::Memory, self.committed(now));
             }
             return Ok(());
         }
@@ -230,7 +304,7 @@ impl Engine {
                 self.board.set_ledger(ledger);
                 self.journal.publish(entries);
                 for (pending, reply) in batch.answers {
-                    (pending.answer)(Ok(reply), self.committed(now));
+                    (pending.answer)(Ok(reply), Source::Commit, self.committed(now));
                 }
                 Ok(())
             }
@@ -259,11 +333,17 @@ impl Engine {
         let mut delays = Policy::COMMIT_UNKNOWN.delays(molt_retry::Seed::fresh());
         let pause = |_| {
             // Out of patience is not out of duty: the outcome must be known before anything else.
-            let delay = delays.next_delay().unwrap_or(std::time::Duration::from_millis(500));
+            let delay = delays.next_delay().unwrap_or(Duration::from_millis(500));
             tokio::time::sleep(delay)
         };
         let store = self.store.as_ref();
-        molt_store::commit_and_settle(store, &self.leadership, &self.head, commit, pause).await
+        let sent = self.clock.sending();
+        let settled =
+            molt_store::commit_and_settle(store, &self.leadership, &self.head, commit, pause).await;
+        if settled.is_ok() {
+            self.horizon.heard(sent);
+        }
+        settled
     }
 
     fn undo(&mut self, batch: Batch, failure: &Failure) {
@@ -274,7 +354,7 @@ impl Engine {
         self.board.set_ledger(self.board.ledger().clone().at(before));
         let now = self.now();
         for (pending, _) in batch.answers {
-            (pending.answer)(Err(failure.clone()), self.committed(now));
+            (pending.answer)(Err(failure.clone()), Source::Commit, self.committed(now));
         }
     }
 
@@ -327,5 +407,12 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+async fn sleep_or_never(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
     }
 }

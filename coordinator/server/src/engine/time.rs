@@ -4,23 +4,36 @@ use std::time::Duration;
 
 use molt_domain::id::BoardTime;
 
+use crate::clock::Clock;
+
 /// The furthest that one look at the clock moves board time: a stalled leader never expires a crowd.
 const MAX_STEP: Duration = Duration::from_secs(1);
 
 /// Board time, driven by the clock that counts suspend.
 #[derive(Debug)]
 pub(super) struct BoardClock {
+    clock: Clock,
     now: Duration,
     seen: Duration,
 }
 
 impl BoardClock {
-    pub(super) fn starting_at(time: BoardTime) -> Self {
-        Self { now: Duration::from_millis(time.0), seen: crate::clock::boottime() }
+    pub(super) fn starting_at(time: BoardTime, clock: Clock) -> Self {
+        Self { clock, now: Duration::from_millis(time.0), seen: clock.boottime() }
+    }
+
+    /// When something is sent to the store, since boot.
+    pub(super) fn sending(&self) -> Duration {
+        self.clock.boottime()
+    }
+
+    /// Wall time in milliseconds, for display and the audit.
+    pub(super) fn wall(&self) -> u64 {
+        self.clock.wall()
     }
 
     pub(super) fn now(&mut self) -> BoardTime {
-        let seen = crate::clock::boottime();
+        let seen = self.clock.boottime();
         self.advance(seen)
     }
 
@@ -37,7 +50,11 @@ mod tests {
 
     #[test]
     fn a_stall_moves_board_time_by_one_step() {
-        let mut clock = BoardClock { now: Duration::from_secs(5), seen: Duration::from_secs(100) };
+        let mut clock = BoardClock {
+            clock: Clock::Machine,
+            now: Duration::from_secs(5),
+            seen: Duration::from_secs(100),
+        };
         assert_eq!(clock.advance(Duration::from_millis(100_250)), BoardTime(5_250));
         assert_eq!(clock.advance(Duration::from_secs(900)), BoardTime(6_250));
         assert_eq!(clock.advance(Duration::from_secs(899)), BoardTime(6_250));

@@ -7,7 +7,7 @@ use molt_domain::id::millis;
 
 /// A span of at least a millisecond, such as `90s` or `2h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span(pub(super) Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 /// An amount of memory of at least a byte, such as `512MB` or `4GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Bytes(pub(super) u64);
 
 /// A text that is no span.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum InvalidSpan {
+pub(crate) enum InvalidSpan {
     #[error("`{text}` is no duration such as 90s or 2h: {why}")]
     Unreadable { text: String, why: String },
     #[error("`{text}` is less than a millisecond")]

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::finding::{Finding, Problem, Severity};
 
 /// What was found so far, and the text's lines to place it in.
-pub(super) struct Findings<'t> {
+pub(crate) struct Findings<'t> {
     text: &'t str,
     /// Where each line starts.
     starts: Vec<usize>,
@@ -22,30 +22,30 @@ pub(super) struct Findings<'t> {
 }
 
 impl<'t> Findings<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str) -> Self {
         let ends = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
         Self { text, starts, list: Vec::new(), errors: 0 }
     }
 
     /// The findings in the order of their places.
-    pub(super) fn into_sorted(mut self) -> Vec<Finding> {
+    pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
         self.list.sort_by_key(|finding| (finding.line, finding.column));
         self.list
     }
 
     /// How many errors there are so far: a part without new ones is sound.
-    pub(super) fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         self.errors
     }
 
     /// The line that the byte `at` is in; the first is 1.
-    fn line(&self, at: usize) -> usize {
+    pub(crate) fn line(&self, at: usize) -> usize {
         self.starts.partition_point(|&start| start <= at)
     }
 
     /// Notes an error that the TOML parser found.
-    pub(super) fn syntax(&mut self, error: &toml::de::Error) {
+    pub(crate) fn syntax(&mut self, error: &toml::de::Error) {
         // An error without a place is about the end of the text.
         let at = error.span().map_or(self.text.len(), |span: Range<usize>| span.start);
         let line = self.line(at);
@@ -58,13 +58,13 @@ impl<'t> Findings<'t> {
     }
 
     /// Notes an error at the byte `at`.
-    pub(super) fn error(&mut self, at: usize, key: &str, problem: Problem) {
+    pub(crate) fn error(&mut self, at: usize, key: &str, problem: Problem) {
         let finding = self.finding(at, key, problem);
         self.push(finding);
     }
 
     /// Notes an error about a name, and which of `known` it is nearest to.
-    pub(super) fn misnamed<'a>(
+    pub(crate) fn misnamed<'a>(
         &mut self,
         at: usize,
         key: &str,
@@ -77,7 +77,7 @@ impl<'t> Findings<'t> {
     }
 
     /// Notes something odd that keeps no policy from being in force.
-    pub(super) fn note(&mut self, at: usize, key: &str, problem: Problem) {
+    pub(crate) fn note(&mut self, at: usize, key: &str, problem: Problem) {
         let finding = self.finding(at, key, problem);
         self.push(Finding { severity: Severity::Note, ..finding });
     }
@@ -100,40 +100,40 @@ impl<'t> Findings<'t> {
 }
 
 /// The keys that a table may have.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// Those that this version honours.
-    pub(super) honoured: &'static [&'static str],
+    pub(crate) honoured: &'static [&'static str],
     /// Those of the format that it does not.
-    pub(super) unsupported: &'static [&'static str],
+    pub(crate) unsupported: &'static [&'static str],
 }
 
 /// A table of the document.
 #[derive(Clone)]
-pub(super) struct Table<'d> {
+pub(crate) struct Table<'d> {
     /// Its key from the root; empty for the root.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The byte where it is named.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     entries: &'d DeTable<'d>,
 }
 
 /// A value of the document.
 #[derive(Clone)]
-pub(super) struct Item<'d> {
+pub(crate) struct Item<'d> {
     /// Its key from the root.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The byte where its key is, or for a member of an array the byte where it is.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     value: &'d DeValue<'d>,
 }
 
 impl<'d> Table<'d> {
-    pub(super) fn root(entries: &'d DeTable<'d>) -> Self {
+    pub(crate) fn root(entries: &'d DeTable<'d>) -> Self {
         Self { key: String::new(), at: 0, entries }
     }
 
     /// Every entry with its name.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'d str, Item<'d>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'d str, Item<'d>)> {
         self.entries.iter().map(|(name, value)| {
             let key = dotted(&self.key, name.get_ref());
             (&**name.get_ref(), Item { key, at: name.span().start, value: value.get_ref() })
@@ -141,14 +141,14 @@ impl<'d> Table<'d> {
     }
 
     /// The entry called `name`.
-    pub(super) fn get(&self, name: &str) -> Option<Item<'d>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Item<'d>> {
         let (found, value) = self.entries.get_key_value(name)?;
         let key = dotted(&self.key, name);
         Some(Item { key, at: found.span().start, value: value.get_ref() })
     }
 
     /// The entry called `name`, which must be there: `example` shows how.
-    pub(super) fn require(
+    pub(crate) fn require(
         &self,
         name: &str,
         example: &'static str,
@@ -162,19 +162,19 @@ impl<'d> Table<'d> {
     }
 
     /// The table called `name`; an empty one reads as absent does.
-    pub(super) fn table(&self, name: &str, findings: &mut Findings<'_>) -> Option<Self> {
+    pub(crate) fn table(&self, name: &str, findings: &mut Findings<'_>) -> Option<Self> {
         self.get(name)?.table(findings)
     }
 
     /// Notes every key that is not among `keys`.
-    pub(super) fn allow(&self, keys: &Keys, findings: &mut Findings<'_>) {
+    pub(crate) fn allow(&self, keys: &Keys, findings: &mut Findings<'_>) {
         for (name, item) in self.unknown(keys, findings) {
             item.unknown_key(name, keys, findings);
         }
     }
 
     /// The entries that are not among `keys`. Notes those that this version does not support.
-    pub(super) fn unknown(
+    pub(crate) fn unknown(
         &self,
         keys: &Keys,
         findings: &mut Findings<'_>,
@@ -193,18 +193,18 @@ impl<'d> Table<'d> {
 }
 
 impl<'d> Item<'d> {
-    pub(super) fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         self.value.is_table()
     }
 
-    pub(super) fn table(&self, findings: &mut Findings<'_>) -> Option<Table<'d>> {
+    pub(crate) fn table(&self, findings: &mut Findings<'_>) -> Option<Table<'d>> {
         let Some(entries) = self.value.as_table() else {
             return self.wrong_type("a table", findings);
         };
         Some(Table { key: self.key.clone(), at: self.at, entries })
     }
 
-    pub(super) fn text(&self, findings: &mut Findings<'_>) -> Option<&'d str> {
+    pub(crate) fn text(&self, findings: &mut Findings<'_>) -> Option<&'d str> {
         let DeValue::String(text) = self.value else {
             return self.wrong_type("a string", findings);
         };
@@ -212,7 +212,7 @@ impl<'d> Item<'d> {
     }
 
     /// A text that says something.
-    pub(super) fn words(&self, findings: &mut Findings<'_>) -> Option<&'d str> {
+    pub(crate) fn words(&self, findings: &mut Findings<'_>) -> Option<&'d str> {
         let text = self.text(findings)?;
         if text.trim().is_empty() {
             return self.invalid("is empty", findings);
@@ -223,7 +223,7 @@ impl<'d> Item<'d> {
         Some(text)
     }
 
-    pub(super) fn flag(&self, findings: &mut Findings<'_>) -> Option<bool> {
+    pub(crate) fn flag(&self, findings: &mut Findings<'_>) -> Option<bool> {
         let DeValue::Boolean(flag) = self.value else {
             return self.wrong_type("true or false", findings);
         };
@@ -231,7 +231,7 @@ impl<'d> Item<'d> {
     }
 
     /// A whole number from 1.
-    pub(super) fn count(&self, findings: &mut Findings<'_>) -> Option<u32> {
+    pub(crate) fn count(&self, findings: &mut Findings<'_>) -> Option<u32> {
         let DeValue::Integer(integer) = self.value else {
             return self.wrong_type("a whole number", findings);
         };
@@ -242,7 +242,7 @@ impl<'d> Item<'d> {
     }
 
     /// The members of an array, under the array's key.
-    pub(super) fn list(&self, findings: &mut Findings<'_>) -> Option<Vec<Self>> {
+    pub(crate) fn list(&self, findings: &mut Findings<'_>) -> Option<Vec<Self>> {
         let Some(members) = self.value.as_array() else {
             return self.wrong_type("an array", findings);
         };
@@ -255,13 +255,13 @@ impl<'d> Item<'d> {
     }
 
     /// The members of an array of texts that say something; faulty ones are left out.
-    pub(super) fn all_words(&self, findings: &mut Findings<'_>) -> Option<Vec<String>> {
+    pub(crate) fn all_words(&self, findings: &mut Findings<'_>) -> Option<Vec<String>> {
         let members = self.list(findings)?;
         Some(members.iter().filter_map(|member| Some(member.words(findings)?.to_owned())).collect())
     }
 
     /// A text that is a `T`.
-    pub(super) fn parse<T>(&self, findings: &mut Findings<'_>) -> Option<T>
+    pub(crate) fn parse<T>(&self, findings: &mut Findings<'_>) -> Option<T>
     where
         T: FromStr<Err: fmt::Display>,
     {
@@ -272,7 +272,7 @@ impl<'d> Item<'d> {
     }
 
     /// The members of an array of texts that are each a `T`; faulty ones are left out.
-    pub(super) fn parse_all<T>(&self, findings: &mut Findings<'_>) -> Option<Vec<T>>
+    pub(crate) fn parse_all<T>(&self, findings: &mut Findings<'_>) -> Option<Vec<T>>
     where
         T: FromStr<Err: fmt::Display>,
     {
@@ -281,7 +281,7 @@ impl<'d> Item<'d> {
     }
 
     /// A text that is one of a few.
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &self,
         options: &[(&'static str, T)],
         findings: &mut Findings<'_>,
@@ -297,13 +297,13 @@ impl<'d> Item<'d> {
     }
 
     /// Notes that the item's `name` is not among `keys`.
-    pub(super) fn unknown_key(&self, name: &str, keys: &Keys, findings: &mut Findings<'_>) {
+    pub(crate) fn unknown_key(&self, name: &str, keys: &Keys, findings: &mut Findings<'_>) {
         let known = keys.honoured.iter().copied();
         findings.misnamed(self.at, &self.key, Problem::UnknownKey, (name, known));
     }
 
     /// Notes that the value cannot be.
-    pub(super) fn invalid<T>(
+    pub(crate) fn invalid<T>(
         &self,
         why: impl fmt::Display,
         findings: &mut Findings<'_>,
@@ -328,7 +328,7 @@ impl<'d> Item<'d> {
 }
 
 /// The key of `name` in the table at `parent`, quoted where TOML needs it.
-pub(super) fn dotted(parent: &str, name: &str) -> String {
+pub(crate) fn dotted(parent: &str, name: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let name = if !name.is_empty() && name.bytes().all(bare) {
         name.to_owned()

@@ -4,9 +4,9 @@
 //! nearest known one; all findings are told at once. Not here: what the rules
 //! mean (`molt_domain::policy`) and which commit's file is in force.
 
-mod amount;
+pub(crate) mod amount;
 mod check;
-mod document;
+pub(crate) mod document;
 mod finding;
 mod gates;
 mod init;
@@ -21,6 +21,7 @@ pub use check::{Outcome, Report, check, run_check};
 pub use finding::{Finding, Problem, Severity};
 pub use init::{InitError, init};
 pub use propose::propose;
+pub(crate) use read::text;
 pub use read::{DEFAULT_TIMEOUT, FORMAT, read, read_bytes};
 
 /// The policy's file name, at the root of the repository.

@@ -48,7 +48,7 @@ pub fn read_bytes(bytes: &[u8]) -> Result<Policy, Vec<Finding>> {
 }
 
 /// The bytes as text, or the one finding that says where they are none.
-pub(super) fn text(bytes: &[u8]) -> Result<&str, Vec<Finding>> {
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Vec<Finding>> {
     std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         vec![Finding {

@@ -193,6 +193,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
+    use crate::clock::Clock;
     use crate::engine::Engine;
 
     const POLICY: &str = "version = 1\n[scope.a]\npaths = [\"a/**\"]\n\
@@ -215,8 +216,9 @@ mod tests {
         let archive = Archive::open(scratch.path()).unwrap();
         let candidate = Candidate::new("test", "nowhere");
         let store = Arc::new(MemoryStore::default());
-        let (engine, handle, _) = Engine::open(store, &candidate, Spans::default()).await.unwrap();
-        let running = engine.start();
+        let (engine, handle, _) =
+            Engine::open(store, &candidate, Spans::default(), Clock::Machine).await.unwrap();
+        let running = engine.start(CancellationToken::new());
         let base = Command::ReadBase {
             repo: "main".parse().unwrap(),
             branch: "main".to_owned(),

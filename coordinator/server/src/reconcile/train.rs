@@ -107,6 +107,12 @@ impl Train {
         Ok(Self { handle, git: Arc::new(places) })
     }
 
+    /// Whose train it is.
+    #[must_use]
+    pub fn repo(&self) -> &RepoName {
+        &self.git.repo
+    }
+
     /// Reads the base once, so that a coordinator that starts knows its policy or says why not.
     ///
     /// # Errors

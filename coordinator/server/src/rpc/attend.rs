@@ -1,16 +1,20 @@
 //! A waiter that is there: its place is served at once, and it learns what became of it.
 
+use std::time::Duration;
+
 use molt_domain::board::Presence;
 use molt_domain::id::ClaimId;
 use molt_proto::convert::{self, Place};
 use molt_proto::v1;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{Answers, status};
-use crate::engine::Handle;
+use crate::engine::{self, Handle};
+
+/// How often a waiter is told how far the line has moved.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Tells how a place in line stands until it is granted or gone, or the caller goes.
 pub(super) fn until_settled(
@@ -48,10 +52,8 @@ async fn follow(
     place: Place,
     sender: &mpsc::Sender<Result<v1::Attendance, Status>>,
 ) {
-    let history = handle.history();
-    // From the last entry on, so that nothing between the first look and the stream is missed.
-    let Ok(subscription) = history.subscribe(history.last()) else { return };
-    let mut live = subscription.live;
+    // Before the first look, so that nothing between the two is missed.
+    let attendant = handle.history().attend(line(place));
     let mut told: Option<v1::Attendance> = None;
     loop {
         let read = handle.read(move |at| convert::place(at.board, place, at.now)).await;
@@ -72,11 +74,16 @@ async fn follow(
         if !waits {
             return;
         }
-        match live.recv().await {
-            Ok(_) | Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
+        tokio::select! {
+            () = attendant.stirred() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
-        // Many entries of one commit are one reason to look.
-        while live.try_recv().is_ok() {}
+    }
+}
+
+fn line(place: Place) -> engine::Place {
+    match place {
+        Place::Claim(claim) => engine::Place::Claim(claim),
+        Place::Hold(hold) => engine::Place::Hold(hold),
     }
 }

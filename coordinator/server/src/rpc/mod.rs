@@ -131,7 +131,7 @@ impl v1::coordinator_server::Coordinator for Service {
         let request = call.into_inner();
         let history = self.handle.history();
         let after = if request.tail { history.last() } else { request.after };
-        watch::entries(history, after, self.stop.clone()).map(Response::new)
+        watch::entries(history, after).map(Response::new)
     }
 
     type AttendStream = Answers<v1::Attendance>;

@@ -1,63 +1,63 @@
 //! Streams of what happened: to watch from a number on, and to export whole.
 
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use molt_domain::audit::Entry;
 use molt_proto::{error, v1, view};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
 use super::Answers;
-use crate::engine::{History, Subscription};
+use crate::engine::{Beat, Compacted, History, Subscription};
 use crate::reconcile::Archive;
 
-/// Entries after a number, then live ones until the service stops.
-pub(super) fn entries(
-    history: &History,
-    after: u64,
-    stop: CancellationToken,
-) -> Result<Answers<v1::Entry>, Status> {
-    let Subscription { past, live } =
-        history.subscribe(after).map_err(|compacted| error::compacted(compacted.oldest))?;
-    let last = past.last().map_or(after, |entry| entry.seq);
-    let past = tokio_stream::iter(past).map(|past| Ok(view::entry(&past)));
-    Ok(Box::pin(past.chain(follow(live, last, stop))))
+/// How many entries a stream takes at once: a reader that is far behind holds no more than these.
+const STEP: usize = 256;
+
+/// Entries after a number, then live ones until the leadership ends.
+pub(super) fn entries(history: &History, after: u64) -> Result<Answers<v1::Entry>, Status> {
+    let subscription = history.subscribe(after).map_err(compacted)?;
+    let beats = WatchStream::new(subscription.beats.clone());
+    Ok(Box::pin(Entries { subscription, beats, pending: VecDeque::new() }))
 }
 
-/// The live half: ends with `compacted` for a reader that is too slow.
-fn follow(
-    mut live: Receiver<Arc<Entry>>,
-    mut last: u64,
-    stop: CancellationToken,
-) -> ReceiverStream<Result<v1::Entry, Status>> {
-    let (sender, receiver) = mpsc::channel(64);
-    super::detach(async move {
+fn compacted(compacted: Compacted) -> Status {
+    error::compacted(compacted.oldest)
+}
+
+/// What is there is given out without a pause, so that it leaves in few frames.
+struct Entries {
+    subscription: Subscription,
+    beats: WatchStream<Beat>,
+    pending: VecDeque<Arc<Entry>>,
+}
+
+impl Stream for Entries {
+    type Item = Result<v1::Entry, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let received = tokio::select! {
-                received = live.recv() => received,
-                () = sender.closed() => return,
-                () = stop.cancelled() => return,
-            };
-            let answer = match received {
-                Ok(entry) if entry.seq <= last => continue,
-                Ok(entry) => {
-                    last = entry.seq;
-                    Ok(view::entry(&entry))
+            if let Some(entry) = self.pending.pop_front() {
+                return Poll::Ready(Some(Ok(view::entry(&entry))));
+            }
+            match self.subscription.next(STEP) {
+                Ok(next) if next.is_empty() => {}
+                Ok(next) => {
+                    self.pending.extend(next);
+                    continue;
                 }
-                Err(RecvError::Lagged(missed)) => Err(error::compacted(last + 1 + missed)),
-                Err(RecvError::Closed) => return,
-            };
-            let ends = answer.is_err();
-            if sender.send(answer).await.is_err() || ends {
-                return;
+                Err(gone) => return Poll::Ready(Some(Err(compacted(gone)))),
+            }
+            match ready!(Pin::new(&mut self.beats).poll_next(context)) {
+                Some(Beat::Upto(_)) => {}
+                Some(Beat::Over) | None => return Poll::Ready(None),
             }
         }
-    });
-    ReceiverStream::new(receiver)
+    }
 }
 
 /// The whole audit after a number: sealed files first, then what is in the store.
@@ -77,8 +77,9 @@ pub(super) async fn audit(
         Err(error) => return Err(Status::internal(error.to_string())),
     };
     let last = sealed.last().map_or(after, |entry| entry.seq);
-    let rest = history.subscribe(last).map_err(|compacted| error::compacted(compacted.oldest))?;
+    let mut rest = history.subscribe(last).map_err(compacted)?;
+    let rest = rest.next(usize::MAX).map_err(compacted)?;
     let sealed: Vec<v1::Entry> = sealed.iter().map(view::entry).collect();
-    let rest: Vec<v1::Entry> = rest.past.iter().map(|entry| view::entry(entry)).collect();
+    let rest: Vec<v1::Entry> = rest.iter().map(|entry| view::entry(entry)).collect();
     Ok(Box::pin(tokio_stream::iter(sealed.into_iter().chain(rest)).map(Ok)))
 }

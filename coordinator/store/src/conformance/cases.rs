@@ -8,7 +8,9 @@ use crate::commit::{Commit, MAX_CHANGES, MAX_COMMIT_BYTES, MAX_VALUE_BYTES};
 use crate::head::{CommitId, FORMAT, Format, Head};
 use crate::record::{Change, Json, Key, MAX_KEY_BYTES, Record};
 use crate::settle::{SettleError, Settled, commit_and_settle, settle};
-use crate::store::{CampaignError, Candidate, CommitError, Leadership, LoadError, Store};
+use crate::store::{
+    CampaignError, Candidate, CommitError, Leadership, LoadError, Store, TenureError,
+};
 
 type Case = for<'a> fn(&'a mut dyn Harness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -39,6 +41,8 @@ cases! {
     a_commit_delayed_past_a_barrier_does_not_overwrite
     terms_grow_also_across_restarts
     a_campaign_changes_neither_head_nor_records
+    a_renewal_changes_nothing_and_is_refused_to_the_deposed
+    who_resigned_is_deposed_and_the_next_candidate_leads_at_once
     a_restart_keeps_head_and_records
     the_largest_commit_is_applied_whole
     the_longest_key_works
@@ -297,6 +301,42 @@ async fn a_campaign_changes_neither_head_nor_records(harness: &mut dyn Harness) 
     let head = store.commit(&old, &head, batch).await.expect("a commit on the head");
     let (second, new) = takeover(harness).await;
     assert_holds(&*second, &new, &head, &[record("a", "1")]).await;
+}
+
+async fn a_renewal_changes_nothing_and_is_refused_to_the_deposed(harness: &mut dyn Harness) {
+    let (store, old, head) = led(harness).await;
+    let batch = commit(&old, vec![put("a", "1")]);
+    let head = store.commit(&old, &head, batch).await.expect("a commit on the head");
+    for _ in 0..2 {
+        store.renew(&old).await.expect("a renewal by the leader");
+    }
+    assert_holds(&*store, &old, &head, &[record("a", "1")]).await;
+    let next = commit(&old, vec![put("a", "2")]);
+    let head = store.commit(&old, &head, next).await.expect("a commit after a renewal");
+    let (second, new) = takeover(harness).await;
+    let answer = store.renew(&old).await;
+    assert!(matches!(answer, Err(TenureError::Deposed { .. })), "{answer:?}");
+    second.renew(&new).await.expect("a renewal by the new leader");
+    assert_holds(&*second, &new, &head, &[record("a", "2")]).await;
+}
+
+async fn who_resigned_is_deposed_and_the_next_candidate_leads_at_once(harness: &mut dyn Harness) {
+    let (store, old, head) = led(harness).await;
+    let batch = commit(&old, vec![put("a", "1")]);
+    let head = store.commit(&old, &head, batch).await.expect("a commit on the head");
+    store.resign(&old).await.expect("the leader may go");
+    assert_deposed(&store.commit(&old, &head, commit(&old, vec![put("a", "2")])).await);
+    for answer in [store.renew(&old).await, store.resign(&old).await] {
+        assert!(matches!(answer, Err(TenureError::Deposed { .. })), "{answer:?}");
+    }
+    // Nobody is unseated here: the seat is free.
+    let second = harness.second().await;
+    let new = second.campaign(&candidate("second")).await.expect("a free seat");
+    assert!(new.term() > old.term(), "term {} after {}", new.term(), old.term());
+    assert_holds(&*second, &new, &head, &[record("a", "1")]).await;
+    let answer = store.resign(&old).await;
+    assert!(matches!(answer, Err(TenureError::Deposed { .. })), "the new leader stays: {answer:?}");
+    second.renew(&new).await.expect("the new leader leads");
 }
 
 async fn a_restart_keeps_head_and_records(harness: &mut dyn Harness) {

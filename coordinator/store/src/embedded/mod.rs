@@ -30,6 +30,7 @@ use crate::head::Head;
 use crate::record::Record;
 use crate::store::{
     CampaignError, Candidate, CommitError, Durability, Facts, Leadership, LoadError, Store, Tenure,
+    TenureError,
 };
 
 pub use lock::Holder;
@@ -199,6 +200,14 @@ impl Store for EmbeddedStore {
             commit,
         };
         self.writer().commit(step)
+    }
+
+    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.writer().holds(leadership.term())
+    }
+
+    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.writer().resign(leadership.term())
     }
 
     fn facts(&self) -> Facts {

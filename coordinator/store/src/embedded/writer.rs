@@ -6,7 +6,9 @@ use super::lock::FolderLock;
 use crate::commit::Commit;
 use crate::head::{CommitId, Format, Head};
 use crate::record::{Change, Json, Key, Record};
-use crate::store::{CampaignError, Candidate, Cause, CommitError, Leadership, LoadError};
+use crate::store::{
+    CampaignError, Candidate, Cause, CommitError, Leadership, LoadError, TenureError,
+};
 
 /// A commit with both of its compares.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ const MOVE_HEAD: &str = "
 const READ_HEAD: &str = "SELECT number, id, written, min_reader, min_writer, ledger FROM head";
 const READ_TERM: &str = "SELECT term FROM leader";
 const TAKE_LEAD: &str = "UPDATE leader SET term = term + 1, name = ?1, address = ?2 RETURNING term";
+const LEAVE_LEAD: &str = "UPDATE leader SET term = term + 1 WHERE term = ?1";
 const READ_RECORDS: &str = "SELECT key, value FROM record ORDER BY key";
 const PUT: &str = "
     INSERT INTO record (key, value) VALUES (?1, ?2)
@@ -72,6 +75,24 @@ impl Writer {
             tracing::warn!(%error, "cannot write the leader's address into the lock file");
         }
         Ok(Leadership::new(term.cast_unsigned()))
+    }
+
+    /// Whether `term` is still the leader's.
+    pub(super) fn holds(&mut self, term: u64) -> Result<(), TenureError> {
+        match read_term(&self.connection) {
+            Ok(found) if found == term => Ok(()),
+            Ok(_) => Err(TenureError::Deposed { term }),
+            Err(error) => Err(TenureError::Unavailable(error.into())),
+        }
+    }
+
+    /// Ends the leadership of `term`.
+    pub(super) fn resign(&mut self, term: u64) -> Result<(), TenureError> {
+        match self.connection.execute(LEAVE_LEAD, [term.cast_signed()]) {
+            Ok(0) => Err(TenureError::Deposed { term }),
+            Ok(_) => Ok(()),
+            Err(error) => Err(TenureError::Unavailable(error.into())),
+        }
     }
 
     pub(super) fn load(&mut self, term: u64) -> Result<(Head, Vec<Record>), LoadError> {

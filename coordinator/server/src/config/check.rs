@@ -1,0 +1,135 @@
+//! What makes a setting sound, wherever it was given.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use molt_domain::name::HostName;
+use molt_domain::policy::Spans;
+use tonic::transport::Uri;
+
+use super::finding::Problem;
+use super::spans::text;
+
+/// The longest name of a fleet, in bytes: it is part of every key.
+const MAX_FLEET_BYTES: usize = 64;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// Everybody.
+    Public,
+    /// The one who serves alone.
+    Secret,
+}
+
+/// Looks at a file that is named. The rule for keys is `PostgreSQL`'s: its owner's alone, or
+/// root's and then a group's too, which is how orchestrators hand secrets to a user.
+pub(super) fn file(path: &Path, secrecy: Secrecy) -> Result<(), Problem> {
+    let fault = |why: String| Problem::File { path: path.to_owned(), why };
+    let found = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
+    if !found.is_file() {
+        return Err(fault("is no file".to_owned()));
+    }
+    let denied = if found.uid() == 0 { 0o037 } else { 0o077 };
+    if secrecy == Secrecy::Secret && found.mode() & denied != 0 {
+        let mode = found.mode() & 0o7777;
+        return Err(Problem::OpenToOthers { path: path.to_owned(), mode });
+    }
+    // Reading it is what tells whether its folders and its owner let us.
+    std::fs::File::open(path).map(drop).map_err(|error| fault(error.to_string()))
+}
+
+/// A place where state can be kept, or made.
+pub(super) fn folder(path: PathBuf) -> Result<PathBuf, Problem> {
+    if path.exists() && !path.is_dir() {
+        return Err(Problem::NotAFolder(path));
+    }
+    Ok(path)
+}
+
+/// What a coordinator may be called: what a host may.
+pub(super) fn name(text: &str) -> Result<String, Problem> {
+    match text.parse::<HostName>() {
+        Ok(name) => Ok(name.into()),
+        Err(error) => Err(Problem::Name(error.to_string().replace("host name", "name"))),
+    }
+}
+
+/// What a fleet may be called: one segment of a key.
+pub(super) fn fleet(text: &str) -> Result<String, Problem> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=MAX_FLEET_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    let why = format!("`{text}` is not 1 to {MAX_FLEET_BYTES} letters, digits and . _ -");
+    Err(Problem::Name(why))
+}
+
+/// `HOST:PORT`, as those write it who call.
+pub(super) fn host_port(text: &str) -> Result<String, Problem> {
+    let parts = text.rsplit_once(':');
+    let (host, port) = parts.ok_or_else(|| Problem::NotHostPort(text.to_owned()))?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let named = !host.is_empty() && !host.contains(['/', '@', ' ']);
+    match port.parse::<u16>() {
+        Ok(1..) if named && (bracketed || !host.contains(':')) => Ok(text.to_owned()),
+        _ => Err(Problem::NotHostPort(text.to_owned())),
+    }
+}
+
+/// How an endpoint of etcd is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+/// An endpoint of etcd: a scheme, a host and a port, nothing else.
+pub(super) fn endpoint(text: &str) -> Result<(Scheme, String), Problem> {
+    let fault = |why| Problem::Endpoint { endpoint: text.to_owned(), why };
+    let uri: Uri = text.parse().map_err(|_| fault("it is no URL"))?;
+    let scheme = match uri.scheme_str() {
+        Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        _ => return Err(fault("it begins neither with http:// nor with https://")),
+    };
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(fault("a user belongs in `user` and a password in `password_file`"));
+    }
+    if uri.host().is_none_or(str::is_empty) || uri.port_u16().is_none_or(|port| port == 0) {
+        return Err(fault("it has no host or no port"));
+    }
+    if uri.path_and_query().is_some_and(|rest| rest.as_str() != "/") {
+        return Err(fault("nothing follows the port"));
+    }
+    Ok((scheme, text.trim_end_matches('/').to_owned()))
+}
+
+/// Whether callers from elsewhere can be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// Nobody is.
+    Plain,
+    /// Everybody is.
+    Tls,
+}
+
+/// An address to listen on.
+pub(super) fn listen(address: SocketAddr, transport: Transport) -> Result<(), Problem> {
+    match transport {
+        Transport::Plain if !address.ip().is_loopback() => Err(Problem::NotLoopback(address)),
+        Transport::Plain | Transport::Tls => Ok(()),
+    }
+}
+
+/// What is odd about spans that are safe.
+pub(super) fn spans(spans: &Spans) -> Option<Problem> {
+    let room = spans.session_ttl.saturating_sub(spans.margin);
+    (room <= spans.heartbeat + 2 * spans.leader_ttl).then(|| Problem::ShortSessions {
+        session_ttl: text(spans.session_ttl),
+        margin: text(spans.margin),
+        heartbeat: text(spans.heartbeat),
+        leader_ttl: text(spans.leader_ttl),
+    })
+}

@@ -1,0 +1,298 @@
+//! The file that `--config` names: every key honoured, or an error in its line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use molt_domain::name::RepoName;
+use toml::de::DeTable;
+
+use super::check::{self, Scheme, Secrecy};
+use super::finding::{Finding, Place, Problem};
+use super::spans::SpanArgs;
+use super::{DEFAULT_FLEET, DEFAULT_REPO, EtcdUser, KeyPair, RepoConfig, StorePlace, TlsFiles};
+use crate::policy::amount::Span;
+use crate::policy::document::{Findings, Item, Keys, Table};
+use crate::policy::{MAX_BYTES, Problem as TomlProblem};
+
+const ROOT: Keys = keys(&["name", "data", "listen", "advertise", "etcd", "repo", "tls", "spans"]);
+const ETCD: Keys = keys(&["endpoints", "fleet", "user", "password_file", "ca", "cert", "key"]);
+const REPO: Keys = keys(&["name", "remote", "branch"]);
+const TLS: Keys = keys(&["cert", "key", "client_ca"]);
+const SPANS: Keys = keys(&[
+    "heartbeat",
+    "session_ttl",
+    "margin",
+    "kill_grace",
+    "delay",
+    "grace",
+    "offer",
+    "failure_memory",
+    "leader_ttl",
+]);
+
+const fn keys(honoured: &'static [&'static str]) -> Keys {
+    Keys { honoured, unsupported: &[] }
+}
+
+/// What a file says, as far as it could be read.
+#[derive(Debug, Default)]
+pub(super) struct FileLayer {
+    pub(super) name: Option<String>,
+    pub(super) data: Option<PathBuf>,
+    pub(super) listen: Option<(SocketAddr, Place)>,
+    pub(super) advertise: Option<String>,
+    pub(super) etcd: Option<StorePlace>,
+    pub(super) repos: Vec<RepoConfig>,
+    pub(super) tls: Option<TlsFiles>,
+    pub(super) spans: SpanArgs,
+    /// Where the spans are, if any is there.
+    pub(super) spans_at: Option<Place>,
+}
+
+/// Reads the text of the file at `path`, and looks at the files that it names.
+pub(super) fn read(path: &Path, text: &str) -> (FileLayer, Vec<Finding>) {
+    let mut findings = Findings::new(text);
+    let layer = Reader { path, text, findings: &mut findings }.read();
+    let in_file = |finding| Finding::File { path: path.to_owned(), finding };
+    (layer.unwrap_or_default(), findings.into_sorted().into_iter().map(in_file).collect())
+}
+
+/// The reading of one file. What is wrong is noted and reads as absent.
+struct Reader<'r, 't> {
+    path: &'r Path,
+    text: &'t str,
+    findings: &'r mut Findings<'t>,
+}
+
+impl Reader<'_, '_> {
+    fn read(&mut self) -> Option<FileLayer> {
+        if self.text.len() > MAX_BYTES {
+            let why = format!("{} bytes are more than {MAX_BYTES}", self.text.len());
+            self.findings.error(0, "", TomlProblem::Invalid(why));
+            return None;
+        }
+        let (document, errors) = DeTable::parse_recoverable(self.text);
+        if !errors.is_empty() {
+            // What the parser made of a faulty text is not worth judging.
+            errors.iter().for_each(|error| self.findings.syntax(error));
+            return None;
+        }
+        let root = Table::root(document.get_ref());
+        root.allow(&ROOT, self.findings);
+        let listen = root.get("listen");
+        let spans = root.table("spans", self.findings);
+        Some(FileLayer {
+            name: self.checked(&root, "name", check::name),
+            data: self.data(&root),
+            listen: listen.and_then(|item| Some((item.parse(self.findings)?, self.place(&item)))),
+            advertise: self.checked(&root, "advertise", check::host_port),
+            etcd: self.etcd(&root),
+            repos: self.repos(&root),
+            tls: self.tls(&root),
+            spans: spans.as_ref().map(|table| self.spans(table)).unwrap_or_default(),
+            spans_at: root.get("spans").map(|item| self.place(&item)),
+        })
+    }
+
+    fn place(&self, item: &Item<'_>) -> Place {
+        let line = self.findings.line(item.at);
+        Place::File { path: self.path.to_owned(), line, key: item.key.clone() }
+    }
+
+    /// A relative path begins where the file is.
+    fn beside(&self, path: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    fn checked<T>(
+        &mut self,
+        table: &Table<'_>,
+        key: &str,
+        check: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        let item = table.get(key)?;
+        let text = item.words(self.findings)?;
+        check(text).map_or_else(|problem| item.invalid(problem, self.findings), Some)
+    }
+
+    fn data(&mut self, root: &Table<'_>) -> Option<PathBuf> {
+        let item = root.get("data")?;
+        let path = item.words(self.findings)?;
+        let path = self.beside(path);
+        check::folder(path).map_or_else(|problem| item.invalid(problem, self.findings), Some)
+    }
+
+    /// A file that is there and, when it is a secret, is kept as one.
+    fn file(&mut self, table: &Table<'_>, key: &str, secrecy: Secrecy) -> Option<PathBuf> {
+        self.named_file(&table.get(key)?, secrecy)
+    }
+
+    fn named_file(&mut self, item: &Item<'_>, secrecy: Secrecy) -> Option<PathBuf> {
+        let path = item.words(self.findings)?;
+        let path = self.beside(path);
+        match check::file(&path, secrecy) {
+            Ok(()) => Some(path),
+            Err(problem) => item.invalid(problem, self.findings),
+        }
+    }
+
+    /// A certificate and its key: both or neither.
+    fn key_pair(&mut self, table: &Table<'_>) -> Option<KeyPair> {
+        let cert = table.require("cert", "cert = \"server.pem\"", self.findings);
+        let key = table.require("key", "key = \"server.key\"", self.findings);
+        let cert = cert.and_then(|item| self.named_file(&item, Secrecy::Public));
+        let key = key.and_then(|item| self.named_file(&item, Secrecy::Secret));
+        Some(KeyPair { cert: cert?, key: key? })
+    }
+
+    fn tls(&mut self, root: &Table<'_>) -> Option<TlsFiles> {
+        let table = root.table("tls", self.findings)?;
+        table.allow(&TLS, self.findings);
+        let client_ca = self.file(&table, "client_ca", Secrecy::Public);
+        Some(TlsFiles { identity: self.key_pair(&table)?, client_ca })
+    }
+
+    fn repos(&mut self, root: &Table<'_>) -> Vec<RepoConfig> {
+        let members = root.get("repo").and_then(|item| item.list(self.findings));
+        let mut seen: Vec<(RepoName, usize)> = Vec::new();
+        let mut repos = Vec::new();
+        for member in members.unwrap_or_default() {
+            let Some(table) = member.table(self.findings) else {
+                continue;
+            };
+            let Some(repo) = self.repo(&table) else {
+                continue;
+            };
+            if let Some((name, line)) = seen.iter().find(|(name, _)| *name == repo.name) {
+                let problem = Problem::SameRepository { name: name.clone(), line: *line };
+                self.findings.error(
+                    table.at,
+                    "repo.name",
+                    TomlProblem::Invalid(problem.to_string()),
+                );
+                continue;
+            }
+            seen.push((repo.name.clone(), self.findings.line(table.at)));
+            repos.push(repo);
+        }
+        repos
+    }
+
+    fn repo(&mut self, table: &Table<'_>) -> Option<RepoConfig> {
+        table.allow(&REPO, self.findings);
+        let remote = table.require("remote", "remote = \"git@HOST:PROJECT.git\"", self.findings);
+        let remote = remote.and_then(|item| item.words(self.findings));
+        // As in git's own files, a remote is relative only if it says so.
+        let remote = remote.map(|text| match text.starts_with("./") || text.starts_with("../") {
+            true => self.beside(text).to_string_lossy().into_owned(),
+            false => text.to_owned(),
+        });
+        let name = table.get("name").map(|item| item.parse(self.findings));
+        let name = name.unwrap_or_else(|| DEFAULT_REPO.parse().ok());
+        let branch = table.get("branch").map(|item| item.words(self.findings));
+        let branch = branch.unwrap_or(Some(DEFAULT_REPO));
+        Some(RepoConfig { name: name?, remote: remote?, branch: branch?.to_owned() })
+    }
+
+    fn etcd(&mut self, root: &Table<'_>) -> Option<StorePlace> {
+        let table = root.table("etcd", self.findings)?;
+        if cfg!(not(feature = "etcd")) {
+            let what = "`etcd`".to_owned();
+            let instead = Some("build it with the feature `etcd`");
+            self.findings.error(table.at, &table.key, TomlProblem::Unsupported { what, instead });
+            return None;
+        }
+        table.allow(&ETCD, self.findings);
+        let fleet = self.checked(&table, "fleet", check::fleet);
+        let user = self.user(&table);
+        let ca = self.file(&table, "ca", Secrecy::Public);
+        let shown = table.get("cert").or_else(|| table.get("key")).is_some();
+        let identity = if shown { self.key_pair(&table) } else { None };
+        let endpoints = self.endpoints(&table, user.as_ref())?;
+        let fleet = fleet.unwrap_or_else(|| DEFAULT_FLEET.to_owned());
+        Some(StorePlace::Etcd { endpoints, fleet, user, ca, identity })
+    }
+
+    fn user(&mut self, table: &Table<'_>) -> Option<EtcdUser> {
+        table.get("user").or_else(|| table.get("password_file"))?;
+        let name = table.require("user", "user = \"molt\"", self.findings);
+        let file =
+            table.require("password_file", "password_file = \"etcd.password\"", self.findings);
+        let name = name.and_then(|item| item.words(self.findings));
+        let file = file.and_then(|item| self.named_file(&item, Secrecy::Secret));
+        Some(EtcdUser { name: name?.to_owned(), password_file: file? })
+    }
+
+    /// The members' addresses: at least one, none twice, all with TLS or all without.
+    fn endpoints(&mut self, table: &Table<'_>, user: Option<&EtcdUser>) -> Option<Vec<String>> {
+        let example = "endpoints = [\"https://etcd-1:2379\"]";
+        let item = table.require("endpoints", example, self.findings)?;
+        let members = item.list(self.findings)?;
+        if members.is_empty() {
+            return item.invalid("is empty", self.findings);
+        }
+        let mut endpoints: Vec<(Scheme, String)> = Vec::new();
+        for member in &members {
+            let Some(text) = member.words(self.findings) else {
+                continue;
+            };
+            let sound = check::endpoint(text).map_err(|problem| problem.to_string());
+            let sound = sound.and_then(|(scheme, same)| {
+                let twice = endpoints.iter().any(|(_, other)| *other == same);
+                if twice { Err(format!("`{same}` is named twice")) } else { Ok((scheme, same)) }
+            });
+            match sound {
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(why) => {
+                    self.findings.error(member.at, &member.key, TomlProblem::Invalid(why));
+                }
+            }
+        }
+        self.schemes(table, &item, &endpoints, user);
+        Some(endpoints.into_iter().map(|(_, endpoint)| endpoint).collect())
+    }
+
+    /// Whether what should be encrypted is.
+    fn schemes(
+        &mut self,
+        table: &Table<'_>,
+        item: &Item<'_>,
+        endpoints: &[(Scheme, String)],
+        user: Option<&EtcdUser>,
+    ) {
+        let Some((_, plain)) = endpoints.iter().find(|(scheme, _)| *scheme == Scheme::Http) else {
+            return;
+        };
+        let mut fault = |why: &str| {
+            self.findings.error(item.at, &item.key, TomlProblem::Invalid(why.to_owned()));
+        };
+        if endpoints.iter().any(|(scheme, _)| *scheme == Scheme::Https) {
+            fault("some begin with https://, others with http://");
+        } else if ["ca", "cert", "key"].iter().any(|key| table.get(key).is_some()) {
+            fault("certificates are of no use to http:// endpoints: write https://");
+        }
+        if user.is_some() {
+            let problem = Problem::PasswordInTheClear(plain.clone());
+            self.findings.note(item.at, &item.key, TomlProblem::Invalid(problem.to_string()));
+        }
+    }
+
+    fn spans(&mut self, table: &Table<'_>) -> SpanArgs {
+        table.allow(&SPANS, self.findings);
+        let mut span = |key| {
+            let item = table.get(key)?;
+            item.parse(self.findings).map(|Span(span)| span)
+        };
+        SpanArgs {
+            heartbeat: span("heartbeat"),
+            session_ttl: span("session_ttl"),
+            margin: span("margin"),
+            kill_grace: span("kill_grace"),
+            delay: span("delay"),
+            grace: span("grace"),
+            offer: span("offer"),
+            failure_memory: span("failure_memory"),
+            leader_ttl: span("leader_ttl"),
+        }
+    }
+}

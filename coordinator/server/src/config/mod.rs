@@ -1,0 +1,120 @@
+//! What `serve` is told: where state is, where to listen, which repositories, which spans.
+//!
+//! A setting comes from the command line, else from the environment, else from
+//! the file that `--config` names, else from its default. All that can be
+//! wrong is told at once, each fault with its place. Not here: connecting to
+//! anything, which only starting does.
+
+mod args;
+mod check;
+mod file;
+mod finding;
+mod spans;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use molt_domain::name::RepoName;
+use molt_domain::policy::Spans;
+
+pub use args::{Examined, ServeArgs};
+pub use finding::{ConfigError, Finding, Place, Problem};
+pub use spans::spans_line;
+
+/// Where a coordinator listens, and is called, when nothing else is said.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7420);
+
+/// The fleet of an etcd that names none.
+pub const DEFAULT_FLEET: &str = "main";
+
+/// The branch and the name of a repository that says neither.
+pub const DEFAULT_REPO: &str = "main";
+
+/// Everything that a coordinator is told, sound as far as can be seen before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What this coordinator is called among those of its fleet.
+    pub name: String,
+    /// The folder of its logs, mirrors and audit, and of an embedded store.
+    pub data: PathBuf,
+    /// The address to listen on; loopback only, unless there is TLS.
+    pub listen: SocketAddr,
+    /// `HOST:PORT` by which others reach it; `None` means the address that was bound.
+    pub advertise: Option<String>,
+    /// Where the records are.
+    pub store: StorePlace,
+    /// The repositories of the fleet: at least one, each name once.
+    pub repos: Vec<RepoConfig>,
+    /// The files of the transport's security; `None` on loopback only.
+    pub tls: Option<TlsFiles>,
+    /// The spans that the rules use.
+    pub spans: Spans,
+    /// Why lost records are given up, when they are.
+    pub raise_epoch: Option<String>,
+    /// Where to write the address that was bound, once calls are answered.
+    pub ready_file: Option<PathBuf>,
+}
+
+/// Where the records of a fleet are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlace {
+    /// In one file of this machine.
+    Embedded {
+        /// The folder of the file.
+        folder: PathBuf,
+    },
+    /// In an etcd that several coordinators share.
+    Etcd {
+        /// Its members' client addresses, `http://HOST:PORT` or `https://HOST:PORT`, all alike.
+        endpoints: Vec<String>,
+        /// The fleet whose records are meant: one etcd can keep several.
+        fleet: String,
+        /// Who to be, where etcd asks.
+        user: Option<EtcdUser>,
+        /// The certificates of those that may have signed the members' own; else the system's.
+        ca: Option<PathBuf>,
+        /// The certificate to show to the members.
+        identity: Option<KeyPair>,
+    },
+}
+
+/// A user of etcd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdUser {
+    /// Its name.
+    pub name: String,
+    /// The file that has the password and nothing else, but for one line's end.
+    pub password_file: PathBuf,
+}
+
+/// A certificate and its key, each a file in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The certificate, and those between it and the root.
+    pub cert: PathBuf,
+    /// Its key, which nobody else can read.
+    pub key: PathBuf,
+}
+
+/// A repository of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoConfig {
+    /// What it is called here.
+    pub name: RepoName,
+    /// A path, or any address that git can push to.
+    pub remote: String,
+    /// The branch that changes land on.
+    pub branch: String,
+}
+
+/// The files of the transport's security.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// What this coordinator shows to its callers.
+    pub identity: KeyPair,
+    /// Who signs the certificates of callers; without it they have tokens only.
+    pub client_ca: Option<PathBuf>,
+}

@@ -1,0 +1,102 @@
+//! The seat: calls go to the term that is served, or are answered with who leads.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use molt_proto::error;
+use molt_proto::v1::coordinator_server::CoordinatorServer;
+use tokio::sync::watch;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::codegen::{BoxFuture, Service as Call};
+use tonic::server::NamedService;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::rpc::Service;
+
+/// Who answers calls at present.
+#[derive(Clone)]
+enum Sitting {
+    /// This coordinator's term.
+    Here(CoordinatorServer<Service>),
+    /// Somebody else, if it is known who.
+    Elsewhere(Option<String>),
+}
+
+/// The place from which a fleet is led, as one coordinator's clients see it.
+///
+/// Its health service says `SERVING` for the coordinator's service while it leads; the empty
+/// service name stands for the program, which serves either way.
+#[derive(Clone)]
+pub struct Seat {
+    sitting: watch::Sender<Sitting>,
+    health: HealthReporter,
+}
+
+impl Default for Seat {
+    /// A seat that nobody is known to sit on.
+    fn default() -> Self {
+        let sitting = watch::Sender::new(Sitting::Elsewhere(None));
+        Self { sitting, health: HealthReporter::new() }
+    }
+}
+
+impl Seat {
+    /// The health service that tells whether this coordinator leads.
+    #[must_use]
+    pub fn health(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.health.clone()))
+    }
+
+    /// What calls are given to.
+    #[must_use]
+    pub fn switch(&self) -> Switch {
+        Switch { sitting: self.sitting.subscribe() }
+    }
+
+    pub(super) async fn take(&self, service: Service) {
+        let server = CoordinatorServer::new(service)
+            .max_decoding_message_size(molt_proto::MAX_COMMAND_BYTES);
+        self.sitting.send_replace(Sitting::Here(server));
+        self.health.set_serving::<Switch>().await;
+    }
+
+    pub(super) async fn leave(&self, leader: Option<String>) {
+        self.health.set_not_serving::<Switch>().await;
+        self.sitting.send_replace(Sitting::Elsewhere(leader));
+    }
+}
+
+/// Gives each call to whoever sits when it arrives.
+#[derive(Clone)]
+pub struct Switch {
+    sitting: watch::Receiver<Sitting>,
+}
+
+impl NamedService for Switch {
+    const NAME: &'static str = CoordinatorServer::<Service>::NAME;
+}
+
+impl Call<Request<Body>> for Switch {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let sitting = self.sitting.borrow().clone();
+        match sitting {
+            Sitting::Here(mut server) => server.call(request),
+            Sitting::Elsewhere(leader) => Box::pin(answered(leader.as_deref())),
+        }
+    }
+}
+
+fn answered(leader: Option<&str>) -> Ready<Result<Response<Body>, Infallible>> {
+    ready(Ok(error::standby(leader).into_http()))
+}
