@@ -63,6 +63,11 @@ impl CommitId {
     pub(crate) fn new(term: u64, serial: u64) -> Self {
         Self { term, serial }
     }
+
+    /// The term of the leader who made it.
+    pub fn term(self) -> u64 {
+        self.term
+    }
 }
 
 impl fmt::Display for CommitId {

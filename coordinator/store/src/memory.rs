@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::commit::Commit;
+use crate::fault::fault;
 use crate::head::Head;
 use crate::record::{Change, Json, Key, Record};
 use crate::store::{
@@ -13,24 +16,28 @@ use crate::store::{
     TenureError,
 };
 
-/// A store whose clones share one state. A campaign through any of them deposes the leader
-/// before, so that two coordinators in one test can fight for it.
-#[derive(Clone, Debug, Default)]
+/// A store whose clones share one state, so that two coordinators in one test can fight for it.
+#[derive(Clone, Debug)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
+    tenure: Tenure,
 }
 
 #[derive(Debug)]
 struct State {
     term: u64,
+    /// Who has the lead on a lease; nobody does where it can be taken at any time.
+    tenant: Option<Tenant>,
     head: Head,
     records: BTreeMap<Key, Json>,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self { term: 0, head: Head::fresh(), records: BTreeMap::new() }
-    }
+/// A leader who must show itself.
+#[derive(Debug)]
+struct Tenant {
+    name: String,
+    address: String,
+    shown: Instant,
 }
 
 impl State {
@@ -40,12 +47,36 @@ impl State {
         }
         Err(TenureError::Deposed { term: leadership.term() })
     }
+
+    /// Notes that the leader was heard of.
+    fn show(&mut self) {
+        if let Some(tenant) = &mut self.tenant {
+            tenant.shown = Instant::now();
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl MemoryStore {
-    /// A fresh store.
+    /// A fresh store. A campaign through any of its clones deposes the leader before.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_tenure(Tenure::UntilTaken)
+    }
+
+    /// A fresh store whose leader is waited for: until it resigns, or has neither committed nor
+    /// renewed for `ttl` by tokio's clock, which a test may drive.
+    pub fn leased(ttl: Duration) -> Self {
+        Self::with_tenure(Tenure::Lease { ttl })
+    }
+
+    fn with_tenure(tenure: Tenure) -> Self {
+        let state = State { term: 0, tenant: None, head: Head::fresh(), records: BTreeMap::new() };
+        Self { state: Arc::new(Mutex::new(state)), tenure }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -62,7 +93,18 @@ impl Store for MemoryStore {
         if !format.admits(candidate.program) {
             return Err(CampaignError::Format { program: candidate.program, format });
         }
-        state.term += 1;
+        if let Tenure::Lease { ttl } = self.tenure {
+            let now = Instant::now();
+            if let Some(Tenant { name, address, shown }) = &state.tenant
+                && now.saturating_duration_since(*shown) < ttl
+            {
+                let (name, address) = (name.clone(), address.clone());
+                return Err(CampaignError::Held { name, address });
+            }
+            let Candidate { name, address, .. } = candidate.clone();
+            state.tenant = Some(Tenant { name, address, shown: now });
+        }
+        state.term = state.term.max(candidate.above) + 1;
         Ok(Leadership::new(state.term))
     }
 
@@ -86,12 +128,13 @@ impl Store for MemoryStore {
         commit: Commit,
     ) -> Result<Head, CommitError> {
         let mut state = self.state();
-        if state.term != leadership.term() {
+        if state.term != leadership.term() && !fault!(LeaderNotCompared) {
             return Err(CommitError::Deposed { term: leadership.term() });
         }
-        if !state.head.is_at(expected) {
+        if !state.head.is_at(expected) && !fault!(HeadNotCompared) {
             return Err(CommitError::Moved { head: state.head.clone() });
         }
+        state.show();
         state.head = state.head.after(&commit);
         for change in commit.changes() {
             match change.clone() {
@@ -107,17 +150,21 @@ impl Store for MemoryStore {
     }
 
     async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
-        self.state().holds(leadership)
+        let mut state = self.state();
+        state.holds(leadership)?;
+        state.show();
+        Ok(())
     }
 
     async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
         let mut state = self.state();
         state.holds(leadership)?;
         state.term += 1;
+        state.tenant = None;
         Ok(())
     }
 
     fn facts(&self) -> Facts {
-        Facts { backend: "memory", durability: Durability::Process, tenure: Tenure::UntilTaken }
+        Facts { backend: "memory", durability: Durability::Process, tenure: self.tenure }
     }
 }

@@ -94,12 +94,20 @@ pub struct Candidate {
     pub address: String,
     /// The version of its program, compared with [`Format::min_writer`].
     pub program: u32,
+    /// The term that it is given is above this one, for a store that goes on where another ended.
+    pub above: u64,
 }
 
 impl Candidate {
     /// This program, under `name`, reached at `address`.
     pub fn new(name: impl Into<String>, address: impl Into<String>) -> Self {
-        Self { name: name.into(), address: address.into(), program: FORMAT.written }
+        Self { name: name.into(), address: address.into(), program: FORMAT.written, above: 0 }
+    }
+
+    /// The same, whose term is to be above `term`.
+    #[must_use]
+    pub fn above(self, term: u64) -> Self {
+        Self { above: term, ..self }
     }
 }
 

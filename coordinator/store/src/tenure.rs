@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::fault::fault;
+
 /// A candidate's count of how long one sign of a leader has stood still.
 #[derive(Debug)]
-pub(crate) struct Vigil<S> {
+pub struct Vigil<S> {
     ttl: Duration,
     seen: Option<Seen<S>>,
 }
@@ -24,7 +26,7 @@ struct Seen<S> {
 
 impl<S: PartialEq> Vigil<S> {
     /// A vigil that has seen nothing yet.
-    pub(crate) fn new(ttl: Duration) -> Self {
+    pub fn new(ttl: Duration) -> Self {
         Self { ttl, seen: None }
     }
 
@@ -34,7 +36,7 @@ impl<S: PartialEq> Vigil<S> {
     /// A candidate that did not look for more than a third of a ttl, because it slept or could not
     /// reach the store, may have been cut off together with the leader. It believes no more than
     /// two thirds of a ttl then, so that the leader has another third to be heard again.
-    pub(crate) fn is_silent(&mut self, sign: S, now: Instant) -> bool {
+    pub fn is_silent(&mut self, sign: S, now: Instant) -> bool {
         let silent = match &self.seen {
             Some(seen) if seen.sign == sign => {
                 let gap = now.saturating_duration_since(seen.at);
@@ -44,12 +46,11 @@ impl<S: PartialEq> Vigil<S> {
             _ => Duration::ZERO,
         };
         self.seen = Some(Seen { sign, silent, at: now });
-        silent >= self.ttl
+        silent >= self.ttl || fault!(SilenceNotCounted)
     }
 
     /// Forgets what was counted.
-    #[cfg_attr(not(feature = "etcd"), expect(dead_code, reason = "etcd alone can be full"))]
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.seen = None;
     }
 }

@@ -3,13 +3,15 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::time::{Instant, sleep};
+
 use super::Harness;
 use crate::commit::{Commit, MAX_CHANGES, MAX_COMMIT_BYTES, MAX_VALUE_BYTES};
 use crate::head::{CommitId, FORMAT, Format, Head};
 use crate::record::{Change, Json, Key, MAX_KEY_BYTES, Record};
 use crate::settle::{SettleError, Settled, commit_and_settle, settle};
 use crate::store::{
-    CampaignError, Candidate, CommitError, Leadership, LoadError, Store, TenureError,
+    CampaignError, Candidate, CommitError, Leadership, LoadError, Store, Tenure, TenureError,
 };
 
 type Case = for<'a> fn(&'a mut dyn Harness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -43,6 +45,8 @@ cases! {
     a_campaign_changes_neither_head_nor_records
     a_renewal_changes_nothing_and_is_refused_to_the_deposed
     who_resigned_is_deposed_and_the_next_candidate_leads_at_once
+    a_leader_on_a_lease_is_waited_for_while_it_shows_itself
+    a_leader_on_a_lease_is_succeeded_after_a_ttl_and_not_before
     a_restart_keeps_head_and_records
     the_largest_commit_is_applied_whole
     the_longest_key_works
@@ -293,6 +297,10 @@ async fn terms_grow_also_across_restarts(harness: &mut dyn Harness) {
             harness.restart().await;
         }
     }
+    let store = harness.store().await;
+    let far = candidate("elsewhere").above(last + 1000);
+    let leadership = store.campaign(&far).await.expect("a free seat");
+    assert!(leadership.term() > last + 1000, "term {} above another store's", leadership.term());
 }
 
 async fn a_campaign_changes_neither_head_nor_records(harness: &mut dyn Harness) {
@@ -337,6 +345,54 @@ async fn who_resigned_is_deposed_and_the_next_candidate_leads_at_once(harness: &
     let answer = store.resign(&old).await;
     assert!(matches!(answer, Err(TenureError::Deposed { .. })), "the new leader stays: {answer:?}");
     second.renew(&new).await.expect("the new leader leads");
+}
+
+fn assert_held(answer: &Result<Leadership, CampaignError>) {
+    match answer {
+        Err(CampaignError::Held { name, address }) => {
+            assert_eq!((name.as_str(), address.as_str()), ("first", "first.example:7400"));
+        }
+        other => panic!("expected `Held`, got {other:?}"),
+    }
+}
+
+async fn a_leader_on_a_lease_is_waited_for_while_it_shows_itself(harness: &mut dyn Harness) {
+    let (store, leader, mut head) = led(harness).await;
+    let Tenure::Lease { ttl } = store.facts().tenure else { return };
+    let second = harness.second().await;
+    for round in 0..20 {
+        if round % 2 == 0 {
+            store.renew(&leader).await.expect("a renewal by the leader");
+        } else {
+            let batch = commit(&leader, vec![put("a", &round.to_string())]);
+            head = store.commit(&leader, &head, batch).await.expect("a commit on the head");
+        }
+        assert_held(&second.campaign(&candidate("second")).await);
+        sleep(ttl / 10).await;
+    }
+    assert_holds(&*store, &leader, &head, &[record("a", "19")]).await;
+}
+
+async fn a_leader_on_a_lease_is_succeeded_after_a_ttl_and_not_before(harness: &mut dyn Harness) {
+    let (store, old, fresh) = led(harness).await;
+    let Tenure::Lease { ttl } = store.facts().tenure else { return };
+    let second = harness.second().await;
+    let batch = commit(&old, vec![put("a", "1")]);
+    let head = store.commit(&old, &fresh, batch).await.expect("a commit on the head");
+    assert_held(&second.campaign(&candidate("second")).await);
+    sleep(ttl / 2).await;
+    let last_heard = Instant::now();
+    store.renew(&old).await.expect("a renewal by the leader");
+    let new = loop {
+        match second.campaign(&candidate("second")).await {
+            Ok(new) => break new,
+            held => assert_held(&held),
+        }
+        sleep(ttl / 20).await;
+    };
+    assert!(last_heard.elapsed() >= ttl, "the lead was taken after {:?}", last_heard.elapsed());
+    assert_deposed(&store.commit(&old, &head, commit(&old, vec![put("a", "2")])).await);
+    assert_holds(&*second, &new, &head, &[record("a", "1")]).await;
 }
 
 async fn a_restart_keeps_head_and_records(harness: &mut dyn Harness) {

@@ -1,6 +1,9 @@
 //! Many commits through a faulty store, with the truth kept beside it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::commit::Commit;
 use crate::faulty::Faulty;
@@ -12,6 +15,8 @@ use crate::store::{CampaignError, Candidate, Leadership, LoadError, Store};
 
 /// How often one step may be tried before the workload says that it never ends.
 const PATIENCE: u32 = 10_000;
+/// How long a candidate pauses while another one leads.
+const STANDBY: Duration = Duration::from_millis(20);
 
 /// A leader who commits, settles, loses the lead and takes it again, and who knows at every
 /// point exactly what the store must hold.
@@ -97,7 +102,11 @@ impl<'a> Workload<'a> {
         for _ in 0..PATIENCE {
             let leadership = match self.store.campaign(&Candidate::new("w", "w:1")).await {
                 Ok(leadership) => leadership,
-                Err(CampaignError::Unavailable(_) | CampaignError::Held { .. }) => continue,
+                Err(CampaignError::Unavailable(_)) => continue,
+                Err(CampaignError::Held { .. }) => {
+                    sleep(STANDBY).await;
+                    continue;
+                }
                 Err(error) => panic!("campaign: {error}"),
             };
             let (head, records) = match self.store.load(&leadership).await {
@@ -130,7 +139,12 @@ impl<'a> Workload<'a> {
         self.store.deliver_all().await;
         let inner = self.store.inner().clone();
         let reader = Candidate::new("reader", "reader:1");
-        let leadership = inner.campaign(&reader).await.expect("a campaign without faults");
+        let mut campaign = inner.campaign(&reader).await;
+        while let Err(CampaignError::Held { .. }) = campaign {
+            sleep(STANDBY).await;
+            campaign = inner.campaign(&reader).await;
+        }
+        let leadership = campaign.expect("a campaign without faults");
         let (found, records) = inner.load(&leadership).await.expect("a load without faults");
         assert_eq!(found, head, "a commit that was settled arrived after all");
         self.assert_records(&records);

@@ -52,7 +52,7 @@ pub(super) fn inspect(path: &Path) -> Result<Option<Tail>, OpenError> {
     Ok(Some(log.tail))
 }
 
-fn wal_path(path: &Path) -> PathBuf {
+pub(super) fn wal_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)

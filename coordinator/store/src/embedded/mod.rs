@@ -10,11 +10,13 @@
 //! * `wal`: reads SQLite's write-ahead log, to know what a recovery will do.
 //! * `lock`: keeps a second process out.
 //! * `schema`: makes a fresh file, opens an old one.
+//! * `snapshot`: reads everything beside whoever serves.
 //! * `writer`: the connection and its transactions.
 
 mod inspect;
 mod lock;
 mod schema;
+mod snapshot;
 mod wal;
 mod writer;
 
@@ -34,6 +36,7 @@ use crate::store::{
 };
 
 pub use lock::Holder;
+pub use snapshot::{Snapshot, Use, in_use, snapshot};
 use writer::{Step, Writer};
 
 /// The file with the records, inside the store's folder.

@@ -17,6 +17,9 @@ pub(super) const LAYOUT: u32 = 1;
 
 const PAGE_BYTES: u64 = 4096;
 
+/// How long a file that is locked is waited for: a person who reads it may hold it for a moment.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
 const TABLES: &str = "
     CREATE TABLE head (
         only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -123,8 +126,7 @@ fn set_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> {
-    // A person who reads the file may hold it for a moment.
-    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.busy_timeout(PATIENCE)?;
     set_wal(connection)?;
     // Each commit is on the disk before it is acknowledged. On macOS only a full sync is one;
     // elsewhere the two pragmas change nothing.
@@ -143,7 +145,7 @@ fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> 
 }
 
 /// The first thing that SQLite finds wrong with the file's structure.
-fn first_damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+pub(super) fn first_damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
     match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
         Ok(found) => Ok(Some(found).filter(|found| found != "ok")),
         // Damage that keeps SQLite from looking at all.

@@ -36,7 +36,7 @@ const MOVE_HEAD: &str = "
     WHERE number = ?7 AND id = ?8 AND (SELECT term FROM leader) = ?9";
 const READ_HEAD: &str = "SELECT number, id, written, min_reader, min_writer, ledger FROM head";
 const READ_TERM: &str = "SELECT term FROM leader";
-const TAKE_LEAD: &str = "UPDATE leader SET term = term + 1, name = ?1, address = ?2 RETURNING term";
+const TAKE_LEAD: &str = "UPDATE leader SET term = max(term, ?3) + 1, name = ?1, address = ?2 RETURNING term";
 const LEAVE_LEAD: &str = "UPDATE leader SET term = term + 1 WHERE term = ?1";
 const READ_RECORDS: &str = "SELECT key, value FROM record ORDER BY key";
 const PUT: &str = "
@@ -67,7 +67,11 @@ impl Writer {
             return Err(CampaignError::Format { program: candidate.program, format });
         }
         let term: i64 = transaction
-            .query_row(TAKE_LEAD, [&candidate.name, &candidate.address], |row| row.get(0))
+            .query_row(
+                TAKE_LEAD,
+                params![candidate.name, candidate.address, candidate.above.cast_signed()],
+                |row| row.get(0),
+            )
             .map_err(unavailable)?;
         transaction.commit().map_err(unavailable)?;
         if let Err(error) = self.lock.set_address(&candidate.address) {
@@ -191,7 +195,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// Why something was not read.
-enum ReadError {
+pub(super) enum ReadError {
     Sqlite(rusqlite::Error),
     Damaged { what: String, cause: Cause },
 }
@@ -213,7 +217,7 @@ fn read_term(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(term.cast_unsigned())
 }
 
-fn read_head(connection: &Connection) -> Result<Head, ReadError> {
+pub(super) fn read_head(connection: &Connection) -> Result<Head, ReadError> {
     let mut statement = connection.prepare_cached(READ_HEAD)?;
     let row = statement.query_row([], HeadRow::read).optional()?.ok_or_else(|| {
         ReadError::Damaged { what: "the head".to_owned(), cause: "it is not there".into() }
@@ -247,7 +251,7 @@ impl HeadRow {
     }
 }
 
-fn read_records(connection: &Connection) -> Result<Vec<Record>, ReadError> {
+pub(super) fn read_records(connection: &Connection) -> Result<Vec<Record>, ReadError> {
     let mut statement = connection.prepare_cached(READ_RECORDS)?;
     let mut rows = statement.query([])?;
     let mut records = Vec::new();
