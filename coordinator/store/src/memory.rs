@@ -37,6 +37,7 @@ struct State {
 struct Tenant {
     name: String,
     address: String,
+    charter: String,
     shown: Instant,
 }
 
@@ -95,14 +96,14 @@ impl Store for MemoryStore {
         }
         if let Tenure::Lease { ttl } = self.tenure {
             let now = Instant::now();
-            if let Some(Tenant { name, address, shown }) = &state.tenant
+            if let Some(Tenant { name, address, charter, shown }) = &state.tenant
                 && now.saturating_duration_since(*shown) < ttl
             {
                 let (name, address) = (name.clone(), address.clone());
-                return Err(CampaignError::Held { name, address });
+                return Err(CampaignError::Held { name, address, charter: charter.clone() });
             }
-            let Candidate { name, address, .. } = candidate.clone();
-            state.tenant = Some(Tenant { name, address, shown: now });
+            let Candidate { name, address, charter, .. } = candidate.clone();
+            state.tenant = Some(Tenant { name, address, charter, shown: now });
         }
         state.term = state.term.max(candidate.above) + 1;
         Ok(Leadership::new(state.term))

@@ -96,18 +96,27 @@ pub struct Candidate {
     pub program: u32,
     /// The term that it is given is above this one, for a store that goes on where another ended.
     pub above: u64,
+    /// What all candidates of a fleet must agree on, as text; opaque here.
+    pub charter: String,
 }
 
 impl Candidate {
     /// This program, under `name`, reached at `address`.
     pub fn new(name: impl Into<String>, address: impl Into<String>) -> Self {
-        Self { name: name.into(), address: address.into(), program: FORMAT.written, above: 0 }
+        let (name, address) = (name.into(), address.into());
+        Self { name, address, program: FORMAT.written, above: 0, charter: String::new() }
     }
 
     /// The same, whose term is to be above `term`.
     #[must_use]
     pub fn above(self, term: u64) -> Self {
         Self { above: term, ..self }
+    }
+
+    /// The same, which leads under `charter` and shows it to those who stand by.
+    #[must_use]
+    pub fn under(self, charter: String) -> Self {
+        Self { charter, ..self }
     }
 }
 
@@ -179,6 +188,8 @@ pub enum CampaignError {
         name: String,
         /// Where clients reach it.
         address: String,
+        /// What the leader says that all candidates must agree on.
+        charter: String,
     },
     /// The program is too old for the records: upgrade it.
     #[error(

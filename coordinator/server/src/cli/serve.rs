@@ -1,5 +1,6 @@
 //! `serve`: the service, and what to type next.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use molt_proto::exit::Exit;
@@ -24,20 +25,48 @@ pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, Error> {
     let logs = config.data.join("logs");
     let _logging =
         telemetry::start(&logs).map_err(|source| Error::File { path: logs.clone(), source })?;
+    let sign = config.ready_file.as_deref().map(ReadyFile::before_the_start).transpose()?;
     let ready = serve::prepare(&config, &client::operator_name()).await?;
     for line in greeting(&ready.serving) {
         Output::stdout(&line);
     }
-    if let Some(path) = &config.ready_file {
-        let address = ready.serving.address.to_string();
-        std::fs::write(path, address)
-            .map_err(|source| Error::File { path: path.clone(), source })?;
+    if let Some(sign) = &sign {
+        sign.write(&ready.serving.address.to_string())?;
     }
     let stop = CancellationToken::new();
     let signals = stopping(stop.clone()).map_err(|source| Error::Runtime { source })?;
     let (served, ()) = tokio::join!(ready.run(stop.clone()), signals);
     served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file that says that calls are answered, and where; it is gone with this value.
+struct ReadyFile<'a> {
+    path: &'a Path,
+}
+
+impl<'a> ReadyFile<'a> {
+    /// Removes the file of a service that was killed: it said nothing about this one.
+    fn before_the_start(path: &'a Path) -> Result<Self, Error> {
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::File { path: path.to_owned(), source })
+            }
+            _ => Ok(Self { path }),
+        }
+    }
+
+    fn write(&self, address: &str) -> Result<(), Error> {
+        std::fs::write(self.path, address)
+            .map_err(|source| Error::File { path: self.path.to_owned(), source })
+    }
+}
+
+impl Drop for ReadyFile<'_> {
+    fn drop(&mut self) {
+        // The next start removes what is left.
+        let _gone = std::fs::remove_file(self.path);
+    }
 }
 
 /// Prints a line for each finding; exit 2 when the configuration could not be served.

@@ -14,30 +14,65 @@ use super::spans::text;
 /// The longest name of a fleet, in bytes: it is part of every key.
 const MAX_FLEET_BYTES: usize = 64;
 
-/// Who may read a file.
+/// The longest file that is named, in bytes: bundles of certificates are far shorter.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// What a file is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Secrecy {
-    /// Everybody.
-    Public,
-    /// The one who serves alone.
-    Secret,
+pub(super) enum Content {
+    /// Certificates in PEM, which everybody may read.
+    Certificate,
+    /// A key in PEM.
+    Key,
+    /// A password and nothing else, but for one line's end.
+    Password,
 }
 
-/// Looks at a file that is named. The rule for keys is `PostgreSQL`'s: its owner's alone, or
-/// root's and then a group's too, which is how orchestrators hand secrets to a user.
-pub(super) fn file(path: &Path, secrecy: Secrecy) -> Result<(), Problem> {
+impl Content {
+    /// The permissions that it must not have when `owner` has it. The rule for secrets is
+    /// `PostgreSQL`'s: their owner's alone, or root's and then a group's too, which is how
+    /// orchestrators hand them to a user.
+    fn denied(self, owner: u32) -> u32 {
+        match (self, owner) {
+            (Self::Certificate, _) => 0,
+            (Self::Key | Self::Password, 0) => 0o037,
+            (Self::Key | Self::Password, _) => 0o077,
+        }
+    }
+
+    /// What is missing in `bytes`, if it is.
+    fn missing(self, bytes: &[u8]) -> Option<&'static str> {
+        let has = |wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+        match self {
+            Self::Certificate if !has(b"-----BEGIN CERTIFICATE-----") => {
+                Some("no certificate in PEM")
+            }
+            Self::Key if !has(b"PRIVATE KEY-----") => Some("no key in PEM"),
+            Self::Password if bytes.trim_ascii().is_empty() => Some("no password"),
+            Self::Certificate | Self::Key | Self::Password => None,
+        }
+    }
+}
+
+/// Looks at a file that is named.
+pub(super) fn file(path: &Path, content: Content) -> Result<(), Problem> {
     let fault = |why: String| Problem::File { path: path.to_owned(), why };
-    let found = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
+    let failed = |error: std::io::Error| fault(error.to_string());
+    let found = std::fs::metadata(path).map_err(failed)?;
     if !found.is_file() {
         return Err(fault("is no file".to_owned()));
     }
-    let denied = if found.uid() == 0 { 0o037 } else { 0o077 };
-    if secrecy == Secrecy::Secret && found.mode() & denied != 0 {
+    if found.mode() & content.denied(found.uid()) != 0 {
         let mode = found.mode() & 0o7777;
         return Err(Problem::OpenToOthers { path: path.to_owned(), mode });
     }
-    // Reading it is what tells whether its folders and its owner let us.
-    std::fs::File::open(path).map(drop).map_err(|error| fault(error.to_string()))
+    if found.len() > MAX_FILE_BYTES {
+        return Err(fault(format!("{} bytes are more than {MAX_FILE_BYTES}", found.len())));
+    }
+    match content.missing(&std::fs::read(path).map_err(failed)?) {
+        Some(what) => Err(fault(format!("there is {what}"))),
+        None => Ok(()),
+    }
 }
 
 /// A place where state can be kept, or made.

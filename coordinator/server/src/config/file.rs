@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use molt_domain::name::RepoName;
 use toml::de::DeTable;
 
-use super::check::{self, Scheme, Secrecy};
+use super::check::{self, Content, Scheme};
 use super::finding::{Finding, Place, Problem};
 use super::spans::SpanArgs;
-use super::{DEFAULT_FLEET, DEFAULT_REPO, EtcdUser, KeyPair, RepoConfig, StorePlace, TlsFiles};
+use super::{
+    DEFAULT_FLEET, DEFAULT_REPO, EtcdPlace, EtcdUser, KeyPair, RepoConfig, StorePlace, TlsFiles,
+};
 use crate::policy::amount::Span;
 use crate::policy::document::{Findings, Item, Keys, Table};
 use crate::policy::{MAX_BYTES, Problem as TomlProblem};
@@ -122,15 +124,15 @@ impl Reader<'_, '_> {
         check::folder(path).map_or_else(|problem| item.invalid(problem, self.findings), Some)
     }
 
-    /// A file that is there and, when it is a secret, is kept as one.
-    fn file(&mut self, table: &Table<'_>, key: &str, secrecy: Secrecy) -> Option<PathBuf> {
-        self.named_file(&table.get(key)?, secrecy)
+    /// A file that is there, has what it should, and keeps it from others if it is secret.
+    fn file(&mut self, table: &Table<'_>, key: &str, content: Content) -> Option<PathBuf> {
+        self.named_file(&table.get(key)?, content)
     }
 
-    fn named_file(&mut self, item: &Item<'_>, secrecy: Secrecy) -> Option<PathBuf> {
+    fn named_file(&mut self, item: &Item<'_>, content: Content) -> Option<PathBuf> {
         let path = item.words(self.findings)?;
         let path = self.beside(path);
-        match check::file(&path, secrecy) {
+        match check::file(&path, content) {
             Ok(()) => Some(path),
             Err(problem) => item.invalid(problem, self.findings),
         }
@@ -140,15 +142,15 @@ impl Reader<'_, '_> {
     fn key_pair(&mut self, table: &Table<'_>) -> Option<KeyPair> {
         let cert = table.require("cert", "cert = \"server.pem\"", self.findings);
         let key = table.require("key", "key = \"server.key\"", self.findings);
-        let cert = cert.and_then(|item| self.named_file(&item, Secrecy::Public));
-        let key = key.and_then(|item| self.named_file(&item, Secrecy::Secret));
+        let cert = cert.and_then(|item| self.named_file(&item, Content::Certificate));
+        let key = key.and_then(|item| self.named_file(&item, Content::Key));
         Some(KeyPair { cert: cert?, key: key? })
     }
 
     fn tls(&mut self, root: &Table<'_>) -> Option<TlsFiles> {
         let table = root.table("tls", self.findings)?;
         table.allow(&TLS, self.findings);
-        let client_ca = self.file(&table, "client_ca", Secrecy::Public);
+        let client_ca = self.file(&table, "client_ca", Content::Certificate);
         Some(TlsFiles { identity: self.key_pair(&table)?, client_ca })
     }
 
@@ -205,12 +207,12 @@ impl Reader<'_, '_> {
         table.allow(&ETCD, self.findings);
         let fleet = self.checked(&table, "fleet", check::fleet);
         let user = self.user(&table);
-        let ca = self.file(&table, "ca", Secrecy::Public);
+        let ca = self.file(&table, "ca", Content::Certificate);
         let shown = table.get("cert").or_else(|| table.get("key")).is_some();
         let identity = if shown { self.key_pair(&table) } else { None };
         let endpoints = self.endpoints(&table, user.as_ref())?;
         let fleet = fleet.unwrap_or_else(|| DEFAULT_FLEET.to_owned());
-        Some(StorePlace::Etcd { endpoints, fleet, user, ca, identity })
+        Some(StorePlace::Etcd(EtcdPlace { endpoints, fleet, user, ca, identity }))
     }
 
     fn user(&mut self, table: &Table<'_>) -> Option<EtcdUser> {
@@ -219,7 +221,7 @@ impl Reader<'_, '_> {
         let file =
             table.require("password_file", "password_file = \"etcd.password\"", self.findings);
         let name = name.and_then(|item| item.words(self.findings));
-        let file = file.and_then(|item| self.named_file(&item, Secrecy::Secret));
+        let file = file.and_then(|item| self.named_file(&item, Content::Password));
         Some(EtcdUser { name: name?.to_owned(), password_file: file? })
     }
 
@@ -261,6 +263,10 @@ impl Reader<'_, '_> {
         user: Option<&EtcdUser>,
     ) {
         let Some((_, plain)) = endpoints.iter().find(|(scheme, _)| *scheme == Scheme::Http) else {
+            if !endpoints.is_empty() {
+                // Nobody is believed because the system believes them.
+                table.require("ca", "ca = \"etcd-ca.pem\"", self.findings);
+            }
             return;
         };
         let mut fault = |why: &str| {

@@ -67,18 +67,22 @@ pub enum StorePlace {
         folder: PathBuf,
     },
     /// In an etcd that several coordinators share.
-    Etcd {
-        /// Its members' client addresses, `http://HOST:PORT` or `https://HOST:PORT`, all alike.
-        endpoints: Vec<String>,
-        /// The fleet whose records are meant: one etcd can keep several.
-        fleet: String,
-        /// Who to be, where etcd asks.
-        user: Option<EtcdUser>,
-        /// The certificates of those that may have signed the members' own; else the system's.
-        ca: Option<PathBuf>,
-        /// The certificate to show to the members.
-        identity: Option<KeyPair>,
-    },
+    Etcd(EtcdPlace),
+}
+
+/// An etcd, and the fleet in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdPlace {
+    /// Its members' client addresses, `http://HOST:PORT` or `https://HOST:PORT`, all alike.
+    pub endpoints: Vec<String>,
+    /// The fleet whose records are meant: one etcd can keep several.
+    pub fleet: String,
+    /// Who to be, where etcd asks.
+    pub user: Option<EtcdUser>,
+    /// The certificates of those that may have signed the members' own.
+    pub ca: Option<PathBuf>,
+    /// The certificate to show to the members.
+    pub identity: Option<KeyPair>,
 }
 
 /// A user of etcd.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use clap::Parser;
 use tempfile::TempDir;
 
-use super::{Config, ConfigError, EtcdUser, Examined, KeyPair, ServeArgs, StorePlace, TlsFiles};
+use super::{
+    Config, ConfigError, EtcdPlace, EtcdUser, Examined, KeyPair, ServeArgs, StorePlace, TlsFiles,
+};
 use crate::policy::Severity;
 
 #[derive(Debug, Parser)]
@@ -25,9 +27,15 @@ fn args(words: &[&str]) -> ServeArgs {
 /// A folder with the files that a configuration may name, and the configuration in `text`.
 fn folder(text: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    for (name, mode) in [("c.pem", 0o644), ("c.key", 0o600), ("ca.pem", 0o644), ("word", 0o400)] {
+    for (name, mode, text) in [
+        ("c.pem", 0o644, "-----BEGIN CERTIFICATE-----"),
+        ("c.key", 0o600, "-----BEGIN PRIVATE KEY-----"),
+        ("ca.pem", 0o644, "-----BEGIN CERTIFICATE-----"),
+        ("word", 0o400, "secret\n"),
+        ("empty", 0o400, "\n"),
+    ] {
         let path = folder.path().join(name);
-        fs::write(&path, name).expect("a file");
+        fs::write(&path, text).expect("a file");
         fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode");
     }
     fs::write(folder.path().join("c.toml"), text).expect("the configuration");
@@ -118,13 +126,13 @@ fn a_whole_file_is_a_whole_configuration() {
     let config = sound(&folder, &[]);
     let pair = KeyPair { cert: at("c.pem"), key: at("c.key") };
     let user = EtcdUser { name: "molt".to_owned(), password_file: at("word") };
-    let etcd = StorePlace::Etcd {
+    let etcd = StorePlace::Etcd(EtcdPlace {
         endpoints: vec!["https://etcd-1:2379".to_owned(), "https://[::1]:2379".to_owned()],
         fleet: "blue".to_owned(),
         user: Some(user),
         ca: Some(at("ca.pem")),
         identity: Some(pair.clone()),
-    };
+    });
     if cfg!(feature = "etcd") {
         assert_eq!(config.store, etcd);
     }
@@ -232,6 +240,13 @@ fn files_that_are_named_are_there() {
         ],
     );
     refused(&format!("data = 'c.pem'\n{REPO}"), &["c.toml:1: data: c.pem is no folder"]);
+    refused(
+        &format!("{REPO}[tls]\ncert = 'c.key'\nkey = 'word'\n"),
+        &[
+            "c.toml:4: tls.cert: c.key: there is no certificate in PEM",
+            "c.toml:5: tls.key: word: there is no key in PEM",
+        ],
+    );
 }
 
 #[test]
@@ -279,10 +294,10 @@ mod etcd {
     #[test]
     fn the_least_is_an_endpoint() {
         let folder = folder(&format!("{REPO}[etcd]\nendpoints = ['http://127.0.0.1:2379']\n"));
-        let StorePlace::Etcd { fleet, user, identity, .. } = sound(&folder, &[]).store else {
+        let StorePlace::Etcd(place) = sound(&folder, &[]).store else {
             panic!("etcd is where the records are");
         };
-        assert_eq!((fleet.as_str(), user, identity), ("main", None, None));
+        assert_eq!((place.fleet.as_str(), place.user, place.identity), ("main", None, None));
     }
 
     #[test]
@@ -332,11 +347,22 @@ mod etcd {
             &[
                 "c.toml:3: etcd.password_file: missing: write password_file = \"etcd.password\"",
                 "c.toml:3: etcd.key: missing: write key = \"server.key\"",
+                "c.toml:3: etcd.ca: missing: write ca = \"etcd-ca.pem\"",
             ],
         );
         refused(
-            &format!("{REPO}[etcd]\nendpoints = ['https://a:1']\nfleet = 'a/b'\n"),
+            &format!("{REPO}[etcd]\nendpoints = ['http://a:1']\nfleet = 'a/b'\n"),
             &["c.toml:5: etcd.fleet: `a/b` is not 1 to 64 letters, digits and . _ -"],
+        );
+    }
+
+    #[test]
+    fn a_password_is_not_empty() {
+        refused(
+            &format!(
+                "{REPO}[etcd]\nendpoints = ['https://a:1']\nca = 'ca.pem'\nuser = 'x'\npassword_file = 'empty'\n"
+            ),
+            &["c.toml:7: etcd.password_file: empty: there is no password"],
         );
     }
 

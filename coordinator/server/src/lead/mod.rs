@@ -6,6 +6,7 @@
 //! next but files. Not here: what the store promises about leaders
 //! (`molt-store`), and what is served while leading (`rpc`).
 
+pub mod charter;
 mod seat;
 mod term;
 
@@ -42,6 +43,9 @@ pub enum LeadError {
         #[source]
         source: TrainError,
     },
+    /// The leader keeps to other settings.
+    #[error(transparent)]
+    Differs(#[from] charter::Differs),
     /// The epoch.
     #[error("the epoch could not be raised")]
     Epoch(#[source] Failure),
@@ -103,7 +107,8 @@ impl Lead {
                 let term = Term::begin(engine, handle, start, &self.ground)?;
                 Ok(Standing::Leading(Box::new(term)))
             }
-            Err(OpenError::Campaign(CampaignError::Held { address, .. })) => {
+            Err(OpenError::Campaign(CampaignError::Held { name, address, charter })) => {
+                charter::compare(&name, &charter, &candidate.charter)?;
                 Ok(Standing::StandingBy { leader: Some(address) })
             }
             Err(error) if self.others_may_lead() && passes(&error) => {

@@ -14,7 +14,7 @@ use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::rpc::Service;
+use crate::rpc::{Service, worded};
 
 /// Who answers calls at present.
 #[derive(Clone)]
@@ -91,7 +91,9 @@ impl Call<Request<Body>> for Switch {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let sitting = self.sitting.borrow().clone();
         match sitting {
-            Sitting::Here(mut server) => server.call(request),
+            Sitting::Here(mut server) => {
+                Box::pin(async move { server.call(request).await.map(worded) })
+            }
             Sitting::Elsewhere(leader) => Box::pin(answered(leader.as_deref())),
         }
     }

@@ -349,7 +349,7 @@ async fn who_resigned_is_deposed_and_the_next_candidate_leads_at_once(harness: &
 
 fn assert_held(answer: &Result<Leadership, CampaignError>) {
     match answer {
-        Err(CampaignError::Held { name, address }) => {
+        Err(CampaignError::Held { name, address, .. }) => {
             assert_eq!((name.as_str(), address.as_str()), ("first", "first.example:7400"));
         }
         other => panic!("expected `Held`, got {other:?}"),

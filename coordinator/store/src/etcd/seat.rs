@@ -278,7 +278,8 @@ fn stray(key: &[u8]) -> Blind {
 }
 
 fn held(seat: &Seat) -> CampaignError {
-    CampaignError::Held { name: seat.name.clone(), address: seat.address.clone() }
+    let Seat { name, address, charter, .. } = seat.clone();
+    CampaignError::Held { name, address, charter }
 }
 
 fn deposed(leadership: &Leadership) -> TenureError {

@@ -18,6 +18,9 @@ pub(super) struct Seat {
     pub(super) program: u32,
     /// Which handle of the store campaigned: a text of chance, the same for all its campaigns.
     pub(super) instance: String,
+    /// What all candidates must agree on; those before it had none.
+    #[serde(default)]
+    pub(super) charter: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) resigned: bool,
 }
@@ -30,6 +33,7 @@ impl Seat {
             address: candidate.address.clone(),
             program: candidate.program,
             instance: instance.to_owned(),
+            charter: candidate.charter.clone(),
             resigned: false,
         }
     }

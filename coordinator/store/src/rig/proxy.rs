@@ -1,7 +1,7 @@
 //! A wire with switchable faults: a TCP proxy on loopback that knows bytes and no protocol.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -86,7 +86,16 @@ impl Proxy {
     ///
     /// When it cannot listen.
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), target).await
+    }
+
+    /// The same at another address of this machine.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen.
+    pub async fn start_at(address: IpAddr, target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let address = listener.local_addr()?;
         let wire = Wire { target, ways: [Way::new(), Way::new()] };
         let mut accepting = JoinSet::new();

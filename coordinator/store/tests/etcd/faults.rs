@@ -142,7 +142,7 @@ async fn a_lost_answer_is_found_again_and_a_lost_commit_is_shut_out() {
         let proxy = Proxy::start(cluster.members()[0].address()).await.unwrap();
         // There is another way, but a commit is not sent again by itself.
         let endpoints = [vec![proxy.endpoint()], cluster.endpoints()].concat();
-        let mut leader = Leader::of(&fresh_fleet_at(endpoints)).await;
+        let leader = Leader::of(&fresh_fleet_at(endpoints)).await;
         let batch = leader.batch(&[record("a", "1")]);
         let id = batch.id();
         proxy.set(direction, Fault::Swallow);
