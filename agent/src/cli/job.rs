@@ -1,13 +1,14 @@
 //! `job`: detached runs on this machine.
 
 use clap::{Args, Subcommand};
+use molt_domain::id::JobId;
 use serde_json::json;
 
 use super::context::Context;
 use super::wrapped::{Wrapped, program};
 use crate::error::Error;
 use crate::ui::{Answer, span};
-use crate::wrap::job::{self, Listed, State};
+use crate::wrap::job::{self, Follow, Listed, State};
 use crate::wrap::{Failure, job as jobs};
 
 /// Detached runs on this machine: they go on when the shell ends.
@@ -36,13 +37,15 @@ pub(super) enum Part {
     /// All runs of this machine's state folder.
     #[command(after_help = "Examples:\n  molt-agent job ls")]
     Ls,
-    /// Prints a run's log.
-    #[command(after_help = "Examples:\n  molt-agent job logs -f run-68a1")]
+    /// Prints a run's log; a fleet's job is found on whichever host has it.
+    #[command(
+        after_help = "Examples:\n  molt-agent job logs -f run-68a1\n  molt-agent job logs job_0042"
+    )]
     Logs {
         /// Go on until the run has ended.
         #[arg(short, long)]
         follow: bool,
-        /// The run, or how its name begins.
+        /// The run of this machine, or how its name begins; or a job of the fleet.
         run: String,
     },
     /// Copies a run's output until it ends, and passes its exit code on.
@@ -76,6 +79,11 @@ impl Part {
             Self::Run { wrapped, .. } => job::attach(&start(context, &wrapped).await?).await?,
             Self::Attach { run } => job::attach(&jobs::find(context.state(), &run)?).await?,
             Self::Wait { run } => job::wait(&jobs::find(context.state(), &run)?).await?,
+            Self::Logs { follow, run } if run.parse::<JobId>().is_ok() => {
+                let job = run.parse().map_err(|_| Error::bug("it parsed before"))?;
+                let follow = if follow { Follow::ToTheEnd } else { Follow::No };
+                return jobs::show_log(&context.client()?, job, follow).await.map(|()| 0);
+            }
             Self::Logs { follow: true, run } => {
                 return jobs::follow_log(&jobs::find(context.state(), &run)?).await.map(|()| 0);
             }

@@ -9,6 +9,7 @@
 //! that start runs ([`crate::wrap`]), and who is granted what.
 
 mod beat;
+mod channel;
 mod checkout;
 mod entry;
 mod holds;
@@ -16,10 +17,10 @@ mod host;
 mod job;
 mod jobs;
 pub mod machine;
-mod nudge;
 mod office;
 mod serve;
 mod sessions;
+mod show;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -13,13 +13,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::beat::Beat;
+use super::channel::Channel;
 use super::holds::{self, Holds};
 use super::host::Host;
 use super::job::Key;
 use super::jobs::Jobs;
 use super::office::Office;
 use super::sessions::{self, Sign};
-use super::{Options, Origin, nudge};
+use super::{Options, Origin};
 use crate::clock::{self, Millis};
 use crate::error::Error;
 use crate::guard::Snapshot;
@@ -72,9 +73,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
         "daemon begins"
     );
     let bell = Arc::new(Notify::new());
-    let mut listeners = JoinSet::new();
-    listeners.spawn(nudge::listen(Arc::clone(&host), Arc::clone(&bell)));
-    let ended = Daemon::new(host, office).serve(&bell).await;
+    let channel = Channel::new(Arc::clone(&host), Arc::clone(&bell));
+    let ended = Daemon::new(host, office, channel).serve(&bell).await;
     tracing::info!("daemon ends; what runs is left to its supervisors");
     ended
 }
@@ -113,6 +113,7 @@ impl Ends {
 struct Daemon {
     host: Arc<Host>,
     office: Office,
+    channel: Channel,
     tasks: JoinSet<Done>,
     holds: Holds,
     jobs: Jobs,
@@ -130,11 +131,12 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(host: Arc<Host>, office: Office) -> Self {
+    fn new(host: Arc<Host>, office: Office, channel: Channel) -> Self {
         let now = clock::boottime();
         Self {
             host,
             office,
+            channel,
             tasks: JoinSet::new(),
             holds: Holds::default(),
             jobs: Jobs::default(),
@@ -240,7 +242,7 @@ impl Daemon {
             .map(|(known, _)| known.session)
             .collect();
         let sent = clock::boottime();
-        let reply = self.host.client.beat(holds::means(&self.host, &renewed)).await?;
+        let reply = self.channel.beat(holds::means(&self.host, &renewed)).await?;
         if reply.heartbeat_ms > 0 {
             self.heartbeat = Duration::from_millis(reply.heartbeat_ms);
         }

@@ -1,10 +1,16 @@
 //! Detached runs on the own machine: they survive a disconnect, and hold nothing.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use molt_domain::id::JobId;
+use molt_proto::v1;
+use molt_retry::{Delays, Policy};
 
 use super::interrupt::Interrupts;
 use super::under::{blocking, followed, phase, reaped};
 use super::{Command, Failure, copy};
+use crate::client::{Client, PATIENCE};
 use crate::error::Error;
 use crate::run::{self, ExitRecord, LogLine, Report, Run, RunError, RunId, RunSpec, Standing};
 use crate::supervisor;
@@ -133,4 +139,66 @@ pub async fn follow_log(run: &Run) -> Result<(), Failure> {
         Err(RunError::SupervisorLost { .. }) => reaped(run).await.map(drop),
         ended => Ok(ended.map(drop)?),
     }
+}
+
+/// Prints the log of a fleet's job, wherever it runs or ran; with `Follow::ToTheEnd` also the
+/// lines that come, until the job has ended. A stream that breaks is taken up where it broke.
+pub async fn show_log(client: &Client, job: JobId, follow: Follow) -> Result<(), Failure> {
+    let (mut from, mut rest) = (0, Vec::new());
+    let mut delays: Delays = Policy::RECONNECT.within(follow.patience()).into();
+    loop {
+        let request = v1::LogRequest {
+            caller: None,
+            job: job.to_string(),
+            from,
+            follow: follow == Follow::ToTheEnd,
+        };
+        let mut parts = client.log(request).await?;
+        let broken = loop {
+            match parts.message().await {
+                Ok(Some(part)) => {
+                    delays.reset();
+                    from = part.at + part.text.len() as u64;
+                    rest.extend_from_slice(&part.text);
+                    print_whole_lines(&mut rest);
+                }
+                Ok(None) => return Ok(()),
+                Err(status) => break status,
+            }
+        };
+        let reason = broken.message().to_owned();
+        if let Some(error) = client.broken(broken) {
+            return Err(error.into());
+        }
+        let Some(delay) = delays.next_delay() else { return Err(Failure::Unavailable { reason }) };
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Whether a log is read to what there is, or to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// What there is.
+    No,
+    /// Until the job has ended.
+    ToTheEnd,
+}
+
+impl Follow {
+    /// How long nothing may be heard.
+    fn patience(self) -> Duration {
+        match self {
+            Self::No => PATIENCE,
+            // A takeover fits in it.
+            Self::ToTheEnd => Duration::from_secs(60),
+        }
+    }
+}
+
+/// Prints the lines of `text` that are whole, and leaves what follows them.
+fn print_whole_lines(text: &mut Vec<u8>) {
+    let Some(end) = text.iter().rposition(|&byte| byte == b'\n') else { return };
+    let whole: Vec<u8> = text.drain(..=end).collect();
+    let whole = String::from_utf8_lossy(&whole);
+    whole.lines().filter_map(LogLine::parse).for_each(|line| copy::whole(&line));
 }

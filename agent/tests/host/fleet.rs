@@ -14,6 +14,8 @@ use molt_domain::policy::{Merge, Method, Policy, Pool, Spans};
 use molt_domain::scope::{Case, ScopeTree};
 use molt_proto::convert::{self, Beat, Place};
 use molt_proto::v1::coordinator_server::{Coordinator, CoordinatorServer};
+use molt_proto::v1::host_hears::Hears;
+use molt_proto::v1::host_says::Says;
 use molt_proto::{error, v1, view};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Response, Status, Streaming};
@@ -126,7 +128,7 @@ impl Fleet {
     pub(crate) fn lose(&self, session: molt_domain::id::SessionId) {
         let host = molt_domain::board::Caller::Host(HOST.parse().unwrap());
         let command = Command::RootDead { session };
-        let request = Request { caller: host, number: None, digest: String::new(), command };
+        let request = Request { caller: host, ..Request::own(command) };
         self.inner().decide(&request);
     }
 
@@ -194,7 +196,11 @@ fn policy() -> Policy {
         scopes: ScopeTree::new(Case::default(), Vec::new(), Vec::new()).unwrap(),
         pools: BTreeMap::from([("cargo".parse().unwrap(), Pool { slots: 1 })]),
         gates: BTreeMap::new(),
-        merge: Merge { method: Method::Merge, required: Vec::new() },
+        merge: Merge {
+            method: Method::Merge,
+            required: Vec::new(),
+            trust: molt_domain::policy::Trust::Provers,
+        },
     }
 }
 
@@ -246,7 +252,9 @@ impl Inner {
         }
         self.decide(&Request::own(Command::Tick));
         let remotes = BTreeMap::from([("main".parse().unwrap(), self.remote.clone())]);
-        Ok(view::beat_reply(&self.board, &beat, &remotes, 1, self.board.ledger().counter))
+        let wanted = view::Snapshots::Wanted;
+        let rev = self.board.ledger().counter;
+        Ok(view::beat_reply(&self.board, &beat, &remotes, wanted, 1, rev))
     }
 }
 
@@ -265,6 +273,8 @@ impl Coordinator for Service {
     type WatchStream = ReceiverStream<Result<v1::Entry, Status>>;
     type AttendStream = ReceiverStream<Result<v1::Attendance, Status>>;
     type AuditStream = ReceiverStream<Result<v1::Entry, Status>>;
+    type HostStream = ReceiverStream<Result<v1::HostHears, Status>>;
+    type LogStream = ReceiverStream<Result<v1::LogPart, Status>>;
 
     async fn act(&self, request: tonic::Request<v1::Command>) -> Answered<v1::Reply> {
         let (answer, delay) = {
@@ -275,8 +285,42 @@ impl Coordinator for Service {
         answer.map(Response::new)
     }
 
-    async fn beat(&self, request: tonic::Request<v1::BeatRequest>) -> Answered<v1::BeatReply> {
-        self.inner.lock().unwrap().beat(request.into_inner()).map(Response::new)
+    async fn host(
+        &self,
+        request: tonic::Request<Streaming<v1::HostSays>>,
+    ) -> Answered<Self::HostStream> {
+        let (sender, receiver) = tokio::sync::mpsc::channel(8);
+        let inner = Arc::clone(&self.inner);
+        let host = async move {
+            let mut says = request.into_inner();
+            let mut seen = inner.lock().unwrap().board.ledger().counter;
+            while !sender.is_closed() {
+                let said = tokio::select! {
+                    said = says.message() => said,
+                    () = tokio::time::sleep(LOOK) => {
+                        let counter = inner.lock().unwrap().board.ledger().counter;
+                        if counter != seen {
+                            seen = counter;
+                            let news = Some(Hears::News(v1::Empty {}));
+                            drop(sender.send(Ok(v1::HostHears { hears: news })).await);
+                        }
+                        continue;
+                    }
+                };
+                let Ok(Some(v1::HostSays { says: Some(Says::Beat(beat)) })) = said else { return };
+                let reply = inner.lock().unwrap().beat(beat);
+                let hears = reply.map(|reply| v1::HostHears { hears: Some(Hears::Beat(reply)) });
+                if sender.send(hears).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::runtime::Handle::current().spawn(host);
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn log(&self, _: tonic::Request<v1::LogRequest>) -> Answered<Self::LogStream> {
+        Err(Status::unimplemented("no test reads logs through this coordinator"))
     }
 
     async fn attend(

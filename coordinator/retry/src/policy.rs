@@ -58,6 +58,20 @@ impl Policy {
     }
     .checked();
 
+    /// Finding a member of the store that takes a call, when none could so far.
+    ///
+    /// That is the case while they elect a leader, which takes one to two seconds; the next try
+    /// after it should not be long in coming, because one engine waits and nobody else.
+    pub const STORE_MEMBER: Self = Self {
+        name: "store-member",
+        first: Duration::from_millis(20),
+        factor: 2,
+        cap: Duration::from_millis(200),
+        give_up_after: Some(Duration::from_secs(2)),
+        spread: 50,
+    }
+    .checked();
+
     /// Reading changes, heads, rights or statuses from a forge.
     ///
     /// For reads alone: a write to a forge is looked up before it is repeated.
@@ -86,8 +100,13 @@ impl Policy {
     .checked();
 
     /// Every policy, for `serve` to print and for tests.
-    pub const ALL: [Self; 4] =
-        [Self::COMMIT_UNKNOWN, Self::RECONNECT, Self::FORGE_READ, Self::GIT_NETWORK];
+    pub const ALL: [Self; 5] = [
+        Self::COMMIT_UNKNOWN,
+        Self::RECONNECT,
+        Self::STORE_MEMBER,
+        Self::FORGE_READ,
+        Self::GIT_NETWORK,
+    ];
 
     /// Turns a mistake in the table into a build that fails.
     const fn checked(self) -> Self {

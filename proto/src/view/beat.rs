@@ -15,6 +15,15 @@ use super::texts;
 use crate::convert::Beat;
 use crate::v1;
 
+/// Whether a host needs the snapshots of its repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Snapshots {
+    /// It has none, or older ones.
+    Wanted,
+    /// It was sent these on the same stream.
+    Known,
+}
+
 /// What the board has for a host: who of its sessions is lost, what it is to run, what it holds.
 ///
 /// `remotes` says where each repository is fetched from.
@@ -23,6 +32,7 @@ pub fn beat_reply(
     board: &Board,
     beat: &Beat,
     remotes: &BTreeMap<RepoName, String>,
+    wanted: Snapshots,
     term: u64,
     rev: u64,
 ) -> v1::BeatReply {
@@ -40,7 +50,10 @@ pub fn beat_reply(
         margin_ms: millis(spans.margin),
         kill_grace_ms: millis(spans.kill_grace),
         remotes: remotes.iter().map(|(name, at)| (name.to_string(), at.clone())).collect(),
-        snapshots: snapshots(board, &live),
+        snapshots: match wanted {
+            Snapshots::Wanted => snapshots(board, &live),
+            Snapshots::Known => Vec::new(),
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use molt_domain::id::TaskId;
 use molt_domain::scope::ScopeTree;
 use molt_domain::task::New;
 
-use super::{beat_reply, entry, view};
+use super::{Snapshots, beat_reply, entry, view};
 use crate::convert::Beat;
 use crate::fixture::{BASE, HEAD, MADE, World, parsed, session};
 use crate::v1;
@@ -361,7 +361,9 @@ fn a_beat_is_told_what_is_lost_run_and_held() {
     };
     let beat = Beat::try_from(beat).expect("a beat");
     let remotes = BTreeMap::from([(parsed("molt"), "file:///r".to_owned())]);
-    let reply = beat_reply(&world.board, &beat, &remotes, 3, 9);
+    let known = beat_reply(&world.board, &beat, &remotes, Snapshots::Known, 3, 9);
+    let reply = beat_reply(&world.board, &beat, &remotes, Snapshots::Wanted, 3, 9);
+    assert_eq!(known, v1::BeatReply { snapshots: Vec::new(), ..reply.clone() });
     assert_eq!(reply.lost, [session(&bob), gone].map(|id| id.to_string()));
     let [job] = &reply.jobs[..] else { panic!("one run: {:?}", reply.jobs) };
     assert_eq!(

@@ -10,6 +10,7 @@ use molt_store::{Json, Key, Record};
 
 use super::handle::Answer;
 use super::history;
+use crate::fault::fault;
 
 /// A decided command that waits for its commit.
 pub(super) struct Pending {
@@ -54,7 +55,9 @@ impl Batch {
             self.changes.insert(change.key(), change.clone());
             self.undo.push(board.apply(change));
         }
-        board.set_ledger(board.ledger().clone().at(decision.fence));
+        if !fault!(FenceNotMoved) {
+            board.set_ledger(board.ledger().clone().at(decision.fence));
+        }
         if !decision.events.is_empty() {
             self.events.push((pending.actor.clone(), pending.now, decision.events));
         }
@@ -83,7 +86,7 @@ impl Batch {
 
 /// A change of the board as the store writes it.
 #[expect(clippy::expect_used, reason = "names and ids are printable ASCII; values are JSON")]
-fn stored(key: &str, change: &Change) -> molt_store::Change {
+pub(crate) fn stored(key: &str, change: &Change) -> molt_store::Change {
     let key = Key::parse(key).expect("names and ids are printable ASCII without empty segments");
     match change.value() {
         Some(value) => {

@@ -43,6 +43,8 @@ struct Entries {
     kept: VecDeque<Arc<Entry>>,
     /// Entries up to here are in files.
     sealed: u64,
+    /// The last entry that changed who covers what, or by which policy.
+    mapped: u64,
     /// Who is woken by which events.
     nudges: Vec<(Concerns, Arc<Notify>)>,
 }
@@ -140,6 +142,12 @@ impl History {
         entries.kept.back().map_or(entries.sealed, |entry| entry.seq)
     }
 
+    /// The number of the last entry that changed who covers what, or by which policy.
+    #[must_use]
+    pub fn mapped(&self) -> u64 {
+        self.lock().mapped
+    }
+
     /// Up to which number entries are sealed in files.
     #[must_use]
     pub fn sealed(&self) -> u64 {
@@ -168,6 +176,9 @@ impl History {
         let in_files = entries.kept.partition_point(|entry| entry.seq <= entries.sealed);
         let excess = entries.kept.len().saturating_sub(KEPT).min(in_files);
         entries.kept.drain(..excess);
+        if let Some(last) = new.iter().rev().find(|entry| changes_the_map(&entry.event)) {
+            entries.mapped = last.seq;
+        }
         for (concerns, nudge) in &entries.nudges {
             if new.iter().any(|entry| concerns(&entry.event)) {
                 nudge.notify_one();
@@ -179,6 +190,22 @@ impl History {
         }
         self.pulse.freshen();
     }
+}
+
+/// Whether an event changes what a snapshot of a repository's claims and policy says.
+fn changes_the_map(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::BaseRead { .. }
+            | Event::Claimed { .. }
+            | Event::Released { .. }
+            | Event::Lapsed { .. }
+            | Event::Revoked { .. }
+            | Event::Lost { .. }
+            | Event::Left { .. }
+            | Event::Resumed { .. }
+            | Event::TaskTaken { .. }
+    )
 }
 
 /// The audit's records that are in the store.
@@ -245,7 +272,7 @@ impl Journal {
 
 /// One commit's entries as one record.
 #[expect(clippy::expect_used, reason = "the key is digits, entries have string keys")]
-pub(super) fn record(first: u64, entries: &[Entry]) -> Record {
+pub(crate) fn record(first: u64, entries: &[Entry]) -> Record {
     let key = Key::parse(format!("audit/{first:020}")).expect("a word and digits");
     let value = Json::encode(&entries).expect("entries have string keys and finite numbers");
     Record { key, value }

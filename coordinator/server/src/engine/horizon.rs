@@ -14,6 +14,7 @@ use molt_domain::id::millis;
 use molt_store::Tenure;
 
 use crate::clock::Clock;
+use crate::fault::fault;
 
 /// How much earlier than the lease the horizon lies, so that an answer is on its way before
 /// anybody else leads, and clocks may run at slightly different speeds.
@@ -42,6 +43,7 @@ impl Horizon {
 
     /// Takes note of a commit or renewal that the store took; it was sent at `sent`, since boot.
     pub(super) fn heard(&self, sent: Duration) {
+        let sent = if fault!(HorizonFromReceipt) { self.clock.boottime() } else { sent };
         self.heard.fetch_max(millis(sent), Ordering::AcqRel);
     }
 
@@ -58,6 +60,7 @@ impl Horizon {
     fn holds_at(&self, now: Duration) -> bool {
         match self.tenure {
             Tenure::UntilTaken => true,
+            Tenure::Lease { .. } if fault!(HorizonIgnored) => true,
             Tenure::Lease { ttl } => now < self.last() + ttl - MARGIN.min(ttl / 4),
         }
     }

@@ -2,9 +2,11 @@
 
 use molt_domain::audit::{self, Anchor, Broken, Entry};
 use molt_domain::board::{Change, Ledger, Unreadable};
-use molt_store::{Candidate, Head, Json, Leadership, Store};
+use molt_store::{Candidate, Head, Json, Key, Leadership, Record, Store};
+use tracing::warn;
 
 use super::history::{Journal, SEAL};
+use super::mark::{self, Mark, Said};
 
 /// Why the lead could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,18 @@ pub enum OpenError {
     /// The records are not to be had.
     #[error("cannot load the records")]
     Load(#[from] molt_store::LoadError),
+    /// The store is being filled.
+    #[error("not all records are there: the {what} has not ended; run it again")]
+    Unfinished {
+        /// What fills it.
+        what: String,
+    },
+    /// The records are served from elsewhere.
+    #[error("the records moved {to}: serve them from there")]
+    Moved {
+        /// Where to.
+        to: String,
+    },
     /// A record does not read.
     #[error("a stored record does not read")]
     Record(#[from] Unreadable),
@@ -47,21 +61,73 @@ pub(super) struct Loaded {
     pub(super) journal: Journal,
 }
 
+/// What stored records say, once they have verified.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    /// The records of the board.
+    pub(crate) records: Vec<Change>,
+    /// How far the audit is sealed in files.
+    pub(crate) sealed: Anchor,
+    /// The audit's records, in order.
+    pub(crate) audit: Vec<(Key, Vec<Entry>)>,
+}
+
 pub(super) async fn load(store: &dyn Store, candidate: &Candidate) -> Result<Loaded, OpenError> {
     let leadership = store.campaign(candidate).await?;
     let (head, stored) = store.load(&leadership).await?;
-    let ledger: Ledger = if head.ledger == Json::empty_object() {
-        Ledger::default()
-    } else {
-        decode("head", &head.ledger)?
+    let ledger = match board_of(&head) {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            // Whoever fills the store, or looks after it, need not wait for this one's ttl.
+            if let Err(error) = store.resign(&leadership).await {
+                warn!(phase = "lead", %error, "the lead could not be given back");
+            }
+            return Err(error);
+        }
     };
+    let Sound { records, sealed, audit } = verify(&head, &ledger, stored)?;
+    let journal = Journal::new(sealed.seq, audit);
+    Ok(Loaded { leadership, head, ledger, records, journal })
+}
+
+/// The ledger of a store that may be served.
+fn board_of(head: &Head) -> Result<Ledger, OpenError> {
+    match read_ledger(head)? {
+        Said::Board(ledger) => Ok(ledger),
+        Said::Marked(Mark::Unfinished { unfinished }) => {
+            Err(OpenError::Unfinished { what: unfinished })
+        }
+        Said::Marked(Mark::Moved { moved, .. }) => Err(OpenError::Moved { to: moved }),
+    }
+}
+
+/// What the head says of the store.
+///
+/// # Errors
+///
+/// It does not read.
+pub(crate) fn read_ledger(head: &Head) -> Result<Said, OpenError> {
+    let key = || "head".to_owned();
+    mark::said(&head.ledger).map_err(|source| OpenError::Json { key: key(), source })
+}
+
+/// Reads every record, and verifies that the audit ends where `ledger` says.
+///
+/// # Errors
+///
+/// A record does not read, or the audit does not hold.
+pub(crate) fn verify(
+    head: &Head,
+    ledger: &Ledger,
+    stored: Vec<Record>,
+) -> Result<Sound, OpenError> {
     let mut records = Vec::new();
-    let mut found = Vec::new();
-    let mut anchor = Anchor::genesis();
+    let mut found: Vec<(Key, Vec<Entry>)> = Vec::new();
+    let mut sealed = Anchor::genesis();
     for record in stored {
         let key = record.key.as_str();
         if key == SEAL {
-            anchor = decode(key, &record.value)?;
+            sealed = decode(key, &record.value)?;
         } else if key.starts_with("audit/") {
             let entries: Vec<Entry> = decode(key, &record.value)?;
             found.push((record.key, entries));
@@ -69,18 +135,17 @@ pub(super) async fn load(store: &dyn Store, candidate: &Candidate) -> Result<Loa
             records.push(Change::read(key, record.value.as_str().as_bytes())?);
         }
     }
-    let (revision, sealed) = (head.number, anchor.seq);
+    let revision = head.number;
     let entries = found.iter().flat_map(|(_, entries)| entries);
-    let end = audit::verify(anchor, entries)
+    audit::verify(sealed.clone(), entries)
         .and_then(|end| {
             if end == ledger.audit {
-                return Ok(end);
+                return Ok(());
             }
             Err(Broken::End { expected: ledger.audit.seq, found: end.seq })
         })
         .map_err(|source| OpenError::Audit { revision, source })?;
-    debug_assert_eq!(end, ledger.audit, "checked above");
-    Ok(Loaded { leadership, head, ledger, records, journal: Journal::new(sealed, found) })
+    Ok(Sound { records, sealed, audit: found })
 }
 
 fn decode<T: serde::de::DeserializeOwned>(key: &str, value: &Json) -> Result<T, OpenError> {

@@ -12,6 +12,7 @@ mod handle;
 mod history;
 mod horizon;
 mod load;
+mod mark;
 mod pulse;
 mod time;
 mod waiting;
@@ -30,18 +31,23 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+pub(crate) use self::batch::stored;
 use self::batch::{Batch, Pending};
 pub use self::handle::{Committed, Failure, Handle};
 use self::handle::{Message, Note, Source};
 use self::history::Journal;
+pub(crate) use self::history::record as audit_record;
 pub use self::history::{Compacted, History, Subscription};
 use self::horizon::Horizon;
 use self::load::Loaded;
 pub use self::load::OpenError;
+pub(crate) use self::load::{Sound, read_ledger, verify};
+pub(crate) use self::mark::{Mark, Said};
 pub use self::pulse::Beat;
 use self::time::BoardClock;
 pub use self::waiting::{Attendant, Place};
 use crate::clock::Clock;
+use crate::fault::fault;
 
 /// Messages that may wait; more are told to come back.
 const INBOX: usize = 4096;
@@ -270,7 +276,7 @@ impl Engine {
     }
 
     /// Commits a batch, then answers and publishes; undoes it when the store does not take it.
-    async fn commit(&mut self, batch: Batch) -> Result<(), Ended> {
+    async fn commit(&mut self, mut batch: Batch) -> Result<(), Ended> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -298,6 +304,11 @@ impl Engine {
                 return Err(ended);
             }
         };
+        if fault!(AnsweredFirst) {
+            for (pending, reply) in batch.answers.drain(..) {
+                (pending.answer)(Ok(reply), Source::Commit, self.committed(now));
+            }
+        }
         match self.settle(commit).await {
             Ok(Settled::Applied(head)) => {
                 self.head = head;
@@ -347,7 +358,7 @@ impl Engine {
     }
 
     fn undo(&mut self, batch: Batch, failure: &Failure) {
-        for change in batch.undo.into_iter().rev() {
+        for change in batch.undo.into_iter().rev().filter(|_| !fault!(UndoForgotten)) {
             self.board.apply(change);
         }
         let before = batch.fence_before.unwrap_or(self.board.ledger().fence());

@@ -4,7 +4,7 @@
 //! who is served must not wait for the next look. Not here: the lines
 //! themselves (the board).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use molt_domain::board::Event;
@@ -12,7 +12,7 @@ use molt_domain::id::{ClaimId, HoldId};
 use tokio::sync::Notify;
 
 /// A place in a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Of those who wait for scopes.
     Claim(ClaimId),
@@ -23,7 +23,7 @@ pub enum Place {
 /// The places that somebody attends to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waiting {
-    places: Arc<Mutex<HashMap<Place, Vec<Arc<Notify>>>>>,
+    places: Arc<Mutex<BTreeMap<Place, Vec<Arc<Notify>>>>>,
 }
 
 /// One who attends to a place; ends with the value.
@@ -35,7 +35,7 @@ pub struct Attendant {
 }
 
 impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Vec<Arc<Notify>>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, Vec<Arc<Notify>>>> {
         // Each change below is one step of the map, so a panic leaves it whole.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
