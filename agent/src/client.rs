@@ -2,7 +2,8 @@
 //! answers are believed.
 //!
 //! Several addresses are one fleet's coordinators: whoever leads answers, and
-//! its term must not be older than one that was seen. Not here: which request
+//! its term must not be older than one that was seen. What is shown of this side
+//! (certificate, token) is found where the user keeps it. Not here: which request
 //! has which number ([`crate::session`]), and what a verb makes of an answer.
 
 mod address;
@@ -12,17 +13,20 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use molt_proto::credentials::{Credentials, CredentialsError, Stub};
 use molt_proto::error::Failure;
 use molt_proto::v1;
-use molt_proto::v1::coordinator_client::CoordinatorClient;
 use molt_retry::{Next, Policy, retry};
-use tonic::transport::{Channel, Endpoint};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Code, Response, Status, Streaming};
 
 pub use address::{Address, DEFAULT_PORT, InvalidAddress};
 use seen::Seen;
 
 use crate::error::{Error, Exit};
+use crate::session::config;
 
 /// How long a call that changed nothing is tried again before the caller is told.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,6 +41,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Client {
     addresses: Vec<Address>,
+    credentials: Credentials,
     seen: Seen,
     current: Mutex<Current>,
 }
@@ -48,18 +53,25 @@ struct Current {
     /// The place in the list of addresses that was tried last.
     index: usize,
     channel: Option<Channel>,
+    /// Whether anybody answered over it: then this side was taken for who it is.
+    heard: bool,
 }
 
 impl Client {
     /// The coordinators at `addresses`, of which one leads; what is known about
-    /// them is kept under the state folder `state`.
+    /// them is kept under the state folder `state`. They are shown what the
+    /// environment or the user's configuration has.
     pub fn new(addresses: Vec<Address>, state: &Path) -> Result<Self, Error> {
+        let credentials = config::credentials()?;
+        for address in &addresses {
+            credentials.endpoint(&address.url()).map_err(|error| unusable(&error))?;
+        }
         let Some(first) = addresses.first().cloned() else {
             return Err(Error::usage("no coordinator's address is given"));
         };
         let seen = Seen::open(state, &addresses)?;
-        let current = Mutex::new(Current { address: first, index: 0, channel: None });
-        Ok(Self { addresses, seen, current })
+        let current = Mutex::new(Current { address: first, index: 0, channel: None, heard: false });
+        Ok(Self { addresses, credentials, seen, current })
     }
 
     /// Where the coordinators are.
@@ -72,7 +84,7 @@ impl Client {
     pub async fn act(&self, command: v1::Command) -> Result<v1::Reply, Error> {
         let attempt = || async {
             let (command, mut client) = (command.clone(), self.connected()?);
-            let reply = within(client.act(self.proven(command))).await?;
+            let reply = self.answered(client.act(self.proven(command))).await?;
             self.seen.check(reply.term)?;
             self.seen.granted(&reply)?;
             Ok(reply)
@@ -104,7 +116,7 @@ impl Client {
     pub async fn read(&self, query: v1::Query) -> Result<v1::View, Error> {
         let attempt = || async {
             let (query, mut client) = (query.clone(), self.connected()?);
-            let view = within(client.read(query)).await?;
+            let view = self.answered(client.read(query)).await?;
             self.seen.check(view.term)?;
             Ok(view)
         };
@@ -113,24 +125,41 @@ impl Client {
         read.await.map_err(|failed| self.read_error(failed.into_error()))
     }
 
-    /// Renews a host's sessions and learns what the host is to do.
-    pub async fn beat(&self, request: v1::BeatRequest) -> Result<v1::BeatReply, Error> {
+    /// Opens a host's stream to whoever leads: what the host says, and what it hears.
+    pub async fn host(
+        &self,
+    ) -> Result<(mpsc::Sender<v1::HostSays>, Streaming<v1::HostHears>), Error> {
         let attempt = || async {
-            let (request, mut client) = (request.clone(), self.connected()?);
-            let reply = within(client.beat(self.proven(request))).await?;
-            self.seen.check(reply.term)?;
-            Ok(reply)
+            let (sender, receiver) = mpsc::channel(4);
+            let says = self.proven(ReceiverStream::new(receiver));
+            Ok((sender, self.answered(self.connected()?.host(says)).await?))
         };
-        let beaten =
+        let opened =
             retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
-        beaten.await.map_err(|failed| self.read_error(failed.into_error()))
+        opened.await.map_err(|failed| self.read_error(failed.into_error()))
+    }
+
+    /// Whether what a stream says of `term` is to be believed.
+    pub fn believe(&self, term: u64) -> Result<(), Error> {
+        self.seen.check(term).map_err(|failure| {
+            self.turn_to(None);
+            self.read_error(failure)
+        })
+    }
+
+    /// The log of a job, wherever it is.
+    pub async fn log(&self, request: v1::LogRequest) -> Result<Streaming<v1::LogPart>, Error> {
+        let attempt = || async { self.answered(self.connected()?.log(request.clone())).await };
+        let opened =
+            retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
+        opened.await.map_err(|failed| self.read_error(failed.into_error()))
     }
 
     /// What happens from now on.
     pub async fn watch(&self) -> Result<Streaming<v1::Entry>, Error> {
         let attempt = || async {
             let request = v1::WatchRequest { after: 0, tail: true };
-            within(self.connected()?.watch(request)).await
+            self.answered(self.connected()?.watch(request)).await
         };
         let opened =
             retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
@@ -145,7 +174,7 @@ impl Client {
     ) -> Result<Streaming<v1::Attendance>, Error> {
         let attempt = || async {
             let request = v1::AttendRequest { caller: Some(caller.clone()), id: id.to_owned() };
-            within(self.connected()?.attend(request)).await
+            self.answered(self.connected()?.attend(request)).await
         };
         let opened =
             retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
@@ -162,18 +191,44 @@ impl Client {
     }
 
     /// The connection to whoever is asked at present; made when it is used.
-    fn connected(&self) -> Result<CoordinatorClient<Channel>, Failure> {
+    fn connected(&self) -> Result<Stub, Failure> {
         let mut current = self.current();
         if let Some(channel) = &current.channel {
-            return Ok(CoordinatorClient::new(channel.clone()));
+            return Ok(self.credentials.stub(channel.clone()));
         }
-        let endpoint = Endpoint::from_shared(current.address.url()).map_err(|error| {
-            let message = format!("{}: {error}", current.address);
+        let endpoint = self.credentials.endpoint(&current.address.url()).map_err(|error| {
+            let message = unusable(&error).to_string();
             Failure::Other { code: Code::InvalidArgument, kind: None, message }
         })?;
         let channel = endpoint.connect_timeout(CONNECT_LIMIT).tcp_nodelay(true).connect_lazy();
-        current.channel = Some(channel.clone());
-        Ok(CoordinatorClient::new(channel))
+        (current.channel, current.heard) = (Some(channel.clone()), false);
+        Ok(self.credentials.stub(channel))
+    }
+
+    /// What a call is answered within its time. Where nobody ever was, it is found out whether
+    /// the coordinator does not take this side's certificate.
+    async fn answered<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        let failure = match within(call).await {
+            Ok(answer) => {
+                self.current().heard = true;
+                return Ok(answer);
+            }
+            Err(failure) => failure,
+        };
+        let (url, heard) = {
+            let current = self.current();
+            (current.address.url(), current.heard)
+        };
+        let silent = matches!(failure, Failure::Unavailable { .. } | Failure::Unknown { .. });
+        if heard || !silent || !url.starts_with("https://") {
+            return Err(failure);
+        }
+        let credentials = self.credentials.clone();
+        let doubted = tokio::task::spawn_blocking(move || credentials.doubted(&url)).await;
+        Err(doubted.ok().flatten().unwrap_or(failure))
     }
 
     /// Whether to try again, and whom.
@@ -198,8 +253,8 @@ impl Client {
     fn turn_to(&self, leader: Option<&str>) {
         let mut current = self.current();
         current.channel = None;
-        if let Some(leader) = leader.and_then(|leader| leader.parse().ok()) {
-            current.address = leader;
+        if let Some(leader) = leader.and_then(|leader| leader.parse::<Address>().ok()) {
+            current.address = leader.called_like(&current.address);
             return;
         }
         current.index = (current.index + 1) % self.addresses.len();
@@ -242,6 +297,17 @@ impl Client {
             error => error,
         }
     }
+}
+
+/// That what is set cannot be shown.
+pub(crate) fn unusable(error: &CredentialsError) -> Error {
+    let mut problem = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        problem = format!("{problem}: {error}");
+        cause = error.source();
+    }
+    Error::usage(problem)
 }
 
 async fn within<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {

@@ -70,6 +70,7 @@ pub(crate) fn policy(digest: &str) -> Policy {
         merge: Merge {
             method: Method::Merge,
             required: vec![parsed("scope"), parsed("announce"), parsed("test")],
+            trust: molt_domain::policy::Trust::Provers,
         },
     }
 }
@@ -104,7 +105,7 @@ impl World {
     }
 
     pub(crate) fn act(&mut self, caller: Caller, command: Command) -> Reply {
-        let request = Request { caller, number: None, digest: String::new(), command };
+        let request = Request { caller, ..Request::own(command) };
         self.request(&request).expect("a command that the rules carry out")
     }
 

@@ -97,7 +97,7 @@ fn mistakes_are_usage_errors_with_the_nearest_word() {
         ("molt-agent check", ErrorKind::MissingRequiredArgument, "PATH"),
         ("molt-agent claim docs --wait soon", ErrorKind::ValueValidation, "90s"),
         ("molt-agent gate show clm_0001", ErrorKind::ValueValidation, "car_"),
-        ("molt-agent status --coordinator https://x", ErrorKind::ValueValidation, "TLS"),
+        ("molt-agent status --coordinator https://", ErrorKind::ValueValidation, "host:port"),
     ];
     for (line, kind, hint) in table {
         let error = Cli::try_parse_from(words(line)).unwrap_err();

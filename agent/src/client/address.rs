@@ -8,10 +8,22 @@ use serde::{Deserialize, Serialize};
 /// The port of coordinators that name none.
 pub const DEFAULT_PORT: u16 = 7420;
 
-/// Host and port of one coordinator.
+/// Host and port of one coordinator, and whether it is called with TLS.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Address(String);
+pub struct Address {
+    place: String,
+    transport: Transport,
+}
+
+/// What carries a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Transport {
+    /// TCP alone, for this machine's own coordinator.
+    Plain,
+    /// TLS: written as `https://`.
+    Tls,
+}
 
 /// A text that is no coordinator's address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,13 +39,23 @@ impl Address {
     /// The coordinator of this machine.
     #[must_use]
     pub fn local() -> Self {
-        Self(format!("127.0.0.1:{DEFAULT_PORT}"))
+        let place = format!("127.0.0.1:{DEFAULT_PORT}");
+        Self { place, transport: Transport::Plain }
     }
 
     /// The address as gRPC wants it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.0)
+        match self.transport {
+            Transport::Plain => format!("http://{}", self.place),
+            Transport::Tls => format!("https://{}", self.place),
+        }
+    }
+
+    /// The same place, called as `other` is: a coordinator names others by their place alone.
+    #[must_use]
+    pub(super) fn called_like(self, other: &Self) -> Self {
+        Self { transport: other.transport, ..self }
     }
 }
 
@@ -43,18 +65,19 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let wrong = |problem| InvalidAddress { text: text.to_owned(), problem };
         let place = text.trim();
-        if place.starts_with("https://") {
-            return Err(wrong("this program does not speak TLS"));
-        }
-        let place = place.strip_prefix("http://").unwrap_or(place).trim_end_matches('/');
+        let (place, transport) = match place.strip_prefix("https://") {
+            Some(place) => (place, Transport::Tls),
+            None => (place.strip_prefix("http://").unwrap_or(place), Transport::Plain),
+        };
+        let place = place.trim_end_matches('/');
         let (host, port) = split(place).ok_or_else(|| wrong("expected host:port"))?;
         let in_host = |c: char| c.is_ascii_alphanumeric() || "._-:[]%".contains(c);
         if host.is_empty() || !host.chars().all(in_host) {
             return Err(wrong("expected host:port"));
         }
         match port.map(str::parse::<u16>) {
-            None => Ok(Self(format!("{host}:{DEFAULT_PORT}"))),
-            Some(Ok(port)) if port != 0 => Ok(Self(format!("{host}:{port}"))),
+            None => Ok(Self { place: format!("{host}:{DEFAULT_PORT}"), transport }),
+            Some(Ok(port)) if port != 0 => Ok(Self { place: format!("{host}:{port}"), transport }),
             Some(_) => Err(wrong("the port is no number from 1 to 65535")),
         }
     }
@@ -79,13 +102,16 @@ fn split(place: &str) -> Option<(&str, Option<&str>)> {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self.transport {
+            Transport::Plain => f.write_str(&self.place),
+            Transport::Tls => write!(f, "https://{}", self.place),
+        }
     }
 }
 
 impl From<Address> for String {
     fn from(address: Address) -> Self {
-        address.0
+        address.to_string()
     }
 }
 
@@ -109,11 +135,24 @@ mod tests {
             ("http://127.0.0.1:7420/", "127.0.0.1:7420"),
             ("[::1]", "[::1]:7420"),
             ("[::1]:8", "[::1]:8"),
+            ("https://build2/", "https://build2:7420"),
         ];
         for (text, address) in table {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), address, "{text}");
         }
         assert_eq!(Address::local().url(), "http://127.0.0.1:7420");
+        assert_eq!("https://[::1]:8".parse::<Address>().unwrap().url(), "https://[::1]:8");
+    }
+
+    #[test]
+    fn a_leader_is_called_as_whoever_named_it() {
+        let (standby, leader) = ("https://a:1", "b:2");
+        let leader: Address = leader.parse().unwrap();
+        let called = leader.clone().called_like(&standby.parse().unwrap());
+        assert_eq!(called.to_string(), "https://b:2");
+        let sent: Address = String::from(called.clone()).parse().unwrap();
+        assert_eq!(sent, called, "it reads back as written");
+        assert_eq!(called.called_like(&Address::local()), leader);
     }
 
     #[test]
@@ -126,7 +165,8 @@ mod tests {
             ("[::1]x", "expected host:port"),
             ("host:0", "the port is no number from 1 to 65535"),
             ("host:99999", "the port is no number from 1 to 65535"),
-            ("https://host", "this program does not speak TLS"),
+            ("https://", "expected host:port"),
+            ("ftp://host", "the port is no number from 1 to 65535"),
         ];
         for (text, problem) in table {
             assert_eq!(text.parse::<Address>().unwrap_err().problem, problem, "{text}");

@@ -1,4 +1,5 @@
-//! What git's configuration says about the coordinator: `molt.coordinator`.
+//! What git's configuration says about the coordinator: `molt.coordinator`, and
+//! what to show to it: `molt.ca`, `molt.cert`, `molt.key`, `molt.tokenFile`.
 //!
 //! The files are read directly, because starting the git program would cost
 //! more than the call that it is for. Includes and conditions are not followed:
@@ -7,7 +8,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use molt_proto::credentials::Credentials;
+
 use super::Worktree;
+use crate::client::unusable;
 use crate::error::Error;
 
 /// The value of `molt.<key>` in the repository's configuration, else in the
@@ -15,16 +19,42 @@ use crate::error::Error;
 pub fn get(worktree: Option<&Worktree>, key: &str) -> Result<Option<String>, Error> {
     let own = worktree.map(|worktree| worktree.common_dir.join("config"));
     for file in own.into_iter().chain(user_files()) {
-        let text = match std::fs::read(&file) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if is_absent(&error) => continue,
-            Err(error) => return Err(Error::file("read", &file)(error)),
-        };
-        if let Some(value) = find(&text, key) {
+        if let Some(value) = read(&file)?.and_then(|text| find(&text, key)) {
             return Ok(Some(value));
         }
     }
     Ok(None)
+}
+
+/// What to show to a coordinator: by the environment, else by the user's configuration.
+///
+/// A repository's own says nothing here, so that a daemon, which is of no
+/// repository, shows the same as the verbs.
+pub fn credentials() -> Result<Credentials, Error> {
+    let mut texts = Vec::new();
+    for file in user_files() {
+        texts.extend(read(&file)?);
+    }
+    let environment = |name: &str| std::env::var(name).ok();
+    let file = |key: &str| texts.iter().find_map(|text| find(text, key)).map(with_home);
+    Credentials::find(environment, file).map_err(|error| unusable(&error))
+}
+
+/// `~/` is the user's home, as in git's own paths.
+fn with_home(path: String) -> String {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest).to_string_lossy().into_owned(),
+        _ => path,
+    }
+}
+
+/// The text of a file of git's; `None` if there is no such file.
+fn read(file: &Path) -> Result<Option<String>, Error> {
+    match std::fs::read(file) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(Error::file("read", file)(error)),
+    }
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -47,11 +47,17 @@ pub enum Bug {
     StaleCandidateLands,
     /// Two landings are decided at once.
     TwoLandings,
+    /// What a role may do is not looked at.
+    RoleIgnored,
+    /// A token that ended is as good as before.
+    RevokedTokenPasses,
+    /// What any host finds counts for landing.
+    EveryHostCounts,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::ChildrenForgotten,
         Self::PartialGrant,
         Self::FenceReused,
@@ -71,6 +77,9 @@ impl Bug {
         Self::GateSkipped,
         Self::StaleCandidateLands,
         Self::TwoLandings,
+        Self::RoleIgnored,
+        Self::RevokedTokenPasses,
+        Self::EveryHostCounts,
     ];
 }
 

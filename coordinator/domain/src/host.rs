@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Peer, Role};
 use crate::board::{Caller, Draft, Event, Refusal, Reply};
+use crate::fault::fault;
 use crate::id::BoardTime;
 use crate::name::HostName;
+use crate::policy::{Merge, Trust};
 
 /// What a host's daemon said that the host can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,42 @@ pub struct Host {
     /// Since when: to be seen is a sign of life.
     #[serde(default)]
     pub since: BoardTime,
+    /// How it came to be believed.
+    #[serde(default)]
+    pub standing: Standing,
+}
+
+/// How a host came to be believed: by what its daemon proved.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nothing: it is on the coordinator's own machine, where nobody has to prove anything.
+    #[default]
+    Local,
+    /// The role prover: no agent has a hand in what it finds.
+    Prover,
+    /// The role host: agents work on it.
+    AgentHost,
+}
+
+impl Standing {
+    fn of(peer: &Peer) -> Self {
+        match peer {
+            Peer::Local => Self::Local,
+            Peer::Known(identity) if identity.role == Role::Prover => Self::Prover,
+            Peer::Known(_) => Self::AgentHost,
+        }
+    }
+}
+
+impl Host {
+    /// Whether what it finds counts for landing.
+    #[must_use]
+    pub fn counts(&self, merge: &Merge) -> bool {
+        self.standing != Standing::AgentHost
+            || merge.trust == Trust::AgentHosts
+            || fault!(EveryHostCounts)
+    }
 }
 
 /// Whether a host is heard of.
@@ -50,6 +89,7 @@ pub enum State {
 /// Takes what a host's daemon says of its host.
 pub(crate) fn see(
     draft: &mut Draft<'_>,
+    peer: &Peer,
     caller: &Caller,
     means: &Means,
 ) -> Result<Reply, Box<Refusal>> {
@@ -57,18 +97,24 @@ pub(crate) fn see(
         let (what, needs) = ("the word of a host".to_owned(), "its daemon".to_owned());
         return Err(Refusal::Forbidden { what, needs }.into());
     };
+    let standing = Standing::of(peer);
     let known = draft.tables.hosts.get(name);
-    if known.is_some_and(|host| host.means == *means && host.state == State::Live) {
+    let same = |host: &Host| host.means == *means && host.standing == standing;
+    if known.is_some_and(|host| same(host) && host.state == State::Live) {
         return Ok(Reply::Done);
     }
+    if known.is_some_and(|host| host.standing != standing) {
+        // What it runs was given to another standing.
+        let reason = format!("{name} proves something else than before");
+        if !crate::job::return_of_host(draft, name, &reason) {
+            return Ok(Reply::Done);
+        }
+    }
     let since = draft.now.board;
-    let host = Host { name: name.clone(), means: means.clone(), state: State::Live, since };
-    draft.record(Event::HostSeen {
-        host: name.clone(),
-        jobs: means.jobs,
-        cores: means.cores,
-        memory: means.memory,
-    });
+    let (means, state) = (means.clone(), State::Live);
+    let (jobs, cores, memory) = (means.jobs, means.cores, means.memory);
+    let host = Host { name: name.clone(), means, state, since, standing };
+    draft.record(Event::HostSeen { host: name.clone(), jobs, cores, memory });
     draft.tables.hosts.put(name.clone(), host);
     crate::schedule::assign(draft);
     Ok(Reply::Done)
@@ -84,7 +130,8 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
     let hosts = draft.tables.hosts.iter().map(|(_, host)| host);
     let silent: Vec<Host> = hosts.filter(|host| is_silent(host)).cloned().collect();
     for host in silent {
-        if !crate::job::return_of_host(draft, &host.name) || draft.room() == 0 {
+        let reason = format!("{} fell silent", host.name);
+        if !crate::job::return_of_host(draft, &host.name, &reason) || draft.room() == 0 {
             return;
         }
         draft.record(Event::HostLost { host: host.name.clone() });

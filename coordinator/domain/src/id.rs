@@ -128,6 +128,10 @@ id_type!(
     CarId, "car", "car"
 );
 id_type!(
+    /// One bearer token; the token itself is not made from it.
+    TokenId, "tok", "token"
+);
+id_type!(
     /// One refusal that can be explained later.
     RefusalId, "ref", "refusal"
 );

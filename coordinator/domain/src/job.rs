@@ -152,6 +152,10 @@ pub(crate) fn end(
     if finding.commit != job.commit || finding.tree != job.tree {
         let reason = format!("{host} ran it on another tree than {}", job.commit);
         retry_or_give_up(draft, job, &host, finding, &reason);
+    } else if !counts(draft, &job, &host) {
+        let reason = format!("{host} is no prover, whose results alone count by now");
+        let finding = Finding { class: Class::Infra, note: reason.clone(), ..finding.clone() };
+        retry_or_give_up(draft, job, &host, &finding, &reason);
     } else if finding.class.is_about_the_host() {
         let reason = format!("{} on {host}: {}", finding.class, finding.note);
         retry_or_give_up(draft, job, &host, finding, &reason);
@@ -161,6 +165,13 @@ pub(crate) fn end(
     train::advance(draft);
     crate::schedule::assign(draft);
     Ok(Reply::Done)
+}
+
+/// Whether what `host` finds counts under the policy as it is now.
+fn counts(draft: &Draft<'_>, job: &Job, host: &HostName) -> bool {
+    let repo = draft.tables.repos.get(&job.repo);
+    let host = draft.tables.hosts.get(host);
+    host.zip(repo).is_none_or(|(host, repo)| host.counts(&repo.policy.merge))
 }
 
 /// Another attempt, while attempts are left; then the failure is the result.
@@ -205,10 +216,10 @@ fn keep(draft: &mut Draft<'_>, job: Job, host: HostName, finding: Finding) {
     draft.tables.results.put(job.digest, results);
 }
 
-/// Puts back what a silent host had, as much as fits; says whether nothing is left there.
+/// Puts back what a host had that is lost, as much as fits; says whether nothing is left there.
 ///
 /// The slots stay in use: only the machine knows when the runs are gone.
-pub(crate) fn return_of_host(draft: &mut Draft<'_>, lost: &HostName) -> bool {
+pub(crate) fn return_of_host(draft: &mut Draft<'_>, lost: &HostName, reason: &str) -> bool {
     let jobs: Vec<Job> = draft
         .tables
         .jobs
@@ -226,7 +237,7 @@ pub(crate) fn return_of_host(draft: &mut Draft<'_>, lost: &HostName) -> bool {
             red: BTreeSet::new(),
             red_count: 0,
             exit: None,
-            note: format!("{lost} fell silent"),
+            note: reason.to_owned(),
             log: String::new(),
             argv: Vec::new(),
             commit: job.commit.clone(),
@@ -234,8 +245,7 @@ pub(crate) fn return_of_host(draft: &mut Draft<'_>, lost: &HostName) -> bool {
             duration: Duration::ZERO,
             peak: 0,
         };
-        let reason = finding.note.clone();
-        retry_or_give_up(draft, job, lost, &finding, &reason);
+        retry_or_give_up(draft, job, lost, &finding, reason);
     }
     true
 }

@@ -5,6 +5,7 @@
 //! number: the caller brings the time and what it observed. Not here: how
 //! records are stored, how commands travel, what a forge or a host does.
 
+pub mod access;
 pub mod audit;
 pub mod board;
 pub mod build;

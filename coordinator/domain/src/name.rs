@@ -112,6 +112,10 @@ name_type!(
     AgentName, "agent"
 );
 name_type!(
+    /// Who was authenticated: an agent, a machine, a person, a program.
+    ActorName, "actor"
+);
+name_type!(
     /// A host: a machine's daemon and its state folder.
     HostName, "host"
 );

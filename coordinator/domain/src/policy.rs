@@ -46,6 +46,20 @@ pub struct Merge {
     pub method: Method,
     /// The gates that a change must pass, run gates and change gates.
     pub required: Vec<GateName>,
+    /// Whose results count.
+    #[serde(default)]
+    pub trust: Trust,
+}
+
+/// Whose results count for landing, where hosts prove who they are.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Those of hosts with the role prover.
+    #[default]
+    Provers,
+    /// Those of the hosts that agents work on, too.
+    AgentHosts,
 }
 
 /// The shape of what lands.

@@ -90,7 +90,7 @@ fn excess(count: usize, kept: usize, draft: &Draft<'_>) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::board::{Board, Caller, Change, Command, Now, Request};
+    use crate::board::{Board, Change, Command, Now, Request};
     use crate::id::{BoardTime, TaskId};
     use crate::policy::Spans;
 
@@ -98,13 +98,7 @@ mod tests {
 
     fn tick(board: &mut Board) {
         let now = Now { board: BoardTime(9), wall: 0 };
-        let request = Request {
-            caller: Caller::Coordinator,
-            number: None,
-            digest: String::new(),
-            command: Command::Tick,
-        };
-        for change in board.decide(&request, now).unwrap().changes {
+        for change in board.decide(&Request::own(Command::Tick), now).unwrap().changes {
             board.apply(change);
         }
     }

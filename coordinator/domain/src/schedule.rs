@@ -48,11 +48,13 @@ pub(crate) fn assign(draft: &mut Draft<'_>) {
 }
 
 fn assign_one(draft: &mut Draft<'_>, job: Job) {
+    let Some(repo) = draft.tables.repos.shared(&job.repo) else { return };
     let mut hosts: Vec<(usize, host::Host)> = draft
         .tables
         .hosts
         .iter()
         .filter(|(_, host)| host.state == host::State::Live)
+        .filter(|(_, host)| host.counts(&repo.policy.merge))
         .filter_map(|(_, host)| Some((room_for(draft, &job, host)?, host.clone())))
         .collect();
     hosts.sort_by(|(a, left), (b, right)| (a, &left.name).cmp(&(b, &right.name)));

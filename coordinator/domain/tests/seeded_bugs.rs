@@ -39,6 +39,9 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::ResumedTooLate => &["4 a lost session"],
         Bug::GateSkipped => &["M1 every gate passed"],
         Bug::StaleCandidateLands => &["M1 what lands was tested"],
+        Bug::RoleIgnored => &["13 roles limit verbs"],
+        Bug::RevokedTokenPasses => &["13 tokens end"],
+        Bug::EveryHostCounts => &["13 provers alone"],
         Bug::TwoLandings => &["M3 one landing", "M4 the train"],
     }
 }

@@ -35,7 +35,11 @@ impl World {
             scopes: ScopeTree::new(Case::Sensitive, Vec::new(), scopes).unwrap(),
             pools: [("cargo".parse().unwrap(), molt_domain::policy::Pool { slots: 1 })].into(),
             gates: [].into(),
-            merge: Merge { method: Method::Merge, required: Vec::new() },
+            merge: Merge {
+                method: Method::Merge,
+                required: Vec::new(),
+                trust: molt_domain::policy::Trust::Provers,
+            },
         };
         world
             .ask(
@@ -53,7 +57,7 @@ impl World {
     }
 
     fn ask(&mut self, caller: Caller, command: Command) -> Result<Reply, Box<Refusal>> {
-        let request = Request { caller, number: None, digest: String::new(), command };
+        let request = Request { caller, ..Request::own(command) };
         let decision = self.board.decide(&request, self.now)?;
         for change in decision.changes {
             self.board.apply(change);
@@ -207,7 +211,7 @@ fn a_refusal_is_explained_by_the_facts_that_decided_it() {
     let (ann, bob) = (world.join("ann"), world.join("bob"));
     world.by(&ann, claim("runtime", Otherwise::Refuse)).unwrap();
     let refusal = world.by(&bob, claim("headers", Otherwise::Refuse)).unwrap_err();
-    let actor = Actor::Session { id: bob.session, name: "bob".parse().unwrap() };
+    let actor = Actor::Session { id: bob.session, name: "bob".parse().unwrap(), by: None };
     let digest = world.board.digest();
     let id = world.board.note_refusal(&refusal, "claim", &actor, world.now);
     assert_eq!(world.board.digest(), digest);

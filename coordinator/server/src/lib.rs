@@ -5,14 +5,19 @@
 //! calls for; [`lead`] says whether that happens here or elsewhere. Not here: the rules (`molt-domain`), storage (`molt-store`), git
 //! (`molt-repo`, `molt-forge`).
 
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod engine;
+pub mod fault;
 pub mod lead;
 pub mod policy;
 pub mod reconcile;
 pub mod rpc;
 pub mod serve;
+pub mod store_place;
 pub mod telemetry;
+pub mod transfer;

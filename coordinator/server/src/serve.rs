@@ -2,22 +2,22 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::policy::Spans;
-use molt_store::embedded::{OpenError as StoreOpenError, Options, Tail};
-use molt_store::{Candidate, EmbeddedStore, Store};
+use molt_store::Candidate;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 use tracing::{info, warn};
 
+use crate::auth::{self, Gate, TlsError};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, RepoConfig, StorePlace};
-use crate::lead::{Found, Ground, Lead, LeadError, Place, Seat, Standing};
+use crate::config::{Config, ConfigError, RepoConfig};
+use crate::lead::{Found, Ground, Lead, LeadError, Place, Seat, Standing, charter};
 use crate::reconcile::{Archive, ArchiveError};
+use crate::store_place::{self, Opened, PlaceError};
 
 /// How long calls may take to end once the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -29,20 +29,14 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The store.
-    #[error("store in {}", folder.display())]
-    Store {
-        /// Its folder.
-        folder: PathBuf,
-        /// Why.
-        #[source]
-        source: StoreOpenError,
-    },
-    /// The configuration names an etcd.
-    #[error("this program was built without etcd: build it with the feature `etcd`")]
-    WithoutEtcd,
+    #[error(transparent)]
+    Store(#[from] PlaceError),
     /// The lead.
     #[error(transparent)]
     Lead(#[from] LeadError),
+    /// The transport's security.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The audit's files.
     #[error("the audit's archive")]
     Archive(#[from] ArchiveError),
@@ -82,6 +76,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// The state's folder.
     pub data: PathBuf,
+    /// How callers name it: with TLS or without.
+    pub scheme: &'static str,
     /// The spans.
     pub spans: Spans,
     /// Who leads.
@@ -110,6 +106,7 @@ pub struct Ready {
     standing: Standing,
     seat: Seat,
     listener: TcpListener,
+    tls: Option<ServerTlsConfig>,
 }
 
 /// Sets everything up. Calls that arrive from now on are answered once the service runs.
@@ -120,6 +117,7 @@ pub struct Ready {
 /// Whatever is missing or wrong; nothing was changed but the state's own folder.
 pub async fn prepare(config: &Config, operator: &str) -> Result<Ready, ServeError> {
     let Config { data, listen, spans, .. } = config;
+    let tls = config.tls.as_ref().map(auth::tls).transpose()?;
     std::fs::create_dir_all(data)
         .map_err(|source| ServeError::File { path: data.clone(), source })?;
     let listener = TcpListener::bind(listen)
@@ -127,12 +125,14 @@ pub async fn prepare(config: &Config, operator: &str) -> Result<Ready, ServeErro
         .map_err(|source| ServeError::Listen { address: *listen, source })?;
     let address =
         listener.local_addr().map_err(|source| ServeError::Listen { address: *listen, source })?;
-    let (store, dropped) = open_store(&config.store, spans).await?;
+    let Opened { store, dropped } = store_place::open(&config.store, spans.leader_ttl).await?;
     let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
     let ground = Ground {
-        candidate: Candidate::new(&config.name, advertised),
+        candidate: Candidate::new(&config.name, advertised)
+            .under(charter::of(spans, &config.repos)),
         spans: *spans,
         clock: Clock::Machine,
+        gate: Gate::default(),
         archive: Archive::open(&data.join("audit"))?,
         places: config.repos.iter().map(|repo| place(repo, data)).collect(),
     };
@@ -141,8 +141,9 @@ pub async fn prepare(config: &Config, operator: &str) -> Result<Ready, ServeErro
     let standing = lead.campaign().await?;
     let role = begin(&standing, config.raise_epoch.as_deref(), operator).await?;
     info!(phase = "start", %address, ?role, "serving");
-    let serving = Serving { address, data: data.clone(), spans: *spans, role, dropped };
-    Ok(Ready { serving, lead, standing, seat, listener })
+    let scheme = if tls.is_some() { "https://" } else { "" };
+    let serving = Serving { address, data: data.clone(), scheme, spans: *spans, role, dropped };
+    Ok(Ready { serving, lead, standing, seat, listener, tls })
 }
 
 fn place(repo: &RepoConfig, data: &Path) -> Place {
@@ -152,31 +153,6 @@ fn place(repo: &RepoConfig, data: &Path) -> Place {
         branch: repo.branch.clone(),
         mirrors: data.join("mirrors"),
     }
-}
-
-/// The store, and what was lost of an unfinished commit, in bytes.
-async fn open_store(
-    place: &StorePlace,
-    _spans: &Spans,
-) -> Result<(Arc<dyn Store>, Option<u64>), ServeError> {
-    match place {
-        StorePlace::Embedded { folder } => open_embedded(folder),
-        StorePlace::Etcd { .. } => Err(ServeError::WithoutEtcd),
-    }
-}
-
-fn open_embedded(data: &Path) -> Result<(Arc<dyn Store>, Option<u64>), ServeError> {
-    let (store, opened) = EmbeddedStore::open(data, Options::default())
-        .map_err(|source| ServeError::Store { folder: data.to_owned(), source })?;
-    let dropped = match opened.tail {
-        Tail::Clean => None,
-        Tail::Dropped { bytes } => {
-            let revision = opened.head;
-            warn!(phase = "start", bytes, revision, "an unfinished commit was dropped");
-            Some(bytes)
-        }
-    };
-    Ok((Arc::new(store), dropped))
 }
 
 /// What is done before anybody is answered.
@@ -217,11 +193,14 @@ impl Ready {
     ///
     /// The lead was lost for good, or the listener failed.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { lead, standing, seat, listener, .. } = self;
+        let Self { lead, standing, seat, listener, tls, .. } = self;
         // An answer must not wait for the acknowledgement of the one before it.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let server = Server::builder()
-            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        let mut server = Server::builder().http2_keepalive_interval(Some(Duration::from_secs(20)));
+        if let Some(tls) = tls {
+            server = server.tls_config(tls)?;
+        }
+        let server = server
             .add_service(seat.health())
             .add_service(seat.switch())
             .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());

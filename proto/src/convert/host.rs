@@ -25,7 +25,7 @@ impl Beat {
     pub fn request(&self) -> Request {
         let caller = Caller::Host(self.host.clone());
         let command = Command::SeeHost { means: self.means.clone() };
-        Request { caller, number: None, digest: String::new(), command }
+        Request { caller, ..Request::own(command) }
     }
 }
 

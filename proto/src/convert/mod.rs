@@ -13,8 +13,10 @@ mod job;
 mod reply;
 mod session;
 mod task;
+mod token;
 mod train;
 
+use molt_domain::access::Peer;
 use molt_domain::board::{Caller, Command, Invalid, Request};
 
 pub(crate) use self::field::clip;
@@ -33,7 +35,9 @@ impl TryFrom<v1::Command> for Request {
         let verb = message.verb.ok_or_else(|| Invalid::field("verb", field::MISSING))?;
         let number = Some(message.number).filter(|&number| number != 0);
         let digest = digest(&verb);
-        Ok(Self { caller: caller(message.caller)?, number, digest, command: verb.try_into()? })
+        let (caller, command) = (caller(message.caller)?, verb.try_into()?);
+        // Who is on the other end is found out by whoever holds the connection.
+        Ok(Self { peer: Peer::Local, caller, number, digest, command })
     }
 }
 
@@ -91,6 +95,8 @@ impl TryFrom<Verb> for Command {
             Verb::Submit(submit) => Ok(submit.into()),
             Verb::Dequeue(dequeue) => dequeue.try_into(),
             Verb::Retry(retry) => retry.try_into(),
+            Verb::IssueToken(issue) => issue.try_into(),
+            Verb::RevokeToken(revoke) => revoke.try_into(),
         }
     }
 }

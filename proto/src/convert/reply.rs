@@ -47,6 +47,10 @@ fn answer(reply: &Reply, board: &Board, now: BoardTime) -> Answer {
             Answer::Built(v1::Built { artifacts: artifacts.clone().unwrap_or_default() })
         }
         Reply::Submitted { car, ahead } => Answer::Submitted(queued(car, *ahead)),
+        Reply::TokenIssued { token } => Answer::Issued(match board.tables().tokens.get(token) {
+            Some(token) => view::token(token, now),
+            None => v1::TokenView { id: token.to_string(), ..v1::TokenView::default() },
+        }),
     }
 }
 

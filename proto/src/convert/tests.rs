@@ -1,3 +1,4 @@
+use molt_domain::access::{Details, Role};
 use molt_domain::board::{Caller, Command, Reply, Request};
 use molt_domain::claim::{Otherwise, Outcome, Wanted};
 use molt_domain::gate::Class;
@@ -226,7 +227,31 @@ fn good() -> Vec<(Verb, Command)> {
             Verb::Retry(v1::Retry { car: text("car_0005") }),
             Command::Retry { car: parsed("car_0005") },
         ),
+        (
+            Verb::IssueToken(issue()),
+            Command::IssueToken(Details {
+                hash: parsed(SECRET),
+                name: parsed("ci"),
+                role: Role::Bot,
+                repos: [parsed("molt")].into(),
+                life: Some(9),
+            }),
+        ),
+        (
+            Verb::RevokeToken(v1::RevokeToken { id: text("tok_0005"), reason: text("it leaked") }),
+            Command::RevokeToken { token: parsed("tok_0005"), reason: text("it leaked") },
+        ),
     ]
+}
+
+fn issue() -> v1::IssueToken {
+    v1::IssueToken {
+        hash: SECRET.to_owned(),
+        name: "ci".to_owned(),
+        role: "bot".to_owned(),
+        repos: words(&["molt"]),
+        life_ms: 9,
+    }
 }
 
 #[test]
@@ -376,6 +401,18 @@ fn bad() -> Vec<(Verb, &'static str)> {
         ),
         (Verb::Dequeue(v1::Dequeue { car: x() }), no_car),
         (Verb::Retry(v1::Retry { car: x() }), no_car),
+        (
+            Verb::IssueToken(v1::IssueToken { hash: x(), ..issue() }),
+            "hash: no blake3 digest: expected 64 of 0-9 a-f",
+        ),
+        (
+            Verb::IssueToken(v1::IssueToken { role: text("root"), ..issue() }),
+            "role: `root` is no role: use agent, host, prover, operator, viewer or bot",
+        ),
+        (
+            Verb::IssueToken(v1::IssueToken { name: String::new(), ..issue() }),
+            "name: actor name is empty",
+        ),
     ]
 }
 

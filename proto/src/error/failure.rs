@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use molt_domain::board::{Kind, Refusal};
 use molt_domain::id::RefusalId;
+use rustls::AlertDescription;
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt as _;
 
@@ -96,6 +97,28 @@ impl Failure {
         }
     }
 
+    /// What it means that one side did not believe the other: nothing was carried out.
+    pub(crate) fn unproven(error: &rustls::Error) -> Option<Self> {
+        let forbidden = |message| {
+            let (code, kind) = (Code::Unauthenticated, Some(Kind::Forbidden));
+            Some(Self::Other { code, kind, message })
+        };
+        match error {
+            rustls::Error::InvalidCertificate(problem) => {
+                forbidden(format!("the coordinator's certificate is not believed: {problem}"))
+            }
+            rustls::Error::AlertReceived(alert) if is_about_certificates(*alert) => {
+                forbidden(format!("the coordinator does not take this certificate: {alert:?}"))
+            }
+            rustls::Error::InvalidMessage(_) => {
+                let message = "the coordinator does not speak TLS: use http://".to_owned();
+                let (code, kind) = (Code::InvalidArgument, Some(Kind::Usage));
+                Some(Self::Other { code, kind, message })
+            }
+            _ => None,
+        }
+    }
+
     /// What a status means that no coordinator made: something between broke.
     fn broken(code: Code, message: String, unsent: bool) -> Self {
         match code {
@@ -112,6 +135,39 @@ fn kind(word: &String) -> Option<Kind> {
     KINDS.iter().find(|(_, known, _)| known == word).map(|&(kind, ..)| kind)
 }
 
+/// What broke the handshake of TLS or the connection after it.
+fn tls_error(status: &Status) -> Option<&rustls::Error> {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // What an I/O error wraps is not among its sources.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|wrapped| wrapped.downcast_ref()) {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Whether an alert is about the certificate that was shown, or that none was.
+fn is_about_certificates(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+            | AlertDescription::CertificateRequired
+    )
+}
+
 /// Whether no connection was made, so that nothing can have been carried out.
 fn is_unsent(status: &Status) -> bool {
     let causes = std::iter::successors(status.source(), |cause| (*cause).source());
@@ -121,6 +177,9 @@ fn is_unsent(status: &Status) -> bool {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let (code, message) = (status.code(), status.message().to_owned());
+        if let Some(failure) = tls_error(&status).and_then(Self::unproven) {
+            return failure;
+        }
         match status.get_details_error_info().filter(|info| info.domain == DOMAIN) {
             Some(info) => {
                 Self::told(code, &info.reason, message, &info.metadata.into_iter().collect())

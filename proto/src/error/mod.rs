@@ -12,6 +12,7 @@
 //! | nothing to take now | `RESOURCE_EXHAUSTED` | `kind` = `empty`, `refusal`, `id` |
 //! | a gate says no | `FAILED_PRECONDITION` | `kind` = `gate`, `refusal`, `id` |
 //! | the right is missing | `PERMISSION_DENIED` | `kind` = `forbidden`, `refusal`, `id` |
+//! | nobody is proven | `UNAUTHENTICATED` | `kind` = `forbidden`, `refusal`, `id` |
 //! | a fact changed | `ABORTED` | `kind` = `precondition`, `refusal`, `id` |
 //! | the command is wrong | `INVALID_ARGUMENT` | `kind` = `usage`, `refusal`, `id` |
 //! | nothing changed, try again | `UNAVAILABLE` | `retry_after_ms`, `leader` |

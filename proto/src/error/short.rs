@@ -64,6 +64,7 @@ fn shorten(refusal: &mut Refusal, items: usize, bytes: usize) {
         }
         Refusal::Lost { what: left, reason: right }
         | Refusal::Forbidden { what: left, needs: right }
+        | Refusal::Unauthenticated { problem: left, needs: right }
         | Refusal::NotFound { kind: left, name: right, .. } => {
             [left, right].into_iter().for_each(cut);
         }

@@ -31,7 +31,10 @@ fn build<const N: usize>(
 /// A refusal as a status; `id` is the number under which it can be explained later.
 #[must_use]
 pub fn status(refusal: &Refusal, id: Option<RefusalId>) -> Status {
-    let (word, code) = kind(refusal.kind());
+    let (word, code) = match refusal {
+        Refusal::Unauthenticated { .. } => (kind(refusal.kind()).0, Code::Unauthenticated),
+        _ => kind(refusal.kind()),
+    };
     let (json, message) = short::told(refusal);
     let id = id.map(|id| id.to_string()).unwrap_or_default();
     let metadata = [("kind", word.to_owned()), ("refusal", json), ("id", id)];

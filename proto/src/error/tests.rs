@@ -75,6 +75,10 @@ fn refusals() -> Vec<(Refusal, Code)> {
         ),
         (Refusal::Lost { what: text("clm_0002"), reason: text("revoked") }, Code::Unauthenticated),
         (
+            Refusal::Unauthenticated { problem: text("token x"), needs: text("a token") },
+            Code::Unauthenticated,
+        ),
+        (
             Refusal::TaskTaken { task: parsed("tsk_0003"), holder: parsed("ada") },
             Code::AlreadyExists,
         ),
@@ -244,4 +248,28 @@ fn a_refusal_of_a_newer_program_keeps_its_kind() {
     let failure = Failure::from(newer);
     assert_eq!(failure.kind(), Some(Kind::NotFound));
     assert!(matches!(failure, Failure::Other { code: Code::NotFound, .. }), "{failure:?}");
+}
+
+#[test]
+fn what_breaks_in_tls_is_nobodys_unknown_outcome() {
+    use molt_domain::board::Kind::{Forbidden, Usage};
+    use rustls::{AlertDescription, CertificateError, InvalidMessage};
+    let status = |error: rustls::Error| {
+        let broken = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+        let mut status = Status::unavailable("transport error");
+        status.set_source(std::sync::Arc::new(broken));
+        status
+    };
+    let table = [
+        (rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer), Some(Forbidden)),
+        (rustls::Error::AlertReceived(AlertDescription::CertificateExpired), Some(Forbidden)),
+        (rustls::Error::AlertReceived(AlertDescription::UnknownCA), Some(Forbidden)),
+        (rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType), Some(Usage)),
+        (rustls::Error::AlertReceived(AlertDescription::CloseNotify), None),
+    ];
+    for (error, kind) in table {
+        let failure = Failure::from(status(error.clone()));
+        assert_eq!(failure.kind(), kind, "{error}: {failure}");
+        assert_eq!(matches!(failure, Failure::Unknown { .. }), kind.is_none(), "{failure}");
+    }
 }

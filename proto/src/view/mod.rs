@@ -4,6 +4,7 @@
 //! what stands in somebody's way is told as the rules see it. Not here: which
 //! board is the committed one, and how its answer reaches the caller.
 
+mod access;
 mod audit;
 mod beat;
 mod car;
@@ -16,20 +17,23 @@ mod slot;
 mod snapshot;
 mod status;
 mod task;
+mod token;
 
 use molt_domain::board::{Board, Caller, Invalid, Refusal};
 use molt_domain::id::{BoardTime, CarId, SessionId};
 use molt_domain::name::RepoName;
 use molt_domain::policy::Repo;
 
+pub use self::access::may_read;
 pub use self::audit::entry;
-pub use self::beat::beat_reply;
+pub use self::beat::{Snapshots, beat_reply};
 pub use self::car::car;
 pub use self::claim::claim;
 pub use self::hold::{hold, hold_place};
 pub use self::session::session;
 pub use self::snapshot::snapshot;
 pub use self::task::task;
+pub use self::token::token;
 
 use crate::convert;
 use crate::v1;
@@ -73,6 +77,7 @@ fn content(board: &Board, query: &v1::Query, now: BoardTime) -> Result<Content, 
         What::Why(id) => Content::Why(v1::WhyView { id: id.clone(), facts: board.why(id, now)? }),
         What::Car(id) => Content::Car(one_car(board, id)?),
         What::Digest(_) => Content::Digest(board.digest()),
+        What::Tokens(_) => Content::Tokens(token::tokens(board, now)),
     })
 }
 

@@ -118,7 +118,9 @@ impl Refusal {
             Self::NoRepo { .. } => vec!["ask an operator which repositories are served".to_owned()],
             Self::Gate { car, .. } => vec![format!("molt-agent why {car}")],
             Self::Closed { .. } => vec!["molt-agent status".to_owned()],
-            Self::Forbidden { needs, .. } => vec![format!("ask for {needs}")],
+            Self::Forbidden { needs, .. } | Self::Unauthenticated { needs, .. } => {
+                vec![format!("ask for {needs}")]
+            }
             Self::Invalid(Invalid::RequestExpired { .. } | Invalid::RequestReused { .. }) => {
                 vec!["molt-agent status".to_owned()]
             }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::access::{self, Peer};
 use crate::board::{Actor, Draft, Refusal, Reply, rollback};
 use crate::build::{self, BuildKey};
 use crate::claim::{self, Outcome, Wanted};
 use crate::gate::{Class, Finding};
 use crate::hold::End;
 use crate::host::{self, Means};
-use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId};
+use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId};
 use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::policy::Policy;
 use crate::scope::{Risk, ScopeName};
@@ -33,6 +34,8 @@ pub enum Caller {
 /// A command and what it takes to answer it once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
+    /// Who it came from, as far as that was proven.
+    pub peer: Peer,
     /// Who asks.
     pub caller: Caller,
     /// The request's number in its session; numbers only grow.
@@ -47,7 +50,32 @@ impl Request {
     /// A request of the coordinator itself, which needs no number: it is made from the state.
     #[must_use]
     pub fn own(command: Command) -> Self {
-        Self { caller: Caller::Coordinator, number: None, digest: String::new(), command }
+        let (peer, caller) = (Peer::Local, Caller::Coordinator);
+        Self { peer, caller, number: None, digest: String::new(), command }
+    }
+
+    /// Who the audit names, given the board that the request is checked against.
+    #[must_use]
+    pub fn actor(&self, board: &crate::board::Board) -> Actor {
+        let Peer::Known(identity) = &self.peer else { return self.stated(board) };
+        let (name, role) = (identity.name.clone(), identity.role);
+        match (self.stated(board), &self.caller) {
+            (Actor::Session { id, name: agent, .. }, _) => {
+                Actor::Session { id, name: agent, by: Some(name) }
+            }
+            // Who says it is an operator is called as its certificate or token says.
+            (_, Caller::Operator(_)) => Actor::Operator(name.to_string()),
+            (Actor::Host(host), _) if host.as_str() == name.as_str() => Actor::Host(host),
+            _ => Actor::Peer { name, role },
+        }
+    }
+
+    /// Who it says it is from.
+    fn stated(&self, board: &crate::board::Board) -> Actor {
+        match (&self.caller, &self.command) {
+            (Caller::Nobody, Command::Join { name, .. }) => Actor::Agent(name.clone()),
+            _ => self.caller.actor(board),
+        }
     }
 }
 
@@ -122,6 +150,10 @@ pub enum Command {
 
     /// Give lost records up: begin a new epoch of fences.
     RaiseEpoch { reason: String },
+    /// Let the bearer of a token in, as an operator.
+    IssueToken(access::Details),
+    /// Take a token back, as an operator.
+    RevokeToken { token: TokenId, reason: String },
 
     // What reconcilers found out.
     /// The base as it is now, with its policy or the reason why that cannot be read.
@@ -187,6 +219,8 @@ impl Command {
             Self::ConfirmLanding { .. } => "confirm-landing",
             Self::WithdrawIntent { .. } => "withdraw-intent",
             Self::RaiseEpoch { .. } => "raise-epoch",
+            Self::IssueToken(_) => "issue-token",
+            Self::RevokeToken { .. } => "revoke-token",
             Self::Tick => "tick",
         }
     }
@@ -231,7 +265,7 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
             build::end(draft, caller, *hold, *class, artifacts.clone())
         }
         Command::ReleaseHold { hold, end } => lock::release_hold(draft, caller, *hold, *end),
-        Command::SeeHost { means } => host::see(draft, caller, means),
+        Command::SeeHost { means } => host::see(draft, &request.peer, caller, means),
         Command::EndJob { job, attempt, finding } => {
             job::end(draft, caller, *job, *attempt, finding)
         }
@@ -255,6 +289,12 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
             train::withdraw(draft, *car, *fence, reason)
         }
         Command::RaiseEpoch { reason } => rollback::raise_epoch(draft, caller, reason),
+        Command::IssueToken(new) => {
+            access::issue(draft, caller, &request.actor(draft.board()), new)
+        }
+        Command::RevokeToken { token, reason } => {
+            access::revoke(draft, caller, &request.actor(draft.board()), *token, reason)
+        }
         Command::Tick => Ok(crate::schedule::tick(draft)),
     }
 }
@@ -292,17 +332,23 @@ fn acting(draft: &Draft<'_>, caller: &Caller) -> Result<session::Session, Box<Re
 }
 
 impl Caller {
-    /// Who the audit names, given the board that the caller is checked against.
-    #[must_use]
-    pub fn actor(&self, board: &crate::board::Board) -> Actor {
+    /// Who it says it is, in the words of the audit.
+    fn actor(&self, board: &crate::board::Board) -> Actor {
         match self {
             Self::Session(credentials) => match board.tables().sessions.get(&credentials.session) {
-                Some(session) => Actor::Session { id: session.id, name: session.name.clone() },
-                None => Actor::Coordinator,
+                Some(session) => {
+                    Actor::Session { id: session.id, name: session.name.clone(), by: None }
+                }
+                None => Actor::Session {
+                    id: credentials.session,
+                    name: credentials.session.as_name(),
+                    by: None,
+                },
             },
             Self::Operator(name) => Actor::Operator(name.clone()),
             Self::Host(name) => Actor::Host(name.clone()),
-            Self::Coordinator | Self::Nobody => Actor::Coordinator,
+            Self::Coordinator => Actor::Coordinator,
+            Self::Nobody => Actor::Nobody,
         }
     }
 }

@@ -10,6 +10,10 @@ use crate::id::{BoardTime, ClaimId, Fence, SessionId};
 use crate::name::{AgentName, RepoName};
 use crate::policy::{Repo, Spans};
 
+/// Numbers of an epoch begin at a multiple of this: more than any records that are lost have used
+/// since the last backup of them.
+const LIFE: u64 = 1_000_000;
+
 /// A decision in the making.
 #[derive(Debug)]
 pub struct Draft<'a> {
@@ -42,9 +46,11 @@ impl<'a> Draft<'a> {
         self.fence
     }
 
-    /// Begins the next epoch of fences; its number.
+    /// Begins an epoch: every fence is above all of before, and every id is one that was not given
+    /// before, however much was lost.
     pub(super) fn raise_epoch(&mut self) -> u64 {
         self.fence.epoch += 1;
+        self.fence.n = (self.fence.n / LIFE + 1).saturating_mul(LIFE);
         self.fence.epoch
     }
 

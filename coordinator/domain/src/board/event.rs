@@ -7,13 +7,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Repos, Role};
 use crate::board::refusal::display_list;
 use crate::build::BuildKey;
 use crate::claim::Outcome;
 use crate::gate::{Class, Digest, Finding};
 use crate::hold::{End, Holder};
-use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId};
-use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
+use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId};
+use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::scope::{Risk, ScopeName};
 use crate::session::Loss;
 use crate::train::Ejection;
@@ -28,6 +29,18 @@ pub enum Actor {
         id: SessionId,
         /// Its agent.
         name: AgentName,
+        /// Who was authenticated; `None` on loopback, where nobody has to be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ActorName>,
+    },
+    /// Somebody of this machine who begins a session under this name.
+    Agent(AgentName),
+    /// Somebody who was authenticated, and speaks for no session, host or operator.
+    Peer {
+        /// Its name.
+        name: ActorName,
+        /// What it may do.
+        role: Role,
     },
     /// A person with the operator's right.
     Operator(String),
@@ -35,15 +48,22 @@ pub enum Actor {
     Host(HostName),
     /// The coordinator itself.
     Coordinator,
+    /// Somebody of this machine who said nothing.
+    Nobody,
 }
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Session { name, .. } => write!(f, "{name}"),
+            Self::Session { name, by: Some(by), .. } if by.as_str() != name.as_str() => {
+                write!(f, "{name} ({by})")
+            }
+            Self::Session { name, .. } | Self::Agent(name) => write!(f, "{name}"),
+            Self::Peer { name, role } => write!(f, "{role} {name}"),
             Self::Operator(name) => write!(f, "operator {name}"),
             Self::Host(name) => write!(f, "host {name}"),
             Self::Coordinator => f.write_str("coordinator"),
+            Self::Nobody => f.write_str("nobody"),
         }
     }
 }
@@ -66,6 +86,10 @@ pub enum Event {
     PolicyUnreadable { repo: RepoName, commit: String, reason: String },
     /// Lost records were given up: every fence is higher from now on than all before.
     EpochRaised { epoch: u64, reason: String },
+    /// The bearer of a token was let in.
+    TokenIssued { token: TokenId, name: ActorName, role: Role, repos: Repos, expires: Option<u64> },
+    /// An operator took a token back.
+    TokenRevoked { token: TokenId, name: ActorName, reason: String },
     /// An agent began to work.
     Joined { session: SessionId, repo: RepoName, host: HostName, name: AgentName },
     /// A session came back under a new epoch.
@@ -249,6 +273,12 @@ impl Event {
             },
             Self::PolicyUnreadable { reason, .. } => format!("policy    unreadable: {reason}"),
             Self::EpochRaised { epoch, reason } => format!("epoch     raised to {epoch}: {reason}"),
+            Self::TokenIssued { token, name, role, .. } => {
+                format!("token     {token} issued to {role} {name}")
+            }
+            Self::TokenRevoked { token, name, reason } => {
+                format!("token     {token} of {name} revoked: {reason}")
+            }
             Self::Joined { host, name, .. } => format!("joined    {name} on {host}"),
             Self::Resumed { session, epoch } => format!("resumed   {session} epoch {epoch}"),
             Self::Parked { session, .. } => format!("parked    {session}"),

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::access::TokenHash;
 use crate::board::answer::AnswerKey;
 use crate::board::table::{Change, Tables};
 use crate::claim::{Claim, State};
-use crate::id::{ClaimId, SessionId};
+use crate::id::{ClaimId, SessionId, TokenId};
 use crate::name::RepoName;
 use crate::scope::ScopeName;
 
@@ -23,6 +24,7 @@ pub(crate) struct Index {
     waiting: BTreeMap<RepoName, BTreeSet<(u64, ClaimId)>>,
     /// Answers whose session is not on the board.
     orphaned: BTreeSet<AnswerKey>,
+    tokens: HashMap<TokenHash, TokenId>,
 }
 
 impl Index {
@@ -44,6 +46,14 @@ impl Index {
                 }
             }
             Change::Answer(key, _) => self.place(*key, tables),
+            Change::Token(id, before) => {
+                if let Some(token) = before {
+                    self.tokens.remove(&token.hash);
+                }
+                if let Some(token) = tables.tokens.get(id) {
+                    self.tokens.insert(token.hash, *id);
+                }
+            }
             _ => {}
         }
     }
@@ -56,6 +66,11 @@ impl Index {
         } else {
             self.orphaned.remove(&key);
         }
+    }
+
+    /// The token of a digest.
+    pub(crate) fn token(&self, hash: &TokenHash) -> Option<TokenId> {
+        self.tokens.get(hash).copied()
     }
 
     /// The answers of sessions that ended.

@@ -33,6 +33,7 @@ pub use self::table::{Change, Table, Tables, Unreadable, View, Views};
 use self::answer::{Answer, AnswerKey};
 use self::index::Index;
 use self::noted::Noted;
+use crate::access;
 use crate::audit::Anchor;
 use crate::fault::fault;
 use crate::id::{BoardTime, ClaimId, Fence, SessionId};
@@ -173,6 +174,7 @@ impl Board {
     ///
     /// A [`Refusal`] when the rules say no; then nothing changes.
     pub fn decide(&self, request: &Request, now: Now) -> Result<Decision, Box<Refusal>> {
+        access::check(self, request, now)?;
         let mut draft = Draft::new(self, now);
         let answer = match self.repeated(request)? {
             Repeated::No => None,

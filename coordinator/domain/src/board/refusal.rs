@@ -122,6 +122,13 @@ pub enum Refusal {
         /// What it takes.
         needs: String,
     },
+    /// Nobody is proven: by no certificate, and by no token that is good.
+    Unauthenticated {
+        /// What is wrong with what was shown.
+        problem: String,
+        /// What it takes.
+        needs: String,
+    },
     /// A fact that the caller named is not so any more.
     Stale {
         /// What.
@@ -216,7 +223,7 @@ impl Refusal {
             Self::NotFound { .. } | Self::NoRepo { .. } => Kind::NotFound,
             Self::NothingReady { .. } => Kind::Empty,
             Self::Gate { .. } | Self::Closed { .. } => Kind::Gate,
-            Self::Forbidden { .. } => Kind::Forbidden,
+            Self::Forbidden { .. } | Self::Unauthenticated { .. } => Kind::Forbidden,
             Self::Stale { .. } => Kind::Precondition,
             Self::Invalid(_) => Kind::Usage,
         }
@@ -239,6 +246,7 @@ impl Refusal {
             Self::Closed { .. } => "CLOSED",
             Self::Gate { .. } => "GATE",
             Self::Forbidden { .. } => "FORBIDDEN",
+            Self::Unauthenticated { .. } => "UNAUTHENTICATED",
             Self::Stale { .. } => "STALE",
             Self::Invalid(_) => "INVALID",
         }
@@ -352,6 +360,9 @@ impl fmt::Display for Refusal {
                 write!(f, "{car} is held up by gate {gate}: {}", brief(reason))
             }
             Self::Forbidden { what, needs } => write!(f, "{what} needs {needs}"),
+            Self::Unauthenticated { problem, needs } => {
+                write!(f, "{}: show {needs}", brief(problem))
+            }
             Self::Stale { what, given, current } => {
                 write!(f, "{what} is {current} by now, not {given}")
             }

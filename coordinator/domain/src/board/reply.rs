@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::hold::Hold;
-use crate::id::{CarId, ClaimId, HoldId, SessionId, TaskId};
+use crate::id::{CarId, ClaimId, HoldId, SessionId, TaskId, TokenId};
 use crate::name::AgentName;
 use crate::scope::ScopeName;
 use crate::task::Task;
@@ -80,6 +80,11 @@ pub enum Reply {
         car: CarId,
         /// How many are ahead.
         ahead: u32,
+    },
+    /// The bearer of a token is let in.
+    TokenIssued {
+        /// The token's id.
+        token: TokenId,
     },
     /// What time called for was done; more may be left.
     Ticked {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Token;
 use crate::board::answer::{Answer, AnswerKey};
 use crate::build::{Build, BuildKey};
 use crate::claim::Claim;
 use crate::gate::{Digest, Results};
 use crate::host::Host;
-use crate::id::{CarId, ClaimId, JobId, SessionId, TaskId};
+use crate::id::{CarId, ClaimId, JobId, SessionId, TaskId, TokenId};
 use crate::job::Job;
 use crate::lock::{Lock, LockKey};
 use crate::message::Announcement;
@@ -240,6 +241,8 @@ tables! {
     results: Results(Digest => Results), "results";
     /// Changes in the train.
     cars: Car(CarId => Car), "car";
+    /// Bearer tokens, by what is no secret of them.
+    tokens: Token(TokenId => Token), "token";
 }
 
 /// A key as the tail of a path: its JSON text, without quotes where it is a plain string.

@@ -4,12 +4,13 @@
 //! It reads the board as it is; history is the audit's.
 
 mod runs;
+mod tokens;
 
 use crate::board::noted::Note;
 use crate::board::{Board, Refusal};
 use crate::claim::{self, Claim};
 use crate::hold::Holder;
-use crate::id::{BoardTime, CarId, ClaimId, HoldId, JobId, RefusalId, SessionId, TaskId};
+use crate::id::{BoardTime, CarId, ClaimId, HoldId, JobId, RefusalId, SessionId, TaskId, TokenId};
 use crate::scope::{Conflict, ScopeName};
 use crate::session::{self, Session};
 use crate::task::{self, Task};
@@ -18,8 +19,8 @@ use crate::task::{self, Task};
 const MAX_LINES: usize = 12;
 
 impl Board {
-    /// Explains a claim, session, task, lock, hold, pool of slots, build, job, car or refusal,
-    /// by its id or name: the deciding fact first, at most 12 lines.
+    /// Explains a claim, session, task, lock, hold, pool of slots, build, job, car, token or
+    /// refusal, by its id or name: the deciding fact first, at most 12 lines.
     ///
     /// # Errors
     ///
@@ -65,6 +66,9 @@ impl Why<'_> {
         }
         if let Ok(id) = id.parse::<HoldId>() {
             return self.hold(id);
+        }
+        if let Ok(id) = id.parse::<TokenId>() {
+            return tables.tokens.get(&id).map(|token| self.token(token));
         }
         let id = id.parse::<RefusalId>().ok()?;
         self.board.noted.get(id).map(|note| self.refusal(note))

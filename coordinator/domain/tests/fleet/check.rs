@@ -3,6 +3,7 @@
 //! The checks read records and events alone; where they need memory (fences,
 //! gates that passed, answers) they keep their own.
 
+mod access;
 mod cars;
 mod claims;
 mod shared;
@@ -10,6 +11,7 @@ mod shared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use molt_domain::access::Peer;
 use molt_domain::audit;
 use molt_domain::board::{
     Board, Caller, Change, Command, Decision, Event, Ledger, MAX_CHANGES, Refusal, Reply, Request,
@@ -127,7 +129,7 @@ impl Fleet {
         const NAME: &str = "a refused call changes nothing";
         let dear = self.is_dear();
         let before = (self.board.ledger().clone(), dear.then(|| self.board.digest()));
-        let actor = request.caller.actor(&self.board);
+        let actor = request.actor(&self.board);
         let id = self.board.note_refusal(refusal, request.command.word(), &actor, act.now);
         let after = (self.board.ledger().clone(), dear.then(|| self.board.digest()));
         ensure(before == after, NAME, || format!("{refusal}"))?;
@@ -153,7 +155,9 @@ impl Fleet {
             return Ok(());
         };
         let reused = matches!(refusal, Refusal::Invalid(_));
-        let may = session.secret != shown.secret || session.is_over(act.now.board) || reused;
+        let known = request.peer != Peer::Local;
+        let over = session.is_over(act.now.board);
+        let may = session.secret != shown.secret || over || reused || known;
         ensure(may, "4 within the grace resume succeeds", || refusal.to_string())
     }
 
@@ -175,7 +179,7 @@ impl Fleet {
             changes.iter().cloned().for_each(|it| drop(self.board.apply(it)));
         }
         let mut anchor = ledger.audit.clone();
-        let actor = request.caller.actor(&self.board);
+        let actor = request.actor(&self.board);
         let entries = audit::append(&mut anchor, act.now, &actor, events.clone());
         let verified = audit::verify(ledger.audit.clone(), &entries);
         ensure(verified.as_ref() == Ok(&anchor), "11 the audit chain verifies", || {
@@ -222,6 +226,9 @@ impl Fleet {
         shared::late_results(step, before)?;
         audited(step, before, after)?;
         cars::cars(&mut self.memory, step, before, after)?;
+        access::access(step, before)?;
+        access::tokens(step, before, after)?;
+        access::provers(step, after)?;
         nothing_is_left_over(step, after)
     }
 

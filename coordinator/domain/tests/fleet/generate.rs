@@ -1,11 +1,13 @@
 //! Commands of a fleet at work, made up from the board as it is: mostly sensible,
 //! often stale, sometimes wrong.
 
+mod access;
 mod cars;
 mod holds;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use molt_domain::access::Peer;
 use molt_domain::board::{Board, Caller, Command, Now, Presence, Refusal, Reply, Request};
 use molt_domain::claim::{Claim, Otherwise, Outcome, Wanted};
 use molt_domain::host::Means;
@@ -21,7 +23,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 33] = [
+const WEIGHTS: [(&str, usize); 35] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -54,6 +56,8 @@ const WEIGHTS: [(&str, usize); 33] = [
     ("confirm-landing", 3),
     ("withdraw-intent", 2),
     ("raise-epoch", 1),
+    ("issue-token", 3),
+    ("revoke-token", 2),
     ("tick", 16),
 ];
 
@@ -196,7 +200,7 @@ impl Generator {
             });
             let Some((kind, _)) = kind else { continue };
             if let Some(request) = self.of_kind(kind, board) {
-                return request;
+                return self.proven(request, board);
             }
         }
     }
@@ -217,6 +221,7 @@ impl Generator {
             "raise-epoch" => {
                 Some(self.operator(Command::RaiseEpoch { reason: "the disk died".to_owned() }))
             }
+            "issue-token" | "revoke-token" => self.of_tokens(kind, board),
             "submit" | "dequeue" | "retry" => self.of_proposers(kind, board),
             _ => self.of_reconcilers(kind, board),
         }
@@ -252,6 +257,7 @@ impl Generator {
         let reused = chance == 13 && agent.number > 0;
         agent.number += u64::from(!reused);
         let request = Request {
+            peer: Peer::Local,
             caller: Caller::Session(shown),
             number: Some(agent.number),
             digest: format!("{command:?}"),

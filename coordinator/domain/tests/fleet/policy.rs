@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use molt_domain::gate::{Compare, Gate, Reader};
 use molt_domain::name::{GateName, PoolName, RepoName};
-use molt_domain::policy::{Merge, Method, Policy, Pool};
+use molt_domain::policy::{Merge, Method, Policy, Pool, Trust};
 use molt_domain::scope::{Case, Pattern, Reach, Risk, Scope, ScopeName, ScopeTree};
 
 /// How many policies there are.
@@ -93,6 +93,7 @@ pub fn policy(which: usize) -> Policy {
         merge: Merge {
             method: Method::Merge,
             required: required.iter().map(|gate| name::<GateName>(gate)).collect(),
+            trust: if which == 1 { Trust::AgentHosts } else { Trust::Provers },
         },
     }
 }

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use molt_proto::error::Failure;
 use molt_proto::exit::Exit;
 
+use crate::auth::authority::AuthorityError;
 use crate::demo::DemoError;
+use crate::engine::OpenError;
 use crate::lead::LeadError;
 use crate::policy::InitError;
 use crate::reconcile::TrainError;
 use crate::serve::ServeError;
+use crate::transfer::TransferError;
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,12 @@ pub(super) enum Error {
     /// The proposal.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// The certificates.
+    #[error(transparent)]
+    Certs(#[from] AuthorityError),
+    /// A backup, a restore or a migration.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The demonstration.
     #[error("the demonstration failed")]
     Demo(#[source] DemoError),
@@ -61,13 +70,24 @@ impl Error {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Failure(failure) => failure.into(),
-            Self::Serve(ServeError::Config(_)) => Exit::Usage,
+            Self::Transfer(error) => error.exit(),
+            Self::Serve(
+                ServeError::Config(_)
+                | ServeError::Tls(_)
+                | ServeError::Lead(LeadError::Differs(_)),
+            ) => Exit::Usage,
             Self::Serve(ServeError::Lead(LeadError::Train {
                 source: TrainError::Policy { .. } | TrainError::Name(_),
                 ..
             })) => Exit::Usage,
+            Self::Serve(ServeError::Lead(LeadError::Board(
+                OpenError::Unfinished { .. } | OpenError::Moved { .. },
+            ))) => Exit::Precondition,
             Self::Serve(_) | Self::File { .. } | Self::Runtime { .. } => Exit::Unavailable,
             Self::Init(_) | Self::Usage(_) => Exit::Usage,
+            Self::Certs(AuthorityError::Write { .. }) => Exit::Unavailable,
+            Self::Certs(AuthorityError::Making(_)) => Exit::Bug,
+            Self::Certs(_) => Exit::Usage,
             Self::Audit { .. } => Exit::Precondition,
             Self::Demo(_) => Exit::Bug,
         }

@@ -4,15 +4,21 @@
 //! (`molt-agent`).
 
 mod audit;
+mod backup;
+mod certs;
 mod client;
+mod doctor;
 mod error;
 mod events;
 mod init;
+mod migrate;
 mod output;
 mod policy;
+mod restore;
 mod revoke;
 mod serve;
 mod status;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -48,6 +54,20 @@ enum Verb {
     /// Verify or export the record of everything that happened
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// Say who may come in by a token
+    #[command(subcommand)]
+    Tokens(tokens::TokensVerb),
+    /// Make certificates for a first fleet
+    #[command(subcommand)]
+    Certs(certs::CertsVerb),
+    /// Write everything that a fleet has into a file, while it is served
+    Backup(backup::BackupArgs),
+    /// Begin a fleet again from a backup, in an empty store
+    Restore(restore::RestoreArgs),
+    /// Move a fleet's records into another store, and lose none
+    Migrate(migrate::MigrateArgs),
+    /// Say what would keep a coordinator from serving
+    Doctor(doctor::DoctorArgs),
     /// Show the whole job on this machine, in a scratch folder
     Demo(crate::demo::DemoArgs),
 }
@@ -99,10 +119,16 @@ fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Init(args) => init::init(&args),
         Verb::Policy(verb) => Ok(policy::policy(&verb)),
         Verb::Audit(audit::AuditVerb::Verify(args)) => audit::verify(&args),
+        Verb::Certs(verb) => certs::certs(&verb),
+        Verb::Tokens(verb) => runtime(Threads::One)?.block_on(tokens::tokens(&verb)),
         Verb::Demo(args) => crate::demo::demo(&args).map_err(Error::Demo),
         Verb::Serve(args) => runtime(Threads::Many)?.block_on(serve::serve(&args)),
         Verb::Status(args) => runtime(Threads::One)?.block_on(status::status(&args)),
         Verb::Revoke(args) => runtime(Threads::One)?.block_on(revoke::revoke(&args)),
+        Verb::Backup(args) => runtime(Threads::One)?.block_on(backup::backup(&args)),
+        Verb::Restore(args) => runtime(Threads::One)?.block_on(restore::restore(&args)),
+        Verb::Migrate(args) => runtime(Threads::One)?.block_on(migrate::migrate(&args)),
+        Verb::Doctor(args) => runtime(Threads::One)?.block_on(doctor::doctor(&args)),
         Verb::Events(verb) => runtime(Threads::One)?.block_on(events::events(&verb)),
         Verb::Audit(audit::AuditVerb::Export(args)) => {
             runtime(Threads::One)?.block_on(audit::export(&args))

@@ -114,8 +114,9 @@ fn greeting(serving: &Serving) -> Vec<String> {
     let first = found.repos.first().and_then(|repo| repo.policy.scopes.names().next());
     let scope = first.map_or("SCOPE", |name| name.as_str());
     lines.push(format!("next     in a clone of the repository: molt-agent claim {scope}"));
-    if serving.address.port() != 7420 {
-        lines.push(format!("         with MOLT_COORD_ENDPOINTS={}", serving.address));
+    if serving.address.port() != 7420 || !serving.scheme.is_empty() {
+        let Serving { scheme, address, .. } = serving;
+        lines.push(format!("         with MOLT_COORD_ENDPOINTS={scheme}{address}"));
     }
     lines
 }

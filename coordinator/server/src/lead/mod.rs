@@ -18,6 +18,7 @@ use molt_store::{CampaignError, Candidate, Store, Tenure};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::auth::Gate;
 use crate::clock::Clock;
 use crate::engine::{Ended, Engine, Failure, OpenError};
 use crate::reconcile::{Archive, TrainError, chain};
@@ -77,6 +78,8 @@ pub struct Ground {
     pub clock: Clock,
     /// Where sealed audit entries are.
     pub archive: Archive,
+    /// Who may call how often; counts outlive a term.
+    pub gate: Gate,
     /// The repositories and where their mirrors are.
     pub places: Arc<[Place]>,
 }

@@ -123,7 +123,8 @@ impl Term {
         }
         let remotes: BTreeMap<RepoName, String> =
             ground.places.iter().map(|place| (place.repo.clone(), place.remote.clone())).collect();
-        let service = Service::new(handle, ground.archive.clone(), remotes, over.clone());
+        let service = Service::new(handle, ground.archive.clone(), remotes, over.clone())
+            .behind(ground.gate.clone());
         seat.take(service).await;
         let lost = tokio::select! {
             ended = &mut engine => Some(ended),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use molt_domain::gate::{Compare, Gate, Reader, UnknownReader};
 use molt_domain::name::{GateName, PoolName};
-use molt_domain::policy::{CHANGE_GATES, Merge, Method, Pool};
+use molt_domain::policy::{CHANGE_GATES, Merge, Method, Pool, Trust};
 
 use super::amount::{Bytes, Span};
 use super::document::{Findings, Item, Keys, Table};
@@ -22,7 +22,8 @@ const GATE: Keys = Keys {
     unsupported: &["git", "inputs", "pins"],
 };
 
-const MERGE: Keys = Keys { honoured: &["method", "required"], unsupported: &["protect"] };
+const MERGE: Keys =
+    Keys { honoured: &["method", "required", "trust_agent_hosts"], unsupported: &["protect"] };
 
 /// Reads every pool under `root`. A faulty one is there too: its name is good.
 pub(super) fn pools(root: &Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<PoolName, Pool> {
@@ -180,7 +181,9 @@ pub(super) fn merge(
     let item = |name| table.as_ref().and_then(|table| table.get(name));
     let method = item("method").and_then(|item| method(&item, findings));
     let required = item("required").and_then(|item| required(&item, gates, findings));
+    let trusted = item("trust_agent_hosts").and_then(|item| item.flag(findings));
     Merge {
+        trust: if trusted == Some(true) { Trust::AgentHosts } else { Trust::Provers },
         method: method.unwrap_or(Method::Merge),
         required: required.unwrap_or_else(|| all_gates(gates)),
     }

@@ -12,6 +12,6 @@ mod train;
 pub use self::seal::{Archive, ArchiveError};
 pub use self::train::{Train, TrainError};
 
-pub(crate) use self::seal::run as seal;
+pub(crate) use self::seal::{SEGMENT, run as seal};
 pub(crate) use self::tick::run as tick;
 pub(crate) use self::train::chain;

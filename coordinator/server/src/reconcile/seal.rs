@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::engine::Handle;
 
 /// Entries of one segment.
-const SEGMENT: usize = 4096;
+pub(crate) const SEGMENT: usize = 4096;
 
 /// Entries that stay in the store for late watchers.
 const STAY: usize = 1024;
@@ -63,7 +63,7 @@ impl Archive {
     }
 
     /// Writes entries as a segment that outlives a crash.
-    fn write(&self, entries: &[impl AsRef<Entry>]) -> Result<(), ArchiveError> {
+    pub(crate) fn write(&self, entries: &[impl AsRef<Entry>]) -> Result<(), ArchiveError> {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return Ok(());
         };

@@ -17,8 +17,9 @@ pub(crate) async fn run(handle: Handle, stop: CancellationToken) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = timer.tick() => {}
+            biased;
             () = stop.cancelled() => return,
+            _ = timer.tick() => {}
         }
         // A crowd that expires at once is done in steps; the engine serves others in between.
         loop {

@@ -29,6 +29,7 @@ pub(super) fn until_settled(
             handle.attend(claim, Presence::Here).await;
         }
         tokio::select! {
+            biased;
             () = follow(&handle, place, &sender) => {}
             () = sender.closed() => {}
             () = stop.cancelled() => {}
@@ -75,6 +76,7 @@ async fn follow(
             return;
         }
         tokio::select! {
+            biased;
             () = attendant.stirred() => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }

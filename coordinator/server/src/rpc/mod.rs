@@ -1,22 +1,32 @@
 //! Calls: convert, ask the engine, map errors. No rules here.
 
 mod attend;
+mod guest;
+mod host;
+mod log;
 mod watch;
+mod words;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use molt_domain::access::{Peer, Right};
 use molt_domain::board::Request;
 use molt_domain::name::RepoName;
-use molt_proto::convert::{self, Beat, Place};
+use molt_proto::convert::{self, Place};
 use molt_proto::{error, granted, v1, view};
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status, Streaming};
 
+pub use self::words::worded;
+
+use self::guest::Guest;
+use self::host::Hosts;
+use crate::auth::Gate;
 use crate::engine::{Failure, Handle};
 use crate::reconcile::Archive;
 
@@ -32,7 +42,9 @@ pub struct Service {
     handle: Handle,
     archive: Archive,
     remotes: Arc<BTreeMap<RepoName, String>>,
+    hosts: Hosts,
     stop: CancellationToken,
+    gate: Gate,
 }
 
 impl Service {
@@ -44,20 +56,29 @@ impl Service {
         remotes: BTreeMap<RepoName, String>,
         stop: CancellationToken,
     ) -> Self {
-        Self { handle, archive, remotes: Arc::new(remotes), stop }
+        let gate = Gate::default();
+        let hosts = Hosts::default();
+        Self { handle, archive, remotes: Arc::new(remotes), hosts, stop, gate }
+    }
+
+    /// The same behind `gate`, whose counts outlive this service.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// Takes note of what a caller was granted, before anything is decided for it.
-    async fn witness(&self, metadata: &MetadataMap) -> Result<(), Status> {
+    async fn witness(&self, guest: &Guest, metadata: &MetadataMap) -> Result<(), Status> {
         let told = granted::told(metadata).map_err(|invalid| refused(&invalid.into()))?;
-        if let Some(fence) = told {
+        if let Some(fence) = told.filter(|_| guest.is_a_witness()) {
             self.handle.witness(fence).await;
         }
         Ok(())
     }
 
-    async fn act_on(&self, command: v1::Command) -> Result<v1::Reply, Status> {
+    async fn act_on(&self, peer: Peer, command: v1::Command) -> Result<v1::Reply, Status> {
         let request = Request::try_from(command).map_err(|invalid| refused(&invalid.into()))?;
+        let request = Request { peer, ..request };
         let submitted = self
             .handle
             .submit(request, |reply, at| convert::reply(reply, at.board, at.now, at.term, at.rev));
@@ -87,8 +108,9 @@ fn refused(refusal: &molt_domain::board::Refusal) -> Status {
 #[tonic::async_trait]
 impl v1::coordinator_server::Coordinator for Service {
     async fn act(&self, call: tonic::Request<v1::Command>) -> Result<Response<v1::Reply>, Status> {
-        self.witness(call.metadata()).await?;
-        self.act_on(call.into_inner()).await.map(Response::new)
+        let guest = self.guest(&call).await?;
+        self.witness(&guest, call.metadata()).await?;
+        self.act_on(guest.peer, call.into_inner()).await.map(Response::new)
     }
 
     type SessionStream = Answers<v1::Outcome>;
@@ -97,13 +119,19 @@ impl v1::coordinator_server::Coordinator for Service {
         &self,
         call: tonic::Request<Streaming<v1::Command>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        self.witness(call.metadata()).await?;
+        let guest = self.guest(&call).await?;
+        self.witness(&guest, call.metadata()).await?;
         let service = self.clone();
         let outcomes = call.into_inner().then(move |command| {
-            let service = service.clone();
+            let (service, guest) = (service.clone(), guest.clone());
             async move {
                 use v1::outcome::Outcome;
-                let outcome = match service.act_on(command?).await {
+                let command = command.map_err(words::unreadable)?;
+                let acted = match service.charge(&guest) {
+                    Ok(()) => service.act_on(guest.peer, command).await,
+                    Err(status) => Err(status),
+                };
+                let outcome = match acted {
                     Ok(reply) => Outcome::Reply(reply),
                     Err(status) => Outcome::Failure(error::message(&status)),
                 };
@@ -114,8 +142,12 @@ impl v1::coordinator_server::Coordinator for Service {
     }
 
     async fn read(&self, call: tonic::Request<v1::Query>) -> Result<Response<v1::View>, Status> {
+        let peer = self.guest(&call).await?.peer;
         let query = call.into_inner();
         let read = self.handle.read(move |at| {
+            if let Peer::Known(identity) = &peer {
+                view::may_read(at.board, &query, identity).map_err(|refusal| refused(&refusal))?;
+            }
             view::view(at.board, &query, at.now, at.term, at.rev)
                 .map_err(|refusal| refused(&refusal))
         });
@@ -128,10 +160,12 @@ impl v1::coordinator_server::Coordinator for Service {
         &self,
         call: tonic::Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let guest = self.guest(&call).await?;
+        guest.may(Right::Read, "watch")?;
         let request = call.into_inner();
         let history = self.handle.history();
         let after = if request.tail { history.last() } else { request.after };
-        watch::entries(history, after).map(Response::new)
+        watch::entries(history, after, guest.sight()).map(Response::new)
     }
 
     type AttendStream = Answers<v1::Attendance>;
@@ -140,25 +174,35 @@ impl v1::coordinator_server::Coordinator for Service {
         &self,
         call: tonic::Request<v1::AttendRequest>,
     ) -> Result<Response<Self::AttendStream>, Status> {
+        let guest = self.guest(&call).await?;
         let request = call.into_inner();
         let place = Place::try_from(&request).map_err(|invalid| refused(&invalid.into()))?;
+        self.may_attend(&guest, place).await?;
         let stream = attend::until_settled(self.handle.clone(), place, self.stop.clone());
         stream.map(Response::new)
     }
 
-    async fn beat(
+    type HostStream = Answers<v1::HostHears>;
+
+    async fn host(
         &self,
-        call: tonic::Request<v1::BeatRequest>,
-    ) -> Result<Response<v1::BeatReply>, Status> {
-        self.witness(call.metadata()).await?;
-        let beat = Beat::try_from(call.into_inner()).map_err(|invalid| refused(&invalid.into()))?;
-        self.handle.beat(beat.host.clone(), beat.sessions.clone()).await;
-        self.handle.submit(beat.request(), |_, _| ()).await.map_err(status)?;
-        let remotes = Arc::clone(&self.remotes);
-        let read = self
-            .handle
-            .read(move |at| view::beat_reply(at.board, &beat, &remotes, at.term, at.rev));
-        read.await.map(Response::new).map_err(status)
+        call: tonic::Request<Streaming<v1::HostSays>>,
+    ) -> Result<Response<Self::HostStream>, Status> {
+        let guest = self.guest(&call).await?;
+        self.witness(&guest, call.metadata()).await?;
+        Ok(Response::new(host::stream(self.clone(), guest, call.into_inner())))
+    }
+
+    type LogStream = Answers<v1::LogPart>;
+
+    async fn log(
+        &self,
+        call: tonic::Request<v1::LogRequest>,
+    ) -> Result<Response<Self::LogStream>, Status> {
+        let guest = self.guest(&call).await?;
+        let request = call.into_inner();
+        self.may_read_log(&guest, &request.job).await?;
+        Ok(Response::new(log::stream(self.clone(), request)))
     }
 
     type AuditStream = Answers<v1::Entry>;
@@ -167,6 +211,9 @@ impl v1::coordinator_server::Coordinator for Service {
         &self,
         call: tonic::Request<v1::AuditRequest>,
     ) -> Result<Response<Self::AuditStream>, Status> {
+        let guest = self.guest(&call).await?;
+        guest.may(Right::Audit, "audit")?;
+        guest.may_everywhere("audit")?;
         let after = call.into_inner().after;
         watch::audit(self.handle.history(), &self.archive, after).await.map(Response::new)
     }

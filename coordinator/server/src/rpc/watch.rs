@@ -6,23 +6,30 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use molt_domain::audit::Entry;
+use molt_domain::board::{Event, Refusal};
 use molt_proto::{error, v1, view};
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
 use super::Answers;
+use super::guest::{Detail, Sight};
 use crate::engine::{Beat, Compacted, History, Subscription};
 use crate::reconcile::Archive;
 
 /// How many entries a stream takes at once: a reader that is far behind holds no more than these.
 const STEP: usize = 256;
 
-/// Entries after a number, then live ones until the leadership ends.
-pub(super) fn entries(history: &History, after: u64) -> Result<Answers<v1::Entry>, Status> {
+/// Entries after a number, then live ones until the leadership ends, or the token by which the
+/// reader came.
+pub(super) fn entries(
+    history: &History,
+    after: u64,
+    sight: Sight,
+) -> Result<Answers<v1::Entry>, Status> {
     let subscription = history.subscribe(after).map_err(compacted)?;
     let beats = WatchStream::new(subscription.beats.clone());
-    Ok(Box::pin(Entries { subscription, beats, pending: VecDeque::new() }))
+    Ok(Box::pin(Entries { subscription, beats, pending: VecDeque::new(), sight, over: false }))
 }
 
 fn compacted(compacted: Compacted) -> Status {
@@ -34,6 +41,8 @@ struct Entries {
     subscription: Subscription,
     beats: WatchStream<Beat>,
     pending: VecDeque<Arc<Entry>>,
+    sight: Sight,
+    over: bool,
 }
 
 impl Stream for Entries {
@@ -41,8 +50,15 @@ impl Stream for Entries {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            if self.over {
+                return Poll::Ready(None);
+            }
             if let Some(entry) = self.pending.pop_front() {
-                return Poll::Ready(Some(Ok(view::entry(&entry))));
+                if let Some(ended) = self.sight.ends_with(&entry) {
+                    self.over = true;
+                    return Poll::Ready(Some(Err(ended)));
+                }
+                return Poll::Ready(Some(Ok(self.sight.of(&entry))));
             }
             match self.subscription.next(STEP) {
                 Ok(next) if next.is_empty() => {}
@@ -56,6 +72,31 @@ impl Stream for Entries {
                 Some(Beat::Upto(_)) => {}
                 Some(Beat::Over) | None => return Poll::Ready(None),
             }
+        }
+    }
+}
+
+impl Sight {
+    fn of(self, entry: &Entry) -> v1::Entry {
+        match self.detail {
+            Detail::Whole => view::entry(entry),
+            Detail::Number => v1::Entry {
+                seq: entry.seq,
+                json: "{}".to_owned(),
+                line: "something happened; the token is not for every repository".to_owned(),
+            },
+        }
+    }
+
+    /// That an entry took back the token by which its reader came.
+    fn ends_with(self, entry: &Entry) -> Option<Status> {
+        match &entry.event {
+            Event::TokenRevoked { token, reason, .. } if Some(*token) == self.token => {
+                let problem = format!("token {token} was revoked: {reason}");
+                let needs = "a token that is good".to_owned();
+                Some(error::status(&Refusal::Unauthenticated { problem, needs }, None))
+            }
+            _ => None,
         }
     }
 }
@@ -77,9 +118,26 @@ pub(super) async fn audit(
         Err(error) => return Err(Status::internal(error.to_string())),
     };
     let last = sealed.last().map_or(after, |entry| entry.seq);
-    let mut rest = history.subscribe(last).map_err(compacted)?;
-    let rest = rest.next(usize::MAX).map_err(compacted)?;
+    let rest = match history.subscribe(last) {
+        Ok(mut rest) => rest.next(usize::MAX).map_err(compacted)?,
+        Err(Compacted { oldest }) => return Err(elsewhere(last + 1, oldest - 1)),
+    };
+    let numbers = sealed.iter().map(|entry| entry.seq).chain(rest.iter().map(|entry| entry.seq));
+    let mut next = after + 1;
+    for number in numbers {
+        if number != next {
+            return Err(elsewhere(next, number - 1));
+        }
+        next = number + 1;
+    }
     let sealed: Vec<v1::Entry> = sealed.iter().map(view::entry).collect();
     let rest: Vec<v1::Entry> = rest.iter().map(|entry| view::entry(entry)).collect();
     Ok(Box::pin(tokio_stream::iter(sealed.into_iter().chain(rest)).map(Ok)))
+}
+
+/// That entries are in files of another coordinator, which led when they were sealed.
+fn elsewhere(first: u64, last: u64) -> Status {
+    let name = format!("{first} to {last}, in the audit folder of this coordinator");
+    let refusal = Refusal::NotFound { kind: "audit entries".to_owned(), name, nearest: None };
+    error::status(&refusal, None)
 }

@@ -36,7 +36,8 @@ const MOVE_HEAD: &str = "
     WHERE number = ?7 AND id = ?8 AND (SELECT term FROM leader) = ?9";
 const READ_HEAD: &str = "SELECT number, id, written, min_reader, min_writer, ledger FROM head";
 const READ_TERM: &str = "SELECT term FROM leader";
-const TAKE_LEAD: &str = "UPDATE leader SET term = max(term, ?3) + 1, name = ?1, address = ?2 RETURNING term";
+const TAKE_LEAD: &str =
+    "UPDATE leader SET term = max(term, ?3) + 1, name = ?1, address = ?2 RETURNING term";
 const LEAVE_LEAD: &str = "UPDATE leader SET term = term + 1 WHERE term = ?1";
 const READ_RECORDS: &str = "SELECT key, value FROM record ORDER BY key";
 const PUT: &str = "

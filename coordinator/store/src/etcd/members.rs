@@ -25,8 +25,6 @@ pub(super) const CALL: Duration = Duration::from_secs(2);
 pub(super) const PAGE: Duration = Duration::from_secs(5);
 /// How often every member is probed, and how long it may take to answer.
 const PROBE: Duration = Duration::from_secs(1);
-/// How long a call that no member could take is tried again.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a call may be sent again while it is unknown what its first sending did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +126,7 @@ impl Members {
         F: FnMut(KvClient) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
-        let mut delays = Delays::from(Policy::RECONNECT.within(PATIENCE));
+        let mut delays = Delays::from(Policy::STORE_MEMBER);
         loop {
             let mut failures = Vec::new();
             for which in self.order() {

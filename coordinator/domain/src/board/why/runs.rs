@@ -1,12 +1,15 @@
 //! Why runs are where they are: locks, slots, builds, jobs, and the cars of the train.
 
+use std::sync::Arc;
+
 use super::{Why, first_line};
 use crate::build::{Build, BuildKey};
 use crate::hold::{Hold, Waiter};
-use crate::host;
+use crate::host::{self, Host};
 use crate::id::{HoldId, JobId};
 use crate::job::{self, Job};
 use crate::lock::{self, Lock, LockKey};
+use crate::policy::Trust;
 use crate::slot::{SlotKey, Slots};
 use crate::train::{self, Car};
 
@@ -152,9 +155,22 @@ impl Why<'_> {
             "rule     one run for what it would find; {} attempts when a host interrupts it",
             job::MAX_ATTEMPTS
         ));
+        lines.extend(self.trust(job));
         lines.push(format!("commit   {}", job.commit));
         lines.push(format!("digest   {}", job.digest));
         lines
+    }
+
+    /// Whose results count, where it is not provers alone.
+    fn trust(&self, job: &Job) -> Option<String> {
+        let merge = &self.board.tables.repos.get(&job.repo)?.policy.merge;
+        if merge.trust == Trust::AgentHosts {
+            return Some("trust    trust_agent_hosts: every host's results count".to_owned());
+        }
+        let job::State::Assigned { host, .. } = &job.state else { return None };
+        let standing = self.board.tables.hosts.get(host)?.standing;
+        (standing == host::Standing::Local)
+            .then(|| "trust    no host here has to prove who it is".to_owned())
     }
 
     fn hosts_for(&self, job: &Job) -> String {
@@ -165,9 +181,16 @@ impl Why<'_> {
         }
         let memory = job.gate.memory.unwrap_or(0);
         let able = live.iter().filter(|host| host.means.jobs > 0 && memory <= host.means.memory);
+        let merge = self.board.tables.repos.get(&job.repo).map(|repo| &repo.policy.merge);
+        let doubted = |host: &&&Arc<Host>| merge.is_some_and(|merge| !host.counts(merge));
+        let doubted = live.iter().filter(doubted).count();
+        let doubted = match doubted {
+            0 => String::new(),
+            n => format!("; {n} are no provers, whose results alone count"),
+        };
         let pool = job.gate.pool.as_ref().map(|pool| format!(", with a free slot of {pool}"));
         format!(
-            "{} live, {} of them could ever take it{}",
+            "{} live, {} of them could ever take it{}{doubted}",
             live.len(),
             able.count(),
             pool.unwrap_or_default()

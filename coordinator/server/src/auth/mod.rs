@@ -1,0 +1,181 @@
+//! Who is on the other end of a call: by its certificate, by its bearer token, or not at all.
+//!
+//! [`Gate`] looks at each call once, before anything else does: what the
+//! connection proves, what the headers show, and whether it comes too often.
+//! Only loopback without TLS may show nothing. Not here: which token is good
+//! (the board knows), and what somebody may do (`molt_domain::access`).
+
+pub mod authority;
+mod certificate;
+mod limit;
+mod tls;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use molt_domain::access::{Identity, TokenHash};
+use molt_domain::board::Refusal;
+use molt_domain::name::ActorName;
+use molt_proto::{credentials, error};
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+
+pub use self::limit::Rate;
+pub use self::tls::{TlsError, tls};
+
+use self::limit::Buckets;
+use crate::clock;
+
+/// What a gate lets through.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct AuthOptions {
+    /// How often one peer may ask. This machine's own users are not counted.
+    pub rate: Rate,
+}
+
+/// The one place where a call turns into somebody, or is refused. Clones share their counts.
+#[derive(Clone)]
+pub struct Gate {
+    buckets: Arc<Mutex<Buckets>>,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(AuthOptions::default())
+    }
+}
+
+/// What a call showed of its peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing, on loopback without TLS, where nothing has to be shown.
+    Nothing,
+    /// A certificate that an authority of this fleet signed.
+    Certificate(Identity),
+    /// A token; whether it is good is the board's to say.
+    Token(TokenHash),
+}
+
+/// Who is counted for a call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Payer {
+    Address(IpAddr),
+    Actor(ActorName),
+    Token(TokenHash),
+}
+
+/// A call that may go on.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    pub(crate) shown: Shown,
+    payer: Option<(Payer, IpAddr)>,
+}
+
+/// The connection that a call came over.
+struct Connection {
+    address: Option<SocketAddr>,
+    secure: bool,
+    /// The peer's own certificate, as DER.
+    certificate: Option<Vec<u8>>,
+}
+
+impl Connection {
+    fn of<T>(call: &tonic::Request<T>) -> Self {
+        let secure = call.extensions().get::<TlsConnectInfo<TcpConnectInfo>>().is_some();
+        let shown = call.peer_certs();
+        let certificate = shown.and_then(|chain| chain.first().map(|own| own.to_vec()));
+        Self { address: call.remote_addr(), secure, certificate }
+    }
+
+    fn is_local(&self) -> bool {
+        !self.secure && self.address.is_some_and(|at| at.ip().to_canonical().is_loopback())
+    }
+}
+
+impl Gate {
+    /// A gate that has seen nobody yet.
+    #[must_use]
+    pub fn new(options: AuthOptions) -> Self {
+        Self { buckets: Arc::new(Mutex::new(Buckets::new(options.rate))) }
+    }
+
+    /// What a call shows, if it may go on.
+    ///
+    /// # Errors
+    ///
+    /// A status that says what is missing or wrong, or when to come back.
+    pub(crate) fn admit<T>(&self, call: &tonic::Request<T>) -> Result<Admitted, Status> {
+        let connection = Connection::of(call);
+        let shown =
+            shown(&connection, call.metadata()).map_err(|refusal| error::status(&refusal, None))?;
+        let address = connection.address.map_or(IpAddr::from([0, 0, 0, 0]), |at| at.ip());
+        let payer = match &shown {
+            Shown::Nothing => None,
+            Shown::Certificate(identity) => Some(Payer::Actor(identity.name.clone())),
+            Shown::Token(hash) => Some(Payer::Token(*hash)),
+        };
+        let admitted = Admitted { shown, payer: payer.map(|payer| (payer, address)) };
+        self.charge(&admitted)?;
+        Ok(admitted)
+    }
+
+    /// Counts one more request of somebody who was admitted.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` with the time to come back: nothing changed, and nobody failed.
+    pub(crate) fn charge(&self, admitted: &Admitted) -> Result<(), Status> {
+        let Some((payer, address)) = &admitted.payer else { return Ok(()) };
+        // What is in there is whole at every moment, so a panic elsewhere spoils nothing.
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = buckets.take(payer, *address, clock::boottime());
+        drop(buckets);
+        taken.map_err(|wait| too_often(admitted, wait))
+    }
+}
+
+fn too_often(admitted: &Admitted, wait: Duration) -> Status {
+    let who = match &admitted.shown {
+        Shown::Certificate(identity) => format!("{} {}", identity.role, identity.name),
+        Shown::Token(_) | Shown::Nothing => "this token's bearer".to_owned(),
+    };
+    let reason = format!("{who} asks too often: come back in {} ms", wait.as_millis());
+    error::unavailable(reason, wait)
+}
+
+fn shown(connection: &Connection, metadata: &MetadataMap) -> Result<Shown, Box<Refusal>> {
+    // A token is shown on purpose, a certificate by whoever connects: the token speaks.
+    if let Some(token) = credentials::shown(metadata).map_err(unproven)? {
+        if connection.secure || connection.is_local() {
+            return Ok(Shown::Token(TokenHash::of(token)));
+        }
+        return Err(unproven("a token came without TLS, and others may have read it".to_owned()));
+    }
+    if let Some(certificate) = &connection.certificate {
+        return certificate::identity(certificate).map(Shown::Certificate);
+    }
+    if connection.is_local() {
+        return Ok(Shown::Nothing);
+    }
+    Err(unproven(match connection.secure {
+        true => "the call shows nothing".to_owned(),
+        false => "the call comes without TLS from another machine".to_owned(),
+    }))
+}
+
+fn unproven(problem: String) -> Box<Refusal> {
+    let needs = "a client certificate or a bearer token".to_owned();
+    Refusal::Unauthenticated { problem, needs }.into()
+}
+
+#[cfg(test)]
+mod tests;
