@@ -20,6 +20,9 @@ use crate::fault::fault;
 /// anybody else leads, and clocks may run at slightly different speeds.
 const MARGIN: Duration = Duration::from_secs(2);
 
+/// How long a commit is waited for at least: a leader that slept past its horizon may still lead.
+const LAST_TRY: Duration = Duration::from_secs(2);
+
 /// How long after a renewal that the store did not take the next one is tried.
 const RENEW_AGAIN: Duration = Duration::from_millis(200);
 
@@ -62,6 +65,18 @@ impl Horizon {
             Tenure::UntilTaken => true,
             Tenure::Lease { .. } if fault!(HorizonIgnored) => true,
             Tenure::Lease { ttl } => now < self.last() + ttl - MARGIN.min(ttl / 4),
+        }
+    }
+
+    /// How long a commit may be waited for; `None`: for ever. A leader that learns nothing of it
+    /// until its horizon may have been replaced, and serves nobody by waiting.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match self.tenure {
+            Tenure::UntilTaken => None,
+            Tenure::Lease { ttl } => {
+                let end = self.last() + ttl - MARGIN.min(ttl / 4);
+                Some(end.saturating_sub(self.clock.boottime()).max(LAST_TRY))
+            }
         }
     }
 

@@ -61,6 +61,12 @@ pub enum Ended {
         /// The term that is over.
         term: u64,
     },
+    /// The store was not heard for so long that another one may lead.
+    #[error("the store did not answer until the lead ran out, in term {term}")]
+    CutOff {
+        /// The term that is over.
+        term: u64,
+    },
     /// Somebody wrote beside this leader.
     #[error("the store's head is commit {number}, which this leader did not make")]
     Overtaken {
@@ -175,6 +181,9 @@ impl Engine {
             Err(TenureError::Unavailable(cause)) => {
                 warn!(phase = "lead", %cause, "the lead could not be renewed");
                 self.horizon.unheard();
+                if !self.horizon.holds() {
+                    return Err(self.cut_off());
+                }
             }
         }
         Ok(())
@@ -309,7 +318,11 @@ impl Engine {
                 (pending.answer)(Ok(reply), Source::Commit, self.committed(now));
             }
         }
-        match self.settle(commit).await {
+        let Some(settled) = self.settle(commit).await else {
+            self.undo(batch, &Failure::Unknown);
+            return Err(self.cut_off());
+        };
+        match settled {
             Ok(Settled::Applied(head)) => {
                 self.head = head;
                 self.board.set_ledger(ledger);
@@ -340,7 +353,13 @@ impl Engine {
         }
     }
 
-    async fn settle(&self, commit: Commit) -> Result<Settled, SettleError> {
+    fn cut_off(&self) -> Ended {
+        Ended::CutOff { term: self.leadership.term() }
+    }
+
+    /// Commits until the outcome is known, or this leader's horizon is reached: `None`. What became
+    /// of the commit, the next leader finds in what it loads.
+    async fn settle(&self, commit: Commit) -> Option<Result<Settled, SettleError>> {
         let mut delays = Policy::COMMIT_UNKNOWN.delays(molt_retry::Seed::fresh());
         let pause = |_| {
             // Out of patience is not out of duty: the outcome must be known before anything else.
@@ -349,12 +368,17 @@ impl Engine {
         };
         let store = self.store.as_ref();
         let sent = self.clock.sending();
-        let settled =
-            molt_store::commit_and_settle(store, &self.leadership, &self.head, commit, pause).await;
+        let settling =
+            molt_store::commit_and_settle(store, &self.leadership, &self.head, commit, pause);
+        let settled = tokio::select! {
+            biased;
+            settled = settling => settled,
+            () = sleep_or_never(self.horizon.patience()) => return None,
+        };
         if settled.is_ok() {
             self.horizon.heard(sent);
         }
-        settled
+        Some(settled)
     }
 
     fn undo(&mut self, batch: Batch, failure: &Failure) {
@@ -402,7 +426,7 @@ impl Engine {
         let ledger = self.head.ledger.clone();
         let commit = Commit::new(&self.leadership, ledger, changes)
             .map_err(|error| Ended::Unbuildable(error.into()))?;
-        match self.settle(commit).await {
+        match self.settle(commit).await.ok_or_else(|| self.cut_off())? {
             Ok(Settled::Applied(head)) => {
                 self.head = head;
                 self.journal.forget(&anchor);

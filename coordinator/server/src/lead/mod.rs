@@ -158,9 +158,9 @@ impl Lead {
         self.seat.leave(None).await;
         match ended {
             Ok(()) => Ok(()),
-            Err(ended @ (Ended::Deposed { .. } | Ended::Overtaken { .. }))
-                if self.others_may_lead() =>
-            {
+            Err(
+                ended @ (Ended::Deposed { .. } | Ended::CutOff { .. } | Ended::Overtaken { .. }),
+            ) if self.others_may_lead() => {
                 warn!(phase = "lead", term = number, reason = %ended, "stepped down");
                 Ok(())
             }

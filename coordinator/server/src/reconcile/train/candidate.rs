@@ -35,7 +35,13 @@ fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
         Method::Merge => molt_repo::Method::Merge,
         Method::Ff => molt_repo::Method::FastForward,
     };
-    match git.mirror.merge(&base, &head, method, &identity(car)) {
+    let mut merged = git.mirror.merge(&base, &head, method, &identity(car));
+    if matches!(merged, Err(RepoError::MissingCommit { .. })) {
+        // The change may have been pushed after the base was fetched.
+        git.mirror.fetch()?;
+        merged = git.mirror.merge(&base, &head, method, &identity(car));
+    }
+    match merged {
         Ok(Merge::Clean { commit, tree }) => {
             let candidate = describe(git, repo, car, &base, &commit, &tree)?;
             Ok(Command::SetCandidate { car: car.id, candidate })
