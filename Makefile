@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE := $(if $(CI),ci,default)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo tools lint test bench
+.PHONY: help build demo tools lint test bench mutants
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,3 +37,7 @@ bench: ## measure claims beside etcd, and the agent's commands; CHECK=1 judges
 	$(CARGO) build --release --locked -p molt-coordinator -p molt-agent -p molt-tests --features molt-tests/peers \
 		--bin molt-coordinator --bin molt-agent --bin molt-bench
 	target/release/molt-bench $(if $(CHECK),--check)
+
+mutants: ## switch seeded bugs on, one at a time, and show what catches each
+	$(CARGO) test --locked -p molt-domain --features seeded-bugs --test seeded_bugs -- --nocapture
+	$(CARGO) test --locked -p molt-tests --features seeded-bugs --test sim mutants -- --nocapture

@@ -26,6 +26,8 @@ package() { # PROGRAM PACKAGE WHY
     RUNLEVEL=1 "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$2" >/dev/null
 }
 
+# Namespaces are Linux's own; elsewhere nothing is cut.
+[ "$(uname)" != Linux ] || package ip iproute2 "cuts hosts off in the fault tests"
 package etcd etcd-server "keeps a fleet's state; what claims are measured against"
 package protoc protobuf-compiler "builds the client of etcd"
 [ "${1:-}" = bench ] && exit

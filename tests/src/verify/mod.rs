@@ -9,6 +9,7 @@ mod audit;
 mod book;
 mod change;
 mod expect;
+pub mod fleet;
 mod git;
 mod history;
 mod policy;

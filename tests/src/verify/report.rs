@@ -55,6 +55,10 @@ impl Report {
         self.runs.insert(job.to_owned());
     }
 
+    pub(super) fn set(&mut self, name: &str, count: u64) {
+        self.facts.insert(name.to_owned(), count);
+    }
+
     pub(super) fn met(&mut self) {
         self.met += 1;
     }
@@ -78,7 +82,9 @@ impl fmt::Display for Report {
         for landing in &self.landings {
             writeln!(f, "landed   {landing}")?;
         }
-        writeln!(f, "proofs   {} of runs, by {} runs", self.proven, self.runs.len())?;
+        if self.proven > 0 || !self.landings.is_empty() {
+            writeln!(f, "proofs   {} of runs, by {} runs", self.proven, self.runs.len())?;
+        }
         let ejected = self.facts.iter().filter(|(name, _)| name.starts_with("ejected "));
         let ejected: Vec<String> = ejected.map(|(name, n)| format!("{} {n}", &name[8..])).collect();
         if !ejected.is_empty() {

@@ -1,0 +1,174 @@
+//! Claims and sessions: invariants 1, 4 and 5.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Report;
+use super::board::{Event, Place};
+
+/// How often a waiter may be overtaken by claims that came after it.
+const OVERTAKEN: u32 = 3;
+
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    held: BTreeMap<String, Held>,
+    line: BTreeMap<String, Waiter>,
+    sessions: BTreeMap<String, Session>,
+}
+
+#[derive(Debug)]
+struct Held {
+    scopes: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    seq: u64,
+    session: String,
+    scopes: BTreeSet<String>,
+    offered: bool,
+    overtaken: u32,
+}
+
+#[derive(Debug)]
+enum Session {
+    /// Its claims wait for it until then, in board time.
+    Lost {
+        until: u64,
+    },
+    Left,
+}
+
+impl Claims {
+    /// Whether a claim is held.
+    pub(super) fn is_held(&self, claim: &str) -> bool {
+        self.held.contains_key(claim)
+    }
+
+    pub(super) fn take(&mut self, place: Place, event: &Event, report: &mut Report) {
+        match event {
+            Event::Claimed { claim, session, scopes, .. } => {
+                self.of_living(place, session, &format!("{claim} was granted to"), report);
+                self.granted(place, claim, (session, scopes), report);
+            }
+            Event::Queued { claim, session, scopes } => {
+                let (session, scopes) = (session.clone(), scopes.clone());
+                let waiter =
+                    Waiter { seq: place.seq, session, scopes, offered: false, overtaken: 0 };
+                self.line.insert(claim.clone(), waiter);
+            }
+            Event::Offered { claim, scopes } => {
+                self.free(place, claim, scopes, report);
+                if let Some(waiter) = self.line.get_mut(claim) {
+                    waiter.offered = true;
+                }
+            }
+            Event::OfferMissed { claim } => {
+                if let Some(waiter) = self.line.get_mut(claim) {
+                    // It stands behind the next now, so it is counted from here on.
+                    (waiter.offered, waiter.overtaken, waiter.seq) = (false, 0, place.seq);
+                }
+            }
+            Event::Unqueued { claim } => drop(self.line.remove(claim)),
+            Event::Released { claim, scopes }
+            | Event::Lapsed { claim, scopes }
+            | Event::Revoked { claim, scopes } => self.ended(claim, scopes),
+            Event::Lost { session, grace, .. } => {
+                self.sessions.insert(session.clone(), Session::Lost { until: *grace });
+            }
+            Event::Resumed { session } => self.resumed(place, session, report),
+            Event::Left { session } => {
+                self.sessions.insert(session.clone(), Session::Left);
+            }
+            _ => {}
+        }
+    }
+
+    /// Invariant 4: nothing goes to a session that is gone.
+    fn of_living(&self, place: Place, session: &str, what: &str, report: &mut Report) {
+        let how = match self.sessions.get(session) {
+            None => return,
+            Some(Session::Lost { .. }) => "was lost",
+            Some(Session::Left) => "had left",
+        };
+        report.violation(format!("audit {}: {what} {session}, which {how}", place.seq));
+    }
+
+    fn resumed(&mut self, place: Place, session: &str, report: &mut Report) {
+        match self.sessions.remove(session) {
+            Some(Session::Lost { until }) if place.at > until => {
+                report.violation(format!(
+                    "audit {}: {session} came back {} ms after its grace",
+                    place.seq,
+                    place.at - until
+                ));
+            }
+            Some(Session::Left) => {
+                report.violation(format!("audit {}: {session} came back after it left", place.seq));
+            }
+            Some(Session::Lost { .. }) | None => {}
+        }
+    }
+
+    /// Invariant 1: whole, and in nobody's way. Invariant 5: past no offer, and past nobody too
+    /// often.
+    fn granted(
+        &mut self,
+        place: Place,
+        claim: &str,
+        (session, scopes): (&str, &BTreeSet<String>),
+        report: &mut Report,
+    ) {
+        self.free(place, claim, scopes, report);
+        let asked = self.line.remove(claim);
+        let since = asked.as_ref().map_or(place.seq, |asked| asked.seq);
+        if let Some(asked) = asked.filter(|asked| asked.scopes != *scopes) {
+            let (asked, got) = (words(&asked.scopes), words(scopes));
+            let seq = place.seq;
+            report.violation(format!("audit {seq}: {claim} asked for {asked} and got {got}"));
+        }
+        let others = self.line.iter_mut().filter(|(_, other)| other.session != session);
+        for (id, other) in others.filter(|(_, other)| meet(&other.scopes, scopes)) {
+            if other.offered {
+                let seq = place.seq;
+                report.violation(format!("audit {seq}: {claim} went past the offer to {id}"));
+            }
+            if other.seq < since {
+                other.overtaken += 1;
+            }
+            // Whoever is lost is not there to be served.
+            if other.overtaken > OVERTAKEN && !self.sessions.contains_key(&other.session) {
+                let (seq, times) = (place.seq, other.overtaken);
+                report.violation(format!("audit {seq}: {id} was overtaken {times} times"));
+            }
+        }
+        self.held.insert(claim.to_owned(), Held { scopes: scopes.clone() });
+    }
+
+    /// Nobody else holds any of it.
+    fn free(&self, place: Place, claim: &str, scopes: &BTreeSet<String>, report: &mut Report) {
+        let others = self.held.iter().filter(|(id, _)| *id != claim);
+        for (other, held) in others.filter(|(_, held)| meet(&held.scopes, scopes)) {
+            let (seq, scopes, held) = (place.seq, words(scopes), words(&held.scopes));
+            report
+                .violation(format!("audit {seq}: {claim} got {scopes} while {other} held {held}"));
+        }
+    }
+
+    fn ended(&mut self, claim: &str, scopes: &BTreeSet<String>) {
+        let Some(held) = self.held.get_mut(claim) else { return };
+        held.scopes.retain(|scope| !scopes.contains(scope));
+        if held.scopes.is_empty() {
+            self.held.remove(claim);
+        }
+    }
+}
+
+/// Whether one set has a scope that is the other's, or above or below it.
+fn meet(one: &BTreeSet<String>, other: &BTreeSet<String>) -> bool {
+    let above = |a: &str, b: &str| b.strip_prefix(a).is_some_and(|rest| rest.starts_with('/'));
+    one.iter().any(|a| other.iter().any(|b| a == b || above(a, b) || above(b, a)))
+}
+
+fn words(scopes: &BTreeSet<String>) -> String {
+    scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,165 @@
+//! What must hold of the board after every commit, read from its records alone.
+
+use molt_domain::board::{Board, Change, Tables};
+use molt_domain::build::Build;
+use molt_domain::claim::{self, Claim, MAX_OVERTAKEN, meets};
+use molt_domain::id::Fence;
+use molt_domain::{lock, session, task};
+
+use crate::referee::{Checked, ensure, is_held, waits};
+
+/// Everything that is looked at after a commit.
+pub(crate) fn hold(before: &Board, after: &Board, changes: &[Change]) -> Checked {
+    claims_do_not_conflict(after.tables(), changes)?;
+    lost_stays_lost(before, after, changes)?;
+    overtaking_is_bounded(after.tables())?;
+    pools_are_kept(before.tables(), after.tables())?;
+    builds_run_once(before.tables(), changes)?;
+    tasks_have_their_claims(after.tables())
+}
+
+fn closes(claim: &Claim) -> bool {
+    matches!(claim.state, claim::State::Held { .. } | claim::State::Offered { .. })
+}
+
+fn claims_do_not_conflict(after: &Tables, changes: &[Change]) -> Checked {
+    for change in changes {
+        let Change::Claim(_, Some(claim)) = change else { continue };
+        for other in after.claims.values().filter(|other| other.session != claim.session) {
+            let clash = closes(claim) && closes(other) && conflict(after, claim, other);
+            ensure(!clash, "1 held claims do not conflict", || format!("{claim:?} and {other:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether two claims cannot be held side by side.
+pub(crate) fn conflict(tables: &Tables, left: &Claim, right: &Claim) -> bool {
+    let Some(repo) = tables.repos.get(&left.repo) else { return false };
+    let mut scopes = right.scopes().filter_map(|name| repo.policy.scopes.get(name.as_str()));
+    left.repo == right.repo && scopes.any(|scope| meets(&repo.policy, left, scope).is_some())
+}
+
+/// Every fence of a grant is above all that were granted before; the highest of them.
+pub(crate) fn fences_grow(floor: Fence, before: &Tables, changes: &[Change]) -> Checked<Fence> {
+    let mut granted: Vec<Fence> = Vec::new();
+    for change in changes {
+        match change {
+            Change::Claim(id, Some(claim)) => {
+                let was = before.claims.get(id).is_some_and(|old| old.is_held());
+                if let claim::State::Held { fence, .. } = claim.state
+                    && !was
+                {
+                    granted.push(fence);
+                }
+            }
+            Change::Lock(key, Some(lock)) => {
+                let old = before.locks.get(key).map(|lock| &lock.state);
+                if let lock::State::Held(hold) = &lock.state
+                    && !matches!(old, Some(lock::State::Held(old)) if old.id == hold.id)
+                {
+                    granted.push(hold.fence);
+                }
+            }
+            Change::Slots(key, Some(slots)) => {
+                let old = before.slots.get(key);
+                let new = slots.used.values().filter(|hold| {
+                    !old.is_some_and(|old| old.used.values().any(|old| old.id == hold.id))
+                });
+                granted.extend(new.map(|hold| hold.fence));
+            }
+            _ => {}
+        }
+    }
+    granted.sort_unstable();
+    let mut last = floor;
+    for fence in granted {
+        ensure(fence > last, "2 fences only grow", || format!("{fence} was granted after {last}"))?;
+        last = fence;
+    }
+    Ok(last)
+}
+
+fn lost_stays_lost(before: &Board, after: &Board, changes: &[Change]) -> Checked {
+    const NAME: &str = "4 a lost session regains nothing";
+    for change in changes {
+        let Change::Session(id, Some(now)) = change else { continue };
+        let Some(old) = before.tables().sessions.get(id) else { continue };
+        let back = now.state == session::State::Live && old.state != session::State::Live;
+        ensure(!back || !old.is_over(after.ledger().time), NAME, || {
+            format!("{id} came back after its grace")
+        })?;
+        ensure(!back || now.epoch > old.epoch, NAME, || {
+            format!("{id} came back under its old epoch")
+        })?;
+    }
+    Ok(())
+}
+
+fn overtaking_is_bounded(after: &Tables) -> Checked {
+    for claim in after.claims.values() {
+        if let claim::State::Waiting { overtaken, missed, .. } = claim.state {
+            ensure(overtaken <= MAX_OVERTAKEN && missed < 2, "5 bounded overtaking", || {
+                format!("{} was passed {overtaken} times and missed {missed}", claim.id)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn pools_are_kept(before: &Tables, after: &Tables) -> Checked {
+    for (key, slots) in &after.slots {
+        let had = before.slots.get(key).map_or(0, |old| old.used.len());
+        let most = had.max(slots.size as usize);
+        ensure(slots.used.len() <= most, "7 a pool never exceeds its size", || {
+            format!("{key:?} has {} of {}", slots.used.len(), slots.size)
+        })?;
+    }
+    Ok(())
+}
+
+fn builds_run_once(before: &Tables, changes: &[Change]) -> Checked {
+    for change in changes {
+        let Change::Build(key, Some(new)) = change else { continue };
+        let old = before.builds.get(key).map(AsRef::as_ref);
+        if let (Some(Build::Built { .. }), Build::Building { hold, .. }) = (old, new.as_ref()) {
+            // Only a user that misses the artifacts has it built again; nobody does here.
+            ensure(false, "8 a build runs once", || format!("{key} again as {}", hold.id))?;
+        }
+    }
+    Ok(())
+}
+
+fn tasks_have_their_claims(after: &Tables) -> Checked {
+    const NAME: &str = "9 a task is claimed exactly while its claim lives";
+    for task in after.tasks.values() {
+        let task::State::Taken { session, claim, .. } = &task.state else { continue };
+        ensure(after.sessions.contains_key(session), NAME, || format!("{} of {session}", task.id))?;
+        let Some(claim) = claim else { continue };
+        let lives =
+            after.claims.get(claim).is_some_and(|it| it.is_held() && it.session == *session);
+        ensure(lives, NAME, || format!("{} has {claim}", task.id))?;
+    }
+    Ok(())
+}
+
+/// When everybody has given back what they had: nothing is held, and nobody waits for ever.
+pub(crate) fn nothing_is_left(tables: &Tables) -> Checked {
+    const NAME: &str = "everybody is served after the heal";
+    let held: Vec<_> = tables.claims.values().filter(|claim| claim.is_held()).collect();
+    ensure(held.is_empty(), NAME, || format!("still held: {held:?}"))?;
+    let waiting: Vec<_> = tables.claims.values().filter(|claim| waits(claim)).collect();
+    ensure(waiting.is_empty(), NAME, || format!("still waiting: {waiting:?}"))?;
+    for (key, lock) in &tables.locks {
+        ensure(!is_held(lock) && lock.line.is_empty(), NAME, || format!("{key}: {lock:?}"))?;
+    }
+    for (key, slots) in &tables.slots {
+        let idle = slots.used.is_empty() && slots.line.is_empty();
+        ensure(idle, NAME, || format!("{key:?}: {slots:?}"))?;
+    }
+    for (key, build) in &tables.builds {
+        let over = !matches!(build.as_ref(), Build::Building { .. });
+        ensure(over, NAME, || format!("{key}: {build:?}"))?;
+    }
+    Ok(())
+}
