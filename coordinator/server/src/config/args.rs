@@ -37,7 +37,7 @@ pub struct ServeArgs {
     #[arg(long, env = "MOLT_COORD_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// Address to listen on; loopback only without [tls] in the file [default: 127.0.0.1:7420]
+    /// Address to listen on; loopback only without a `tls` table in the file [default: 127.0.0.1:7420]
     #[arg(long, env = "MOLT_COORD_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
 

@@ -2,15 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser;
 use tempfile::TempDir;
 
-use super::{
-    Config, ConfigError, EtcdPlace, EtcdUser, Examined, KeyPair, ServeArgs, StorePlace, TlsFiles,
-};
+use super::{Config, ConfigError, Examined, ServeArgs, StorePlace};
 use crate::policy::Severity;
 
 #[derive(Debug, Parser)]
@@ -90,60 +87,6 @@ fn a_command_line_without_a_repository_is_none() {
         let error = Line::try_parse_from(words).expect_err("a repository is missing");
         assert!(error.to_string().contains("--remote"), "{error}");
     }
-}
-
-#[test]
-fn a_whole_file_is_a_whole_configuration() {
-    let text = r#"
-        name = "coord-1"
-        data = "state"
-        listen = "0.0.0.0:7420"
-        advertise = "coord-1.example:7420"
-        [etcd]
-        endpoints = ["https://etcd-1:2379/", "https://[::1]:2379"]
-        fleet = "blue"
-        user = "molt"
-        password_file = "word"
-        ca = "ca.pem"
-        cert = "c.pem"
-        key = "c.key"
-        [[repo]]
-        name = "core"
-        remote = "git@forge.example:core.git"
-        branch = "trunk"
-        [[repo]]
-        name = "docs"
-        remote = "../docs.git"
-        [tls]
-        cert = "c.pem"
-        key = "c.key"
-        client_ca = "ca.pem"
-        [spans]
-        heartbeat = "2s"
-    "#;
-    let folder = folder(text);
-    let at = |name: &str| folder.path().join(name);
-    let config = sound(&folder, &[]);
-    let pair = KeyPair { cert: at("c.pem"), key: at("c.key") };
-    let user = EtcdUser { name: "molt".to_owned(), password_file: at("word") };
-    let etcd = StorePlace::Etcd(EtcdPlace {
-        endpoints: vec!["https://etcd-1:2379".to_owned(), "https://[::1]:2379".to_owned()],
-        fleet: "blue".to_owned(),
-        user: Some(user),
-        ca: Some(at("ca.pem")),
-        identity: Some(pair.clone()),
-    });
-    if cfg!(feature = "etcd") {
-        assert_eq!(config.store, etcd);
-    }
-    assert_eq!(config.tls, Some(TlsFiles { identity: pair, client_ca: Some(at("ca.pem")) }));
-    assert_eq!((config.name.as_str(), config.data), ("coord-1", at("state")));
-    assert_eq!(config.advertise.as_deref(), Some("coord-1.example:7420"));
-    assert_eq!(config.spans.heartbeat, Duration::from_secs(2));
-    assert_eq!(config.spans.session_ttl, Duration::from_secs(60));
-    let remotes: Vec<&Path> = config.repos.iter().map(|repo| Path::new(&repo.remote)).collect();
-    assert_eq!(remotes, [Path::new("git@forge.example:core.git"), &at("../docs.git")]);
-    assert_eq!((&*config.repos[0].branch, &*config.repos[1].branch), ("trunk", "main"));
 }
 
 #[test]
@@ -289,7 +232,62 @@ fn spans_that_are_unsafe_are_refused_and_odd_ones_noted() {
 #[cfg(feature = "etcd")]
 mod etcd {
     use super::{REPO, examine, folder, refused, sound, told};
-    use crate::config::StorePlace;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use crate::config::{EtcdPlace, EtcdUser, KeyPair, StorePlace, TlsFiles};
+
+    #[test]
+    fn a_whole_file_is_a_whole_configuration() {
+        let text = r#"
+            name = "coord-1"
+            data = "state"
+            listen = "0.0.0.0:7420"
+            advertise = "coord-1.example:7420"
+            [etcd]
+            endpoints = ["https://etcd-1:2379/", "https://[::1]:2379"]
+            fleet = "blue"
+            user = "molt"
+            password_file = "word"
+            ca = "ca.pem"
+            cert = "c.pem"
+            key = "c.key"
+            [[repo]]
+            name = "core"
+            remote = "git@forge.example:core.git"
+            branch = "trunk"
+            [[repo]]
+            name = "docs"
+            remote = "../docs.git"
+            [tls]
+            cert = "c.pem"
+            key = "c.key"
+            client_ca = "ca.pem"
+            [spans]
+            heartbeat = "2s"
+        "#;
+        let folder = folder(text);
+        let at = |name: &str| folder.path().join(name);
+        let config = sound(&folder, &[]);
+        let pair = KeyPair { cert: at("c.pem"), key: at("c.key") };
+        let user = EtcdUser { name: "molt".to_owned(), password_file: at("word") };
+        let etcd = StorePlace::Etcd(EtcdPlace {
+            endpoints: vec!["https://etcd-1:2379".to_owned(), "https://[::1]:2379".to_owned()],
+            fleet: "blue".to_owned(),
+            user: Some(user),
+            ca: Some(at("ca.pem")),
+            identity: Some(pair.clone()),
+        });
+        assert_eq!(config.store, etcd);
+        assert_eq!(config.tls, Some(TlsFiles { identity: pair, client_ca: Some(at("ca.pem")) }));
+        assert_eq!((config.name.as_str(), config.data), ("coord-1", at("state")));
+        assert_eq!(config.advertise.as_deref(), Some("coord-1.example:7420"));
+        assert_eq!(config.spans.heartbeat, Duration::from_secs(2));
+        assert_eq!(config.spans.session_ttl, Duration::from_secs(60));
+        let remotes: Vec<&Path> = config.repos.iter().map(|repo| Path::new(&repo.remote)).collect();
+        assert_eq!(remotes, [Path::new("git@forge.example:core.git"), &at("../docs.git")]);
+        assert_eq!((&*config.repos[0].branch, &*config.repos[1].branch), ("trunk", "main"));
+    }
 
     #[test]
     fn the_least_is_an_endpoint() {
