@@ -135,6 +135,7 @@ async fn answer(me: usize, mut switch: Switch, call: Call, net: Net, referee: Re
     let (local_addr, remote_addr) = (None, Some(SocketAddr::from(([127, 0, 0, 1], 1))));
     parts.extensions.insert(TcpConnectInfo { local_addr, remote_addr });
     // A beat's stream ends with its answer; what else a daemon would hear is not simulated.
+    let (remembered, since) = (parts.uri.path().ends_with("/Read"), referee.ran(me));
     let most = if parts.uri.path().ends_with("/Host") { 1 } else { usize::MAX };
     let request =
         tonic::codegen::http::Request::from_parts(parts, Body::new(pipe::Whole::of(bytes)));
@@ -147,7 +148,9 @@ async fn answer(me: usize, mut switch: Switch, call: Call, net: Net, referee: Re
             () = answers.hung_up() => return,
             frame = pipe::next_frame(&mut body) => match frame {
                 Some(Ok(frame)) => {
-                    referee.answering(me);
+                    if remembered && frame.is_data() {
+                        referee.remembers(me, since);
+                    }
                     answers.frame(&net, me, frame);
                 }
                 Some(Err(_)) | None => break,

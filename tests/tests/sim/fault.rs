@@ -65,9 +65,15 @@ pub(crate) fn draw(random: &mut Random, leader: usize) -> Vec<Timed> {
     let at_once = |fault, span| vec![(fault, 0, span)];
     match random.below(100) {
         0..12 => at_once(Fault::Cut(split(random, coordinator)), random.within((2_000, 20_000))),
-        12..20 => at_once(Fault::Cut(pair(random, coordinator)), random.within((500, 15_000))),
-        20..24 => {
-            let link = (Place::Store, Place::Coordinator(coordinator));
+        12..18 => at_once(Fault::Cut(pair(random, coordinator)), random.within((500, 15_000))),
+        18..24 => {
+            let me = Place::Coordinator(coordinator);
+            if random.permille(600) {
+                // Commits arrive late, in any order, after others that were sent for them.
+                let slow = Fault::Slow(vec![(me, Place::Store)], (50, 3_000));
+                return at_once(slow, random.within((3_000, 9_000)));
+            }
+            let link = (Place::Store, me);
             at_once(Fault::Slow(vec![link], (50, 2_500)), random.within((1_000, 8_000)))
         }
         24..29 => limp(random, coordinator),
@@ -112,13 +118,16 @@ fn lonely(random: &mut Random, coordinator: usize, host: usize) -> Vec<Timed> {
     let hosts = (0..HOSTS).filter(|it| *it != host).map(Place::Host);
     let others: Vec<Place> = [Place::Store].into_iter().chain(coordinators).chain(hosts).collect();
     let mut cut = across(&[me, there], &others);
-    let (at, end) = (9_000, 9_000 + random.within((5_000, 14_000)));
+    let (at, end) = (14_000, 14_000 + random.within((6_000, 14_000)));
     let mut all = vec![(Fault::Quiet(host), 0, end)];
-    if random.permille(600) {
-        // What the store heard last is answered when it hears no more.
+    if random.permille(500) {
+        // Nothing is under way to the store, and what it heard last is answered when it hears no
+        // more.
+        let others = (0..HOSTS).filter(|it| *it != host);
+        all.extend(others.map(|other| (Fault::Quiet(other), 0, at + 500)));
         let answers = (Place::Store, me);
         cut.retain(|link| *link != answers);
-        all.push((Fault::Slow(vec![answers], (2_000, 2_900)), at - 3_000, end));
+        all.push((Fault::Slow(vec![answers], (2_400, 2_900)), at - 3_000, end));
     }
     all.push((Fault::Cut(cut), at, end));
     all

@@ -15,7 +15,7 @@ use crate::bug as model;
 use crate::world::{self, Outcome};
 
 /// Runs that a bug may hide in, and the steps of each.
-const RUNS: u64 = 12;
+const RUNS: u64 = 40;
 const STEPS: u64 = 20_000;
 
 /// A bug, and where it is seeded.
@@ -37,8 +37,11 @@ const MUTANTS: [(Mutant, &[&str]); 16] = [
     (Mutant::Store(store::Bug::HeadNotCompared), &["board time", "2 ", "11 ", "12 "]),
     (Mutant::Store(store::Bug::LeaderNotCompared), &["a deposed leader"]),
     (Mutant::Store(store::Bug::SilenceNotCounted), &["nobody takes the lead"]),
-    (Mutant::Server(server::Bug::HorizonIgnored), &["an answer is as new"]),
-    (Mutant::Server(server::Bug::HorizonFromReceipt), &["an answer is as new"]),
+    (
+        Mutant::Server(server::Bug::HorizonIgnored),
+        &["a leader answers within", "an answer is as new"],
+    ),
+    (Mutant::Server(server::Bug::HorizonFromReceipt), &["a leader answers within"]),
     (Mutant::Server(server::Bug::TimeJumps), &["board time runs"]),
     (Mutant::Server(server::Bug::UndoForgotten), &["1 ", "11 ", "12 ", "a coordinator goes on"]),
     (Mutant::Server(server::Bug::FenceNotMoved), &["2 "]),

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use molt_domain::audit::{self, Entry};
 use molt_domain::board::{Board, Change, Event, Ledger};
@@ -23,6 +24,9 @@ use crate::rules;
 
 /// How long board time may run on at one look after a stall, in milliseconds.
 const STEP: u64 = 1_000;
+
+/// How much earlier than the leader's ttl its horizon lies, for ttls that are not short.
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +74,8 @@ struct State {
     lead: Lead,
     /// The time that each coordinator had turns for, and its freezes.
     ran: BTreeMap<usize, Ran>,
+    /// When each coordinator sent what the store last said to have heard.
+    heard: BTreeMap<usize, u64>,
     /// When the last renewal that a host knows of was sent, by session.
     renewed: BTreeMap<SessionId, u64>,
     /// Everything that an answer may tell of, once it was committed.
@@ -121,6 +127,7 @@ impl Referee {
             fence: Fence { epoch: 0, n: 0 },
             lead: Lead { resigned: true, ..Lead::default() },
             ran: BTreeMap::new(),
+            heard: BTreeMap::new(),
             renewed: BTreeMap::new(),
             ever: BTreeSet::new(),
             titles: BTreeMap::new(),
@@ -228,9 +235,33 @@ impl Referee {
         self.judge(|state| state.committed(me, term, sent, head, commit));
     }
 
-    /// A coordinator sends a part of an answer: a step like any other.
-    pub(crate) fn answering(&self, _coordinator: usize) {
-        self.state().tally.answers += 1;
+    /// A coordinator has the store's word for what it sent at `sent`.
+    pub(crate) fn heard(&self, coordinator: usize, sent: u64) {
+        self.state().heard.insert(coordinator, sent);
+    }
+
+    /// A coordinator answers from memory; it had run for `since` when it was asked.
+    pub(crate) fn remembers(&self, coordinator: usize, since: Ran) {
+        self.judge(|state| {
+            state.tally.answers += 1;
+            let ran = state.ran.get(&coordinator).copied().unwrap_or_default();
+            if ran.stalls != since.stalls {
+                // It was stopped with the answer in its hands.
+                return Ok(());
+            }
+            let ttl = state.spans.leader_ttl;
+            let span = millis(ttl - MARGIN.min(ttl / 4)) + 2 * QUANTUM;
+            let (now, sent) = (state.net.now(), state.heard.get(&coordinator).copied());
+            ensure(
+                sent.is_some_and(|sent| now <= sent + span),
+                "a leader answers within its horizon",
+                || {
+                    format!(
+                        "c{coordinator} answered at {now}; the store heard what it sent at {sent:?}"
+                    )
+                },
+            )
+        });
     }
 
     // What clients tell.
@@ -357,8 +388,7 @@ impl State {
             "11 the audit verifies",
             || format!("commit {number}: {chained:?}"),
         )?;
-        // Answers are swept some time after their session.
-        let told = changes.iter().all(|change| matches!(change, Change::Answer(..)));
+        let told = changes.iter().all(|change| is_told_before(change, &before));
         ensure(told || !entries.is_empty(), "11 every change is told", || {
             let keys: Vec<String> = changes.iter().map(Change::key).collect();
             format!("commit {number} changes {keys:?}")
@@ -434,6 +464,18 @@ impl State {
         ensure(now >= sent + ttl, "no renewed session is lost", || {
             format!("{session} was lost {} ms after a beat that renewed it", now - sent)
         })
+    }
+}
+
+/// Whether a change is one that an earlier entry told of: answers are swept some time after their
+/// session, and a lost lock says with its loss when it opens.
+fn is_told_before(change: &Change, before: &Board) -> bool {
+    match change {
+        Change::Answer(..) => true,
+        Change::Lock(key, None) => {
+            before.tables().locks.get(key).is_some_and(|lock| !is_held(lock))
+        }
+        _ => false,
     }
 }
 

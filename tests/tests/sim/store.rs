@@ -23,8 +23,10 @@ use crate::bug::{Bug, is_on};
 use crate::net::{Net, Place};
 use crate::referee::Referee;
 
-/// How long an answer of the store is waited for.
+/// How long an answer of the store is waited for; that of a commit not so long that its barrier
+/// would come when nobody holds the lead any more.
 const PATIENCE: Duration = Duration::from_secs(3);
+const COMMIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The store itself, with what all coordinators share of it.
 #[derive(Clone)]
@@ -163,7 +165,8 @@ impl Remote {
             net.send((Place::Store, me), what, Box::new(back));
         };
         self.net.send((me, Place::Store), what, Box::new(deed));
-        let waited = tokio::time::timeout(PATIENCE, async {
+        let patience = if what == "commit" { COMMIT_PATIENCE } else { PATIENCE };
+        let waited = tokio::time::timeout(patience, async {
             match answered.await {
                 Ok(result) => result,
                 // It is lost, which nobody tells.
@@ -190,7 +193,7 @@ impl Store for Remote {
                 return Err(CampaignError::Held { name, address, charter: String::new() });
             }
         }
-        let (me, asking) = (self.me, candidate.clone());
+        let (me, asking, began) = (self.me, candidate.clone(), self.net.now());
         let taken = self.call("take", move |shelf, referee| {
             let taken = shelf.take(&asking, sign);
             if let Ok(Some(leadership)) = &taken {
@@ -199,7 +202,10 @@ impl Store for Remote {
             taken
         });
         match taken.await.ok_or_else(unheard)?? {
-            Some(leadership) => Ok(leadership),
+            Some(leadership) => {
+                self.referee.heard(me, began);
+                Ok(leadership)
+            }
             None => Err(CampaignError::Unavailable("somebody moved first".into())),
         }
     }
@@ -220,7 +226,7 @@ impl Store for Remote {
         commit: Commit,
     ) -> Result<Head, CommitError> {
         let (me, leadership, expected) = (self.me, leadership.clone(), expected.clone());
-        let sent = self.referee.ran(me);
+        let (began, sent) = (self.net.now(), self.referee.ran(me));
         let committed = self.call("commit", move |shelf, referee| {
             let result = shelf.commit(&leadership, &expected, commit.clone());
             if let Ok(head) = &result {
@@ -229,13 +235,18 @@ impl Store for Remote {
             result
         });
         match committed.await {
-            Some(result) => result,
+            Some(result) => {
+                if result.is_ok() {
+                    self.referee.heard(me, began);
+                }
+                result
+            }
             None => Err(CommitError::Unknown("fault: no answer".into())),
         }
     }
 
     async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
-        let leadership = leadership.clone();
+        let (began, leadership) = (self.net.now(), leadership.clone());
         let renewed = self.call("renew", move |shelf, referee| {
             let result = shelf.renew(&leadership);
             if result.is_ok() {
@@ -244,7 +255,12 @@ impl Store for Remote {
             result
         });
         match renewed.await {
-            Some(result) => result,
+            Some(result) => {
+                if result.is_ok() {
+                    self.referee.heard(self.me, began);
+                }
+                result
+            }
             None => Err(TenureError::Unavailable("fault: no answer".into())),
         }
     }

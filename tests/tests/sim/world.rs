@@ -184,11 +184,15 @@ impl World {
             let now = self.net().now();
             if now >= self.next {
                 let leader = self.fleet.referee.leader();
-                for (fault, after, until) in fault::draw(&mut self.random, leader) {
+                let drawn = fault::draw(&mut self.random, leader);
+                // What has a course of its own is left to it.
+                let last = drawn.iter().map(|(_, _, until)| *until).max().unwrap_or_default();
+                let course = if drawn.len() > 1 { last } else { 0 };
+                // Quiet times in between let a fleet go on; crowds of faults do not.
+                self.next = now + course + self.random.within((300, 8_000));
+                for (fault, after, until) in drawn {
                     self.to_come.push((fault, now + after, now + until));
                 }
-                // Quiet times in between let a fleet go on; crowds of faults do not.
-                self.next = now + self.random.within((300, 8_000));
             }
             let (due, later): (Vec<_>, Vec<_>) =
                 self.to_come.drain(..).partition(|(_, at, _)| *at <= now);
