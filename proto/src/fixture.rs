@@ -121,7 +121,7 @@ impl World {
             name: parsed(name),
             host: parsed(host),
             root: Root::Use,
-            worktree: format!("/work/{name}"),
+            worktree: format!("/home/{name}"),
             secret: secret.clone(),
         };
         let Reply::Session { id, epoch, .. } = self.act(Caller::Nobody, join) else {
