@@ -70,7 +70,10 @@ impl Client {
             return Err(Error::usage("no coordinator's address is given"));
         };
         let seen = Seen::open(state, &addresses)?;
-        let current = Mutex::new(Current { address: first, index: 0, channel: None, heard: false });
+        // With one address there is nothing to choose from.
+        let address = seen.leader().filter(|_| addresses.len() > 1).unwrap_or(first);
+        let index = addresses.iter().position(|known| *known == address).unwrap_or(0);
+        let current = Mutex::new(Current { address, index, channel: None, heard: false });
         Ok(Self { addresses, credentials, seen, current })
     }
 
@@ -91,7 +94,10 @@ impl Client {
         };
         let repeatable = command.number != 0;
         let sent = retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| match failure {
-            Failure::Unknown { .. } if !repeatable => Next::Stop(failure),
+            Failure::Unknown { .. } if !repeatable => {
+                self.turn_to(None);
+                Next::Stop(failure)
+            }
             failure => self.judge(failure),
         });
         sent.await.map_err(|failed| self.error(failed.into_error()))
@@ -213,7 +219,7 @@ impl Client {
     ) -> Result<T, Failure> {
         let failure = match within(call).await {
             Ok(answer) => {
-                self.current().heard = true;
+                self.remember_who_answered();
                 return Ok(answer);
             }
             Err(failure) => failure,
@@ -229,6 +235,17 @@ impl Client {
         let credentials = self.credentials.clone();
         let doubted = tokio::task::spawn_blocking(move || credentials.doubted(&url)).await;
         Err(doubted.ok().flatten().unwrap_or(failure))
+    }
+
+    fn remember_who_answered(&self) {
+        let address = {
+            let mut current = self.current();
+            current.heard = true;
+            current.address.clone()
+        };
+        if self.addresses.len() > 1 {
+            self.seen.note_leader(&address);
+        }
     }
 
     /// Whether to try again, and whom.
@@ -276,18 +293,27 @@ impl Client {
             Failure::Refused { refusal, id } => {
                 Error::Refused { refusal, id: id.map(|id| id.to_string()).unwrap_or_default() }
             }
-            Failure::Unavailable { reason, .. } => Error::unavailable(format!(
+            Failure::Unavailable { reason, .. } => self.ask_next_time(Error::unavailable(format!(
                 "the coordinator at {} is away: {reason}",
                 self.places()
-            )),
-            Failure::Unknown { reason } => Error::Unknown {
+            ))),
+            Failure::Unknown { reason } => self.ask_next_time(Error::Unknown {
                 problem: format!("no answer from the coordinator at {}: {reason}", self.places()),
-            },
+            }),
             Failure::Compacted { .. } => Error::unavailable(failure.to_string()),
             Failure::Other { code, kind, message } => {
                 Error::Told { exit: kind.map_or_else(|| exit_of(code), Exit::from), message }
             }
         }
+    }
+
+    /// The next command begins with whom this one would have asked next.
+    fn ask_next_time(&self, error: Error) -> Error {
+        if self.addresses.len() > 1 {
+            let next = self.current().address.clone();
+            self.seen.note_leader(&next);
+        }
+        error
     }
 
     /// Reading changes nothing, so a lost answer is none.

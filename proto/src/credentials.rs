@@ -35,6 +35,10 @@ const MAX_TOKEN: usize = 256;
 /// How long it may take to find out whether a certificate is taken.
 const DOUBT: Duration = Duration::from_secs(2);
 
+/// How often the other side is asked whether it is there, and how long its answer may take.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+const ALIVE_WITHIN: Duration = Duration::from_secs(5);
+
 /// The header that a token travels in.
 const HEADER: &str = "authorization";
 
@@ -241,6 +245,11 @@ impl Credentials {
         };
         let endpoint =
             Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(error.into()))?;
+        // A stream on which nothing comes is told from one that was cut without a word.
+        let endpoint = endpoint
+            .http2_keep_alive_interval(ALIVE_EVERY)
+            .keep_alive_timeout(ALIVE_WITHIN)
+            .keep_alive_while_idle(true);
         let host = endpoint.uri().host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if endpoint.uri().scheme_str() != Some("https") {

@@ -1,4 +1,5 @@
-//! What this host has seen of a fleet: its highest term, and the highest fence that was granted.
+//! What this host has seen of a fleet: its highest term, the highest fence that was granted, and
+//! who led.
 //!
 //! An answer of an older term comes from a leader that was deposed and does not
 //! know it yet. A coordinator whose fences stand below what was granted has lost
@@ -28,6 +29,7 @@ pub(super) struct Seen {
     coordinators: Vec<Address>,
     term: AtomicU64,
     fence: Mutex<Option<Fence>>,
+    leader: Mutex<Option<Address>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ struct Kept {
     /// As people read it.
     #[serde(default)]
     fence: Option<String>,
+    /// Who led last, or is to be asked next.
+    #[serde(default)]
+    leader: Option<Address>,
 }
 
 impl Kept {
@@ -58,7 +63,8 @@ impl Seen {
         let kept: Option<Kept> = read_json(&path)?;
         let term = AtomicU64::new(kept.as_ref().map_or(0, |kept| kept.term));
         let fence = Mutex::new(kept.as_ref().and_then(Kept::fence));
-        Ok(Self { path, coordinators, term, fence })
+        let leader = Mutex::new(kept.and_then(|kept| kept.leader));
+        Ok(Self { path, coordinators, term, fence, leader })
     }
 
     /// Whether an answer of `term` is to be believed. A newer one is remembered
@@ -83,6 +89,26 @@ impl Seen {
     /// The highest fence that was granted to anybody on this host.
     pub(super) fn fence(&self) -> Option<Fence> {
         *self.fence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whom to ask first: who led last.
+    pub(super) fn leader(&self) -> Option<Address> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of whom to ask first from now on. Only a hint, so one that cannot be written is
+    /// no failure.
+    pub(super) fn note_leader(&self, address: &Address) {
+        {
+            let mut leader = self.leader.lock().unwrap_or_else(PoisonError::into_inner);
+            if leader.as_ref() == Some(address) {
+                return;
+            }
+            *leader = Some(address.clone());
+        }
+        if let Err(error) = self.write(0, None, Survives::Programs) {
+            tracing::debug!(error = error.in_full(), "who leads is not remembered");
+        }
     }
 
     /// Takes note of what a reply granted.
@@ -140,9 +166,12 @@ impl Seen {
         let kept: Option<Kept> = read_json(&self.path)?;
         let known = kept.as_ref().map_or((0, None), |kept| (kept.term, kept.fence()));
         let seen = (known.0.max(term), known.1.max(fence));
-        if kept.is_none() || seen != known {
+        let before = kept.as_ref().and_then(|kept| kept.leader.clone());
+        let leader = self.leader().or_else(|| before.clone());
+        if kept.is_none() || seen != known || leader != before {
             let fence = seen.1.map(|fence| fence.to_string());
-            let kept = Kept { coordinators: self.coordinators.clone(), term: seen.0, fence };
+            let coordinators = self.coordinators.clone();
+            let kept = Kept { coordinators, term: seen.0, fence, leader };
             replace_json(&self.path, &kept, 0o600, survives)?;
         }
         Ok(())

@@ -91,6 +91,19 @@ fn every_coordinator_of_the_list_is_asked() {
 }
 
 #[test]
+fn the_next_command_begins_where_this_one_would_have_gone_on() {
+    let state = tempfile::tempdir().unwrap();
+    let ((silent, first), (other, second)) = (hangs_up(), hangs_up());
+    let list = || vec![silent.clone(), other.clone()];
+    let counts = || (first.load(Ordering::SeqCst), second.load(Ordering::SeqCst));
+    for expected in [(1, 0), (1, 1), (2, 1)] {
+        let client = Client::new(list(), state.path()).unwrap();
+        assert_eq!(block_on(client.act(next_task(0))).unwrap_err().exit(), Exit::Unknown);
+        assert_eq!(counts(), expected);
+    }
+}
+
+#[test]
 fn a_standby_names_the_leader() {
     let state = tempfile::tempdir().unwrap();
     let client = Client::new(vec![nobody()], state.path()).unwrap();

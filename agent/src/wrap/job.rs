@@ -147,12 +147,8 @@ pub async fn show_log(client: &Client, job: JobId, follow: Follow) -> Result<(),
     let (mut from, mut rest) = (0, Vec::new());
     let mut delays: Delays = Policy::RECONNECT.within(follow.patience()).into();
     loop {
-        let request = v1::LogRequest {
-            caller: None,
-            job: job.to_string(),
-            from,
-            follow: follow == Follow::ToTheEnd,
-        };
+        let request =
+            v1::LogRequest { job: job.to_string(), from, follow: follow == Follow::ToTheEnd };
         let mut parts = client.log(request).await?;
         let broken = loop {
             match parts.message().await {

@@ -329,6 +329,8 @@ pub(crate) fn open_delayed(draft: &mut Draft<'_>) {
         .collect();
     for key in due {
         let line = draft.tables.locks.get(&key).map(|lock| lock.line.clone()).unwrap_or_default();
+        let (repo, lock) = (key.repo.clone(), key.name.clone());
+        draft.record(Event::LockOpened { repo, lock });
         serve(draft, key, line);
     }
 }

@@ -150,6 +150,8 @@ pub enum Event {
     LockGranted { repo: RepoName, lock: LockName, hold: HoldId, holder: Holder, fence: Fence },
     /// A lock was given back.
     LockFreed { repo: RepoName, lock: LockName, hold: HoldId, end: End },
+    /// A lock whose holder was lost is open again: its delay is over.
+    LockOpened { repo: RepoName, lock: LockName },
     /// A slot was granted.
     SlotGranted {
         host: HostName,
@@ -320,6 +322,7 @@ impl Event {
             Self::TaskEnded { task, state, .. } => format!("task      {task} {state}"),
             Self::LockGranted { lock, hold, .. } => format!("lock      {lock} granted to {hold}"),
             Self::LockFreed { lock, .. } => format!("lock      {lock} free"),
+            Self::LockOpened { lock, .. } => format!("lock      {lock} open after its delay"),
             Self::SlotGranted { host, pool, slot, in_use, size, .. } => {
                 format!("slot      {pool}/{slot} on {host} taken, {in_use} of {size} in use")
             }

@@ -7,6 +7,7 @@ use molt_domain::board::{Invalid, Refusal};
 use molt_proto::credentials::{Credentials, CredentialsError, Stub};
 use molt_proto::error::Failure;
 use molt_proto::v1;
+use tonic::Status;
 
 use super::CallArgs;
 use super::error::Error;
@@ -14,6 +15,9 @@ use crate::reconcile::chain;
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long the answer to who leads may take: a coordinator that is frozen is passed over.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Coordinators that are asked who leads, at most: each may name another one.
 const HOPS: usize = 6;
@@ -35,7 +39,9 @@ pub(super) async fn connect(args: &CallArgs) -> Result<Stub, Error> {
         let endpoint = endpoint.connect_timeout(CONNECT);
         let mut stub = credentials.stub(endpoint.connect_lazy());
         // An empty question is refused by whoever leads, and changes nothing anywhere.
-        let answer = stub.read(v1::Query::default()).await;
+        let asked = tokio::time::timeout(ANSWER, stub.read(v1::Query::default())).await;
+        let late = || Status::unknown(format!("no answer within {ANSWER:?}"));
+        let answer = asked.unwrap_or_else(|_| Err(late()));
         let failure = match answer.map_err(Failure::from) {
             Ok(_) => return Ok(stub),
             Err(failure) => doubted(&credentials, &place, failure).await,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use molt_domain::name::RepoName;
-use molt_domain::policy::Spans;
 
 use super::check::{self, Transport};
 use super::file::{self, FileLayer};
@@ -119,33 +118,6 @@ impl ServeArgs {
             }
         };
         Ok(Merge { args: self, findings }.of(layer))
-    }
-
-    /// The folder of the coordinator's state.
-    ///
-    /// # Errors
-    ///
-    /// As [`ServeArgs::config`].
-    pub fn data(&self) -> Result<PathBuf, ConfigError> {
-        Ok(self.config()?.data)
-    }
-
-    /// The spans, checked.
-    ///
-    /// # Errors
-    ///
-    /// As [`ServeArgs::config`].
-    pub fn spans(&self) -> Result<Spans, ConfigError> {
-        Ok(self.config()?.spans)
-    }
-
-    /// The address to listen on, checked.
-    ///
-    /// # Errors
-    ///
-    /// As [`ServeArgs::config`].
-    pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
-        Ok(self.config()?.listen)
     }
 }
 
