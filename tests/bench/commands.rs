@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 
 use crate::clock;
-use crate::ours::{Coordinator, scope};
+use crate::coordinator::{Coordinator, scope};
 use crate::process::{Running, output, own};
 use crate::report::{Bar, Row, Series};
 
@@ -36,20 +36,13 @@ pub(crate) async fn all(scratch: &Path, coordinator: &Coordinator) -> anyhow::Re
     let check = ["check", path.as_str()];
     // The daemon's next beat brings the snapshot that allows it.
     daemon.ready(async || output(&mut desk.command(&check)).ok()).await.context("daemon")?;
-    let row = |name: &str, unit, ours, bar, conditions: String| Row {
-        name: name.to_owned(),
-        unit,
-        ours,
-        peer: None,
-        bar: Some(bar),
-        conditions,
-    };
     let starts = format!("cold, median of {STARTS} starts");
     let size = fs::metadata(&desk.program)?.len() as f64 / 1e6;
+    let row = |name, ours, bar| Row::new(name, "ms", ours, starts.as_str()).keeps(bar);
     Ok(vec![
-        row("molt-agent status", "ms", desk.timed(&["status"])?, Bar::AtMost(15.0), starts.clone()),
-        row("molt-agent check", "ms", desk.timed(&check)?, Bar::AtMost(10.0), starts),
-        row("molt-agent's size", "MB", Series::of(size), Bar::AtMost(12.0), "stripped".to_owned()),
+        row("molt-agent status", desk.timed(&["status"])?, Bar::AtMost(15.0)),
+        row("molt-agent check", desk.timed(&check)?, Bar::AtMost(10.0)),
+        Row::new("molt-agent's size", "MB", Series::of(size), "stripped").keeps(Bar::AtMost(12.0)),
     ])
 }
 

@@ -1,50 +1,99 @@
-//! The peer: one etcd with its defaults, and its mutex recipe as a client.
+//! The peer's server: an etcd with its defaults. Not here: its recipes ([`crate::mutex`]).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use etcd_client::{
-    Client, Compare, CompareOp, DeleteOptions, GetOptions, PutOptions, SortOrder, SortTarget, Txn,
-    TxnOp, TxnOpResponse,
-};
+use anyhow::Context as _;
+use etcd_client::{Client, PutOptions};
 
-use crate::load::Pair;
-use crate::ours::channel;
+use crate::coordinator::channel;
 use crate::process::{Running, free_address};
 
 /// Leases outlive the run: nothing is renewed while it lasts, on either side.
-const LEASE: i64 = 3600;
+pub(crate) const LEASE: i64 = 3600;
 
-/// A running etcd, and the connections to it.
+/// A running etcd, of one member or more, and the connections to it.
 #[derive(Debug)]
 pub(crate) struct Etcd {
-    _process: Running,
+    /// One of them answers for all.
+    pub(crate) members: Vec<Member>,
+}
+
+/// One process of an etcd.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// The process; killed, it can be [started again](Self::restart).
+    pub(crate) process: Running,
     address: String,
+    command: Command,
+    log: PathBuf,
 }
 
 impl Etcd {
     /// Starts `program` with its state in `folder`, alone and with its default durability.
     pub(crate) async fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
-        let (clients, peers) = (free_address()?, free_address()?);
-        let (clients, peers) = (format!("http://{clients}"), format!("http://{peers}"));
-        let mut command = Command::new(program);
-        command.arg("--data-dir").arg(folder.join("etcd")).args(["--name", "bench"]);
-        command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
-        command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
-        command.arg("--initial-cluster").arg(format!("bench={peers}"));
-        let mut process = Running::start(&mut command, &folder.join("etcd.log"))?;
-        let address = clients.clone();
-        let answers = async || client(&address).await.ok()?.status().await.ok();
-        process.ready(answers).await.context("etcd")?;
-        Ok(Self { _process: process, address: clients })
+        Self::cluster(program, folder, 1).await
+    }
+
+    /// Starts `count` members with their states in `folder`.
+    pub(crate) async fn cluster(
+        program: &Path,
+        folder: &Path,
+        count: usize,
+    ) -> anyhow::Result<Self> {
+        let peers = (0..count).map(|_| free_address()).collect::<anyhow::Result<Vec<_>>>()?;
+        let named = peers.iter().enumerate().map(|(n, peers)| format!("m{n}=http://{peers}"));
+        let all = named.collect::<Vec<_>>().join(",");
+        let mut members = Vec::with_capacity(count);
+        for (n, peers) in peers.iter().enumerate() {
+            let (clients, peers) =
+                (format!("http://{}", free_address()?), format!("http://{peers}"));
+            let mut command = Command::new(program);
+            command.arg("--data-dir").arg(folder.join(format!("etcd-{n}")));
+            command.args(["--name", &format!("m{n}"), "--initial-cluster", &all]);
+            command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
+            command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
+            let log = folder.join(format!("etcd-{n}.log"));
+            let process = Running::start(&mut command, &log)?;
+            members.push(Member { process, address: clients, command, log });
+        }
+        let mut etcd = Self { members };
+        for member in &mut etcd.members {
+            member.ready().await?;
+        }
+        Ok(etcd)
+    }
+
+    /// Where its clients find it.
+    pub(crate) fn endpoints(&self) -> Vec<&str> {
+        self.members.iter().map(|member| member.address.as_str()).collect()
+    }
+
+    /// Which member leads, as those that answer see it.
+    pub(crate) async fn leader(&mut self) -> anyhow::Result<usize> {
+        let addresses: Vec<String> = self.members.iter().map(|it| it.address.clone()).collect();
+        let leads = async |address: &String| {
+            let status = client(address).await.ok()?.status().await.ok()?;
+            (status.header()?.member_id() == status.leader()).then_some(())
+        };
+        let found = async || {
+            for (n, address) in addresses.iter().enumerate() {
+                let asked = tokio::time::timeout(Duration::from_secs(1), leads(address)).await;
+                if asked.is_ok_and(|leads| leads.is_some()) {
+                    return Some(n);
+                }
+            }
+            None
+        };
+        self.members[0].process.ready(found).await.context("no member leads")
     }
 
     /// Connections, each of its own.
     pub(crate) async fn connect(&self, count: usize) -> anyhow::Result<Vec<Client>> {
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
-            connections.push(client(&self.address).await?);
+            connections.push(client(&self.members[0].address).await?);
         }
         Ok(connections)
     }
@@ -61,90 +110,23 @@ impl Etcd {
     }
 }
 
+impl Member {
+    /// Waits until it answers with the consent of a majority.
+    async fn ready(&mut self) -> anyhow::Result<()> {
+        let address = self.address.as_str();
+        let answers = async || client(address).await.ok()?.get("ready", None).await.ok();
+        self.process.ready(answers).await.context("etcd")?;
+        Ok(())
+    }
+
+    /// Starts it again, after it was killed, with what it had written down.
+    pub(crate) async fn restart(&mut self) -> anyhow::Result<()> {
+        self.process = Running::start(&mut self.command, &self.log)?;
+        self.ready().await
+    }
+}
+
 async fn client(address: &str) -> anyhow::Result<Client> {
     let channel = etcd_client::Channel::Tonic(channel(address)?);
     Ok(Client::from_channel(channel, None).await?)
-}
-
-/// How a mutex is given back.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Unlock {
-    /// Whoever has it by now.
-    Plain,
-    /// Only if it still is the one that was taken.
-    Guarded,
-}
-
-/// A client that takes and gives back a mutex of its own.
-pub(crate) struct Mutex {
-    client: Client,
-    lease: i64,
-    prefix: String,
-    key: String,
-    value: Vec<u8>,
-    unlock: Unlock,
-}
-
-impl Mutex {
-    /// The mutex called `name`, under a lease that is granted now.
-    pub(crate) async fn new(
-        mut client: Client,
-        name: &str,
-        value: &[u8],
-        unlock: Unlock,
-    ) -> anyhow::Result<Self> {
-        let lease = client.lease_grant(LEASE, None).await?.id();
-        let prefix = format!("{name}/");
-        let key = format!("{prefix}{lease:x}");
-        Ok(Self { client, lease, prefix, key, value: value.to_vec(), unlock })
-    }
-
-    /// As `concurrency.Mutex` of etcd's own client does: the key's creation decides, and the
-    /// first key below the prefix tells who has the mutex. Returns when the key was created.
-    async fn lock(&mut self) -> anyhow::Result<i64> {
-        let first = GetOptions::new()
-            .with_prefix()
-            .with_sort(SortTarget::Create, SortOrder::Ascend)
-            .with_limit(1);
-        let put = PutOptions::new().with_lease(self.lease);
-        let owner = TxnOp::get(self.prefix.as_str(), Some(first));
-        let txn = Txn::new()
-            .when([Compare::create_revision(self.key.as_str(), CompareOp::Equal, 0)])
-            .and_then([
-                TxnOp::put(self.key.as_str(), self.value.as_slice(), Some(put)),
-                owner.clone(),
-            ])
-            .or_else([TxnOp::get(self.key.as_str(), None), owner]);
-        let answer = self.client.txn(txn).await?;
-        ensure!(answer.succeeded(), "{} was there already", self.key);
-        match answer.op_responses().as_slice() {
-            [TxnOpResponse::Put(_), TxnOpResponse::Get(owner)] => {
-                let first = owner.kvs().first().context("nobody has the mutex")?;
-                ensure!(first.key() == self.key.as_bytes(), "somebody else has {}", self.prefix);
-                Ok(first.create_revision())
-            }
-            other => anyhow::bail!("unexpected answers: {other:?}"),
-        }
-    }
-
-    async fn unlock(&mut self, created: i64) -> anyhow::Result<()> {
-        let deleted = match self.unlock {
-            Unlock::Plain => self.client.delete(self.key.as_str(), None).await?.deleted(),
-            Unlock::Guarded => {
-                let same = Compare::create_revision(self.key.as_str(), CompareOp::Equal, created);
-                let delete = TxnOp::delete(self.key.as_str(), Some(DeleteOptions::new()));
-                let answer = self.client.txn(Txn::new().when([same]).and_then([delete])).await?;
-                i64::from(answer.succeeded())
-            }
-        };
-        ensure!(deleted == 1, "{} was not ours to give back", self.key);
-        Ok(())
-    }
-}
-
-impl Pair for Mutex {
-    async fn pair(&mut self) -> anyhow::Result<()> {
-        let created = self.lock().await?;
-        self.unlock(created).await
-    }
 }

@@ -10,6 +10,25 @@ use crate::clock;
 /// This part of a turn comes before the counting: connections are made and caches filled.
 const WARM_UP: u32 = 5;
 
+/// Between two turns, so that what one leaves to be done is not done in the next.
+const REST: Duration = Duration::from_millis(300);
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    /// How often ours and the peers take turns.
+    pub(crate) rounds: usize,
+    /// How long one turn lasts.
+    pub(crate) turn: Duration,
+}
+
+impl Effort {
+    /// The pause between two turns.
+    pub(crate) async fn rest(self) {
+        tokio::time::sleep(REST).await;
+    }
+}
+
 /// A client that takes something and gives it back, again and again.
 pub(crate) trait Pair: Send + 'static {
     /// Takes and gives back once; both answers are looked at.

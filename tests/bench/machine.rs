@@ -26,11 +26,11 @@ struct Versions {
     molt: String,
     rustc: String,
     git: String,
-    etcd: Option<String>,
+    etcd: String,
 }
 
 /// The machine and the versions.
-pub(crate) fn facts(etcd: Option<&Path>) -> anyhow::Result<Facts> {
+pub(crate) fn facts(etcd: &Path) -> anyhow::Result<Facts> {
     let version = |program: &str, option: &str| first_line(Command::new(program).arg(option));
     let system = nix::sys::utsname::uname()?;
     let (name, release) = (system.sysname().to_string_lossy(), system.release().to_string_lossy());
@@ -38,7 +38,7 @@ pub(crate) fn facts(etcd: Option<&Path>) -> anyhow::Result<Facts> {
         molt: first_line(Command::new(own("molt-coordinator")?).arg("--version"))?,
         rustc: version("rustc", "--version")?,
         git: version("git", "--version")?,
-        etcd: etcd.map(|etcd| first_line(Command::new(etcd).arg("--version"))).transpose()?,
+        etcd: first_line(Command::new(etcd).arg("--version"))?,
     };
     Ok(Facts {
         commit: first_line(Command::new("git").args(["rev-parse", "--short=12", "HEAD"]))?,

@@ -6,31 +6,44 @@
 //! a bar is a ratio of the two, never an absolute speed, except where a person
 //! waits for one command. Not here: correctness, which `make test` is for.
 
+mod agent;
+mod claims;
 mod clock;
 mod commands;
+mod coordinator;
 mod etcd;
+mod freed;
+mod handover;
+mod hosts;
 mod load;
 mod machine;
-mod measure;
-mod ours;
+mod member;
+mod mutex;
 mod process;
 mod report;
+mod takeover;
+mod usage;
+mod watchers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::measure::Effort;
-use crate::report::Report;
+use crate::coordinator::{Coordinator, NO_RENEWALS, Service, Store};
+use crate::etcd::Etcd;
+use crate::load::Effort;
+use crate::report::{Report, Row};
 
 /// Measure claims against etcd, and the agent's commands; print a table and write it down
 #[derive(Debug, Parser)]
-#[command(name = "molt-bench")]
+#[command(name = "molt-bench", args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// How often ours and the peers take turns
     #[arg(long, default_value_t = 9, value_name = "N")]
     rounds: usize,
@@ -40,12 +53,9 @@ struct Args {
     /// Fail when a bar is missed
     #[arg(long)]
     check: bool,
-    /// Keep the peer out of it: its rows are left out, and so are their bars
-    #[arg(long, conflicts_with = "check")]
-    ours_only: bool,
-    /// Keep the agent's commands out of it
-    #[arg(long, conflicts_with = "check")]
-    claims_only: bool,
+    /// Measure only this; may be given more than once
+    #[arg(long, conflicts_with = "check", value_name = "PART")]
+    only: Vec<Part>,
     /// The etcd to compare with
     #[arg(long, default_value = "etcd", value_name = "PROGRAM")]
     etcd: PathBuf,
@@ -54,8 +64,41 @@ struct Args {
     out: PathBuf,
 }
 
+/// What this program is for itself, beside measuring.
+#[derive(Debug, Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Watch(watchers::Watch),
+}
+
+/// A part of the measurements; each has a coordinator of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Claims on the embedded store, and the commands of `molt-agent`
+    Embedded,
+    /// Claims on etcd
+    Etcd,
+    /// One lock that many wait for
+    Handover,
+    /// Claims that a thousand watch
+    Watchers,
+    /// Ten thousand sessions on a hundred hosts
+    Hosts,
+    /// A frozen member of etcd
+    Member,
+    /// A leader that is killed
+    Takeover,
+    /// An agent that is killed
+    Freed,
+}
+
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    if let Some(Role::Watch(watch)) = &args.role {
+        // One thread: who watches is not to keep the one that is watched from its work.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(watch.run()).map(|()| ExitCode::SUCCESS);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(until_stopped(measured(&args)))?;
     let file = report.write(&args.out)?;
@@ -76,13 +119,61 @@ async fn measured(args: &Args) -> anyhow::Result<Report> {
     let scratch = tempfile::Builder::new().prefix("bench-").tempdir_in(around)?;
     let effort = Effort { rounds: args.rounds.max(1), turn: Duration::from_secs_f64(args.seconds) };
     let before = machine::load();
-    let etcd = (!args.ours_only).then_some(args.etcd.as_path());
-    let coordinator = measure::coordinator(scratch.path()).await?;
-    let mut rows = measure::claims(&coordinator, scratch.path(), etcd, effort).await?;
-    if !args.claims_only {
-        rows.extend(commands::all(scratch.path(), &coordinator).await?);
+    let stage = Stage { folder: scratch.path(), etcd: &args.etcd, effort };
+    let mut rows = Vec::new();
+    for part in Part::value_variants().iter().filter(|part| args.measures(**part)) {
+        rows.extend(stage.measured(*part).await?);
     }
-    Ok(Report::new(machine::facts(etcd)?, before, rows))
+    Ok(Report::new(machine::facts(&args.etcd)?, before, rows))
+}
+
+impl Args {
+    fn measures(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+/// Where and how the parts are measured.
+struct Stage<'a> {
+    folder: &'a Path,
+    etcd: &'a Path,
+    effort: Effort,
+}
+
+impl Stage<'_> {
+    async fn measured(&self, part: Part) -> anyhow::Result<Vec<Row>> {
+        let folder = self.folder.join(format!("{part:?}"));
+        std::fs::create_dir(&folder)?;
+        match part {
+            Part::Embedded => self.embedded(&folder).await,
+            Part::Etcd => self.on_etcd(&folder).await,
+            Part::Handover => handover::measure(&folder, self.etcd, self.effort).await,
+            Part::Watchers => watchers::measure(&folder, self.etcd, self.effort).await,
+            Part::Hosts => hosts::measure(&folder, self.etcd, self.effort).await,
+            Part::Member => member::measure(&folder, self.etcd, self.effort).await,
+            Part::Takeover => takeover::measure(&folder, self.etcd).await,
+            Part::Freed => freed::measure(&folder).await,
+        }
+    }
+
+    async fn embedded(&self, folder: &Path) -> anyhow::Result<Vec<Row>> {
+        let etcd = Etcd::start(self.etcd, folder).await?;
+        let service =
+            Service { scopes: claims::SCOPES, store: Store::Embedded, options: &NO_RENEWALS };
+        let coordinator = Coordinator::start(folder, service).await?;
+        let place = claims::Place::Embedded;
+        let mut rows = claims::measure(place, &coordinator, &etcd, self.effort).await?;
+        rows.extend(commands::all(folder, &coordinator).await?);
+        Ok(rows)
+    }
+
+    async fn on_etcd(&self, folder: &Path) -> anyhow::Result<Vec<Row>> {
+        let etcd = Etcd::start(self.etcd, folder).await?;
+        let store = Store::Etcd(&etcd);
+        let service = Service { scopes: claims::SCOPES, store, options: &NO_RENEWALS };
+        let coordinator = Coordinator::start(folder, service).await?;
+        claims::measure(claims::Place::Etcd, &coordinator, &etcd, self.effort).await
+    }
 }
 
 /// Drops `work`, and with it every process that it started, at the first signal to stop.

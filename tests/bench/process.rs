@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,18 +19,45 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
+    /// What a program that works until its input ends waits for.
+    input: Option<ChildStdin>,
     log: PathBuf,
 }
 
 impl Running {
     /// Starts `command`; what it prints goes into the file `log`.
     pub(crate) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        Self::spawn(command.stdin(Stdio::null()), log)
+    }
+
+    /// Starts `command`, which works until its input ends: at [`Self::finish`], or with this
+    /// process.
+    pub(crate) fn listening(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        Self::spawn(command.stdin(Stdio::piped()), log)
+    }
+
+    fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let out = File::create(log)?;
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        command.stdout(out.try_clone()?).stderr(out);
         let program = command.get_program().to_owned();
-        let child =
+        let mut child =
             command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self { child, log: log.to_owned() })
+        let input = child.stdin.take();
+        Ok(Self { child, input, log: log.to_owned() })
+    }
+
+    /// What it has printed.
+    pub(crate) fn said(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+
+    /// Ends its input, and returns what it printed until it ended by itself.
+    pub(crate) fn finish(mut self) -> anyhow::Result<String> {
+        drop(self.input.take());
+        let status = self.child.wait()?;
+        let said = self.said()?;
+        anyhow::ensure!(status.success(), "it ended with {status} and said {said}");
+        Ok(said)
     }
 
     /// Asks `is_ready` until it has something to say.
@@ -53,11 +80,38 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it at once (SIGKILL), and returns when it is gone.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Stops it in its tracks (SIGSTOP): its connections stay, nothing is answered.
+    pub(crate) fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on after it was frozen.
+    pub(crate) fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)?)
+    }
+
     /// Asks it to stop, and makes it stop when it does not.
     fn stop(&mut self) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
         if self.child.try_wait()?.is_none() {
-            kill(pid, Signal::SIGTERM)?;
+            self.signal(Signal::SIGTERM)?;
+            // One that is frozen hears it only then.
+            self.thaw()?;
         }
         let until = clock::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {

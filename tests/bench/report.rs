@@ -24,10 +24,6 @@ impl Series {
         self.0.push(value);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     fn sorted(&self) -> Vec<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -76,23 +72,44 @@ impl Bar {
 
 /// What a row is compared with.
 #[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) name: String,
-    pub(crate) series: Series,
+struct Peer {
+    name: String,
+    series: Series,
 }
 
 /// One measured thing.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) name: String,
-    pub(crate) unit: &'static str,
-    pub(crate) ours: Series,
-    pub(crate) peer: Option<Peer>,
-    pub(crate) bar: Option<Bar>,
-    pub(crate) conditions: String,
+    name: String,
+    unit: &'static str,
+    ours: Series,
+    peer: Option<Peer>,
+    bar: Option<Bar>,
+    conditions: String,
 }
 
 impl Row {
+    /// What was measured, under which conditions.
+    pub(crate) fn new(
+        name: impl Into<String>,
+        unit: &'static str,
+        ours: Series,
+        conditions: impl Into<String>,
+    ) -> Self {
+        let (name, conditions) = (name.into(), conditions.into());
+        Self { name, unit, ours, peer: None, bar: None, conditions }
+    }
+
+    /// Compares it with a peer, and their ratio with a bar.
+    pub(crate) fn beside(self, name: &str, series: Series, bar: Option<Bar>) -> Self {
+        Self { peer: Some(Peer { name: name.to_owned(), series }), bar, ..self }
+    }
+
+    /// Holds its own value to a bar.
+    pub(crate) fn keeps(self, bar: Bar) -> Self {
+        Self { bar: Some(bar), ..self }
+    }
+
     fn ratio(&self) -> Option<f64> {
         self.peer.as_ref().map(|peer| self.ours.median() / peer.series.median())
     }
@@ -226,9 +243,11 @@ mod tests {
     use super::*;
 
     fn row(ours: f64, peer: Option<f64>, bar: Bar) -> Row {
-        let peer = peer.map(|value| Peer { name: "peer".to_owned(), series: Series::of(value) });
-        let (name, conditions) = ("it".to_owned(), String::new());
-        Row { name, unit: "x", ours: Series::of(ours), peer, bar: Some(bar), conditions }
+        let row = Row::new("it", "x", Series::of(ours), "").keeps(bar);
+        match peer {
+            Some(peer) => row.beside("peer", Series::of(peer), Some(bar)),
+            None => row,
+        }
     }
 
     #[test]
