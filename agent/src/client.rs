@@ -16,7 +16,7 @@ use std::time::Duration;
 use molt_proto::credentials::{Credentials, CredentialsError, Stub};
 use molt_proto::error::Failure;
 use molt_proto::v1;
-use molt_retry::{Next, Policy, retry};
+use molt_retry::{Failed, Next, Policy, retry};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -62,7 +62,15 @@ impl Client {
     /// them is kept under the state folder `state`. They are shown what the
     /// environment or the user's configuration has.
     pub fn new(addresses: Vec<Address>, state: &Path) -> Result<Self, Error> {
-        let credentials = config::credentials()?;
+        Self::showing(config::credentials()?, addresses, state)
+    }
+
+    /// The same, shown `credentials`.
+    pub fn showing(
+        credentials: Credentials,
+        addresses: Vec<Address>,
+        state: &Path,
+    ) -> Result<Self, Error> {
         for address in &addresses {
             credentials.endpoint(&address.url()).map_err(|error| unusable(&error))?;
         }
@@ -93,14 +101,25 @@ impl Client {
             Ok(reply)
         };
         let repeatable = command.number != 0;
+        let mut unheard = None;
         let sent = retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| match failure {
             Failure::Unknown { .. } if !repeatable => {
                 self.turn_to(None);
                 Next::Stop(failure)
             }
-            failure => self.judge(failure),
+            failure => {
+                if let Failure::Unknown { reason } = &failure {
+                    unheard.get_or_insert_with(|| reason.clone());
+                }
+                self.judge(failure)
+            }
         });
-        sent.await.map_err(|failed| self.error(failed.into_error()))
+        let sent = sent.await.map_err(Failed::into_error);
+        sent.map_err(|failure| match (failure, unheard) {
+            // What one attempt may have done, a later one that reached nobody does not undo.
+            (Failure::Unavailable { .. }, Some(reason)) => self.error(Failure::Unknown { reason }),
+            (failure, _) => self.error(failure),
+        })
     }
 
     /// A request with the highest fence that was granted here: a coordinator that stands below

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use molt_domain::board::Refusal;
+use molt_domain::board::{Kind, Refusal};
 pub use molt_proto::exit::Exit;
 
 use crate::run::FileError;
@@ -102,6 +102,11 @@ impl Error {
     /// A state that no coordinator of this version makes.
     pub fn bug(problem: impl Into<String>) -> Self {
         Self::Bug { problem: problem.into() }
+    }
+
+    /// Whether the session that asked is lost, resumed elsewhere or over.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Refused { refusal, .. } if refusal.kind() == Kind::Lost)
     }
 
     /// Something that cannot be reached or answered now.

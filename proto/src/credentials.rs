@@ -1,8 +1,9 @@
 //! What a client shows of itself: a certificate, a token, and whom it believes.
 //!
-//! Both programs find it in the same places. A token is never printed, and
-//! never sent where others could read it. Not here: who is called, and what is
-//! tried again.
+//! Both programs find it in the same places. A machine has an identity of its
+//! own, beside that of whoever works on it. A token is never printed, and never
+//! sent where others could read it. Not here: who is called, and what is tried
+//! again.
 
 use std::fmt;
 use std::fs;
@@ -58,6 +59,12 @@ pub enum Setting {
     TokenFile,
     /// The token itself, for machines that have no files of their own.
     Token,
+    /// The file of the certificate of the machine.
+    HostCert,
+    /// The file of that certificate's key.
+    HostKey,
+    /// The file that has the machine's token and nothing else.
+    HostTokenFile,
 }
 
 impl Setting {
@@ -70,6 +77,9 @@ impl Setting {
             Self::Key => "MOLT_COORD_KEY",
             Self::TokenFile => "MOLT_COORD_TOKEN_FILE",
             Self::Token => "MOLT_COORD_TOKEN",
+            Self::HostCert => "MOLT_HOST_CERT",
+            Self::HostKey => "MOLT_HOST_KEY",
+            Self::HostTokenFile => "MOLT_HOST_TOKEN_FILE",
         }
     }
 
@@ -82,6 +92,57 @@ impl Setting {
             Self::Key => Some("key"),
             Self::TokenFile => Some("tokenFile"),
             Self::Token => None,
+            Self::HostCert => Some("hostCert"),
+            Self::HostKey => Some("hostKey"),
+            Self::HostTokenFile => Some("hostTokenFile"),
+        }
+    }
+}
+
+/// Where settings come from: the environment first, then a file.
+struct Source<E, F> {
+    environment: E,
+    file: F,
+}
+
+impl<E, F> Source<E, F>
+where
+    E: Fn(&str) -> Option<String>,
+    F: Fn(&str) -> Option<String>,
+{
+    /// What the environment alone says.
+    fn in_environment(&self, setting: Setting) -> Option<String> {
+        (self.environment)(setting.variable()).filter(|value| !value.is_empty())
+    }
+
+    fn get(&self, setting: Setting) -> Option<String> {
+        let filed = || setting.key().and_then(&self.file).filter(|value| !value.is_empty());
+        self.in_environment(setting).or_else(filed)
+    }
+
+    fn ca(&self) -> Result<Option<String>, CredentialsError> {
+        self.get(Setting::Ca).map(|path| read(&path, Setting::Ca)).transpose()
+    }
+
+    /// A certificate and its key: both or neither.
+    fn identity(&self, cert: Setting, key: Setting) -> Result<Option<Pair>, CredentialsError> {
+        let without = |there, missing| Err(CredentialsError::Without { there, missing });
+        match (self.get(cert), self.get(key)) {
+            (Some(cert_file), Some(key_file)) => {
+                let (cert, key) = (read(&cert_file, cert)?, secret(&key_file, key)?);
+                Ok(Some(Pair { cert, key }))
+            }
+            (Some(_), None) => without(cert, key),
+            (None, Some(_)) => without(key, cert),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The token in the file that `setting` names.
+    fn filed_token(&self, setting: Setting) -> Result<Bearer, CredentialsError> {
+        match self.get(setting) {
+            Some(path) => bearer(&secret(&path, setting)?, setting),
+            None => Ok(Bearer::default()),
         }
     }
 }
@@ -215,22 +276,42 @@ impl Credentials {
         environment: impl Fn(&str) -> Option<String>,
         file: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, CredentialsError> {
-        let set = |value: Option<String>| value.filter(|value| !value.is_empty());
-        let in_environment = |setting: Setting| set(environment(setting.variable()));
-        let setting = |setting: Setting| {
-            in_environment(setting).or_else(|| set(setting.key().and_then(&file)))
-        };
-        let ca = setting(Setting::Ca).map(|path| read(&path, Setting::Ca)).transpose()?;
-        let identity = identity(setting(Setting::Cert), setting(Setting::Key))?;
-        let bearer = match (in_environment(Setting::Token), in_environment(Setting::TokenFile)) {
+        let source = Source { environment, file };
+        let ca = source.ca()?;
+        let identity = source.identity(Setting::Cert, Setting::Key)?;
+        let named = source.in_environment(Setting::TokenFile);
+        let bearer = match (source.in_environment(Setting::Token), named) {
             (Some(_), Some(_)) => return Err(CredentialsError::TwoTokens),
             (Some(token), None) => bearer(&token, Setting::Token)?,
-            (None, _) => match setting(Setting::TokenFile) {
-                Some(path) => bearer(&secret(&path, Setting::TokenFile)?, Setting::TokenFile)?,
-                None => Bearer::default(),
-            },
+            (None, _) => source.filed_token(Setting::TokenFile)?,
         };
         Ok(Self { ca, identity, bearer })
+    }
+
+    /// What the machine itself shows, found as [`find`](Self::find) finds what its users show.
+    ///
+    /// Nothing of theirs is part of it but whom to believe: who happens to start a machine's
+    /// daemon is nobody to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub fn of_host(
+        environment: impl Fn(&str) -> Option<String>,
+        file: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, CredentialsError> {
+        let source = Source { environment, file };
+        Ok(Self {
+            ca: source.ca()?,
+            identity: source.identity(Setting::HostCert, Setting::HostKey)?,
+            bearer: source.filed_token(Setting::HostTokenFile)?,
+        })
+    }
+
+    /// Whether these say who somebody is: by a certificate or by a token.
+    #[must_use]
+    pub fn prove_somebody(&self) -> bool {
+        self.identity.is_some() || self.bearer.0.is_some()
     }
 
     /// The way to `url`, with TLS where it says so.
@@ -320,19 +401,6 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
 }
 
-fn identity(cert: Option<String>, key: Option<String>) -> Result<Option<Pair>, CredentialsError> {
-    let without = |there, missing| Err(CredentialsError::Without { there, missing });
-    match (cert, key) {
-        (Some(cert), Some(key)) => {
-            let (cert, key) = (read(&cert, Setting::Cert)?, secret(&key, Setting::Key)?);
-            Ok(Some(Pair { cert, key }))
-        }
-        (Some(_), None) => without(Setting::Cert, Setting::Key),
-        (None, Some(_)) => without(Setting::Key, Setting::Cert),
-        (None, None) => Ok(None),
-    }
-}
-
 fn bearer(text: &str, setting: Setting) -> Result<Bearer, CredentialsError> {
     Bearer::new(text).ok_or(CredentialsError::NoToken { setting })
 }
@@ -375,148 +443,4 @@ pub fn shown(metadata: &MetadataMap) -> Result<Option<&str>, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    use super::*;
-
-    /// A file of this test's own process, with that mode; gone with the value.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str, mode: u32, text: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("molt-{}-{name}", std::process::id()));
-            drop(fs::remove_file(&path));
-            let mut options = fs::OpenOptions::new();
-            let mut file =
-                options.write(true).create_new(true).mode(mode).open(&path).expect("a file");
-            file.write_all(text.as_bytes()).expect("a file");
-            Self(path)
-        }
-
-        fn path(&self) -> String {
-            self.0.display().to_string()
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            drop(fs::remove_file(&self.0));
-        }
-    }
-
-    fn find(set: &[(&str, &str)]) -> Result<Credentials, CredentialsError> {
-        let set: Vec<(String, String)> =
-            set.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let get =
-            |key: &str| set.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
-        Credentials::find(get, get)
-    }
-
-    fn header(credentials: &Credentials) -> Option<String> {
-        let request = credentials.bearer.clone().call(Request::new(())).expect("a request");
-        let shown = shown(request.metadata()).expect("a header that reads");
-        shown.map(str::to_owned)
-    }
-
-    #[test]
-    fn a_token_comes_from_the_environment_or_from_a_file_of_one() {
-        let file = Scratch::new("token", 0o600, "molt_filed\n");
-        let path = file.path();
-        assert_eq!(header(&find(&[]).expect("nothing")), None);
-        let named = find(&[("MOLT_COORD_TOKEN", "molt_abc")]).expect("a token");
-        assert_eq!(header(&named).as_deref(), Some("molt_abc"));
-        assert_eq!(
-            format!("{named:?}"),
-            "Credentials { ca: false, certificate: false, token: true }"
-        );
-        for key in ["MOLT_COORD_TOKEN_FILE", "tokenFile"] {
-            let filed = find(&[(key, &path)]).expect("a token");
-            assert_eq!(header(&filed).as_deref(), Some("molt_filed"), "{key}");
-        }
-        let both = [("MOLT_COORD_TOKEN", "molt_abc"), ("tokenFile", &path)];
-        assert_eq!(header(&find(&both).expect("a token")).as_deref(), Some("molt_abc"));
-    }
-
-    #[test]
-    fn what_does_not_fit_says_why_and_keeps_the_secret() {
-        let open = Scratch::new("open", 0o644, "molt_secret");
-        let other = Scratch::new("other", 0o600, "hunter2");
-        let (open, other) = (open.path(), other.path());
-        let table = [
-            (
-                vec![("MOLT_COORD_TOKEN_FILE", open.as_str())],
-                format!("{open}: others can read it (mode 644): chmod 600 it"),
-            ),
-            (
-                vec![("MOLT_COORD_TOKEN_FILE", other.as_str())],
-                "MOLT_COORD_TOKEN_FILE has no token: one begins with molt_".to_owned(),
-            ),
-            (vec![("MOLT_COORD_TOKEN", "molt_a b\n")], String::new()),
-            (
-                vec![("MOLT_COORD_TOKEN", "molt_a"), ("MOLT_COORD_TOKEN_FILE", other.as_str())],
-                "MOLT_COORD_TOKEN and MOLT_COORD_TOKEN_FILE are both set: unset one".to_owned(),
-            ),
-            (
-                vec![("MOLT_COORD_CERT", open.as_str())],
-                "MOLT_COORD_CERT is of no use without MOLT_COORD_KEY".to_owned(),
-            ),
-            (
-                vec![("MOLT_COORD_CERT", open.as_str()), ("MOLT_COORD_KEY", open.as_str())],
-                format!("{open}: others can read it (mode 644): chmod 600 it"),
-            ),
-            (
-                vec![("MOLT_COORD_CA", "/nowhere/ca")],
-                "cannot read /nowhere/ca, which MOLT_COORD_CA names".to_owned(),
-            ),
-        ];
-        for (set, problem) in table {
-            match find(&set) {
-                Err(error) => {
-                    let text = error.to_string();
-                    assert_eq!(text, problem);
-                    assert!(!text.contains("hunter2") && !text.contains("molt_secret"), "{text}");
-                }
-                Ok(_) => assert_eq!(problem, "", "{set:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_token_never_leaves_the_machine_in_the_clear() {
-        let token = find(&[("MOLT_COORD_TOKEN", "molt_abc")]).expect("a token");
-        for near in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
-            assert!(token.endpoint(near).is_ok(), "{near}");
-        }
-        for far in ["http://10.0.0.1:1", "http://localhost.example:1", "http://127.0.0.1.example:1"]
-        {
-            let error = token.endpoint(far).expect_err("a refusal").to_string();
-            assert!(error.starts_with(&format!("the token is not sent to {far}")), "{error}");
-        }
-        assert!(find(&[]).expect("nothing").endpoint("http://10.0.0.1:1").is_ok());
-        let unbelieved = token.endpoint("https://10.0.0.1:1").expect_err("a refusal").to_string();
-        assert!(unbelieved.starts_with("https://10.0.0.1:1 needs MOLT_COORD_CA"), "{unbelieved}");
-    }
-
-    #[test]
-    fn a_header_is_one_bearer_token_or_an_error_without_it() {
-        let head = |texts: &[&str]| {
-            let mut metadata = MetadataMap::new();
-            for text in texts {
-                metadata.append(HEADER, text.parse().expect("ASCII"));
-            }
-            shown(&metadata).map(|token| token.map(str::to_owned))
-        };
-        assert_eq!(head(&[]), Ok(None));
-        assert_eq!(head(&["bearer  molt_x "]), Ok(Some("molt_x".to_owned())));
-        let wrong = Err("the header authorization is no `Bearer molt_…`".to_owned());
-        for text in ["Basic molt_x", "Bearer secret", "molt_x", ""] {
-            assert_eq!(head(&[text]), wrong, "{text}");
-        }
-        assert_eq!(
-            head(&["Bearer molt_x", "Bearer molt_y"]),
-            Err("the header authorization is there twice".to_owned())
-        );
-    }
-}
+mod tests;

@@ -71,6 +71,7 @@ pub(crate) fn policy(digest: &str) -> Policy {
             method: Method::Merge,
             required: vec![parsed("scope"), parsed("announce"), parsed("test")],
             trust: molt_domain::policy::Trust::Provers,
+            protect: vec![parsed("runtime/build.rs")],
         },
     }
 }
@@ -154,8 +155,13 @@ impl World {
     }
 
     pub(crate) fn see(&mut self, host: &str) {
-        let means =
-            Means { jobs: 2, cores: 4, memory: 1 << 30, labels: ["linux".to_owned()].into() };
+        let means = Means {
+            jobs: 2,
+            cores: 4,
+            memory: 1 << 30,
+            labels: ["linux".to_owned()].into(),
+            job_user: None,
+        };
         self.act(Caller::Host(parsed(host)), Command::SeeHost { means });
     }
 
@@ -164,6 +170,7 @@ impl World {
             head: HEAD.to_owned(),
             title: "Collect faster".to_owned(),
             body: String::new(),
+            origin: train::Origin::Own,
         };
         match self.act(caller.clone(), submit) {
             Reply::Submitted { car, .. } => car,
@@ -173,14 +180,21 @@ impl World {
 
     /// Makes the candidate of a car, which changes one path of `runtime`.
     pub(crate) fn candidate(&mut self, car: CarId) {
+        self.candidate_of(car, "runtime/vm.rs");
+    }
+
+    /// Makes the candidate of a car, which changes `path`.
+    pub(crate) fn candidate_of(&mut self, car: CarId, path: &str) {
         let inputs = BTreeMap::from([(parsed("test"), "inputs".to_owned())]);
         let candidate = train::Candidate {
             base: BASE.to_owned(),
             commit: MADE.to_owned(),
             tree: "made-tree".to_owned(),
             from: "refs/molt/made".to_owned(),
-            changed: vec!["runtime/vm.rs".to_owned()],
+            changed: vec![path.to_owned()],
             odd: 0,
+            unreadable: None,
+            protected: Vec::new(),
             inputs,
             base_inputs: BTreeMap::new(),
         };

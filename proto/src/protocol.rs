@@ -14,8 +14,19 @@ use crate::error;
 /// The version of this program.
 pub const VERSION: u32 = 1;
 
-/// The oldest version that this program still answers.
-const OLDEST: u32 = 1;
+/// The versions that a program answers: its own, and the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    newest: u32,
+    oldest: u32,
+}
+
+impl Default for Versions {
+    /// Those of this program.
+    fn default() -> Self {
+        Self::of(VERSION)
+    }
+}
 
 const KEY: &str = "molt-protocol";
 
@@ -24,21 +35,38 @@ pub fn tell(metadata: &mut MetadataMap) {
     metadata.insert(KEY, MetadataValue::from(VERSION));
 }
 
-/// Whether a client is answered. One that says nothing is of the first version.
-///
-/// # Errors
-///
-/// It is too new or too old, or says something that is no version.
-pub fn check(metadata: &MetadataMap) -> Result<(), Status> {
-    let Some(value) = metadata.get(KEY) else { return Ok(()) };
-    let version = value.to_str().ok().and_then(|text| text.parse::<u32>().ok());
-    let problem = match version {
-        Some(OLDEST..=VERSION) => return Ok(()),
-        Some(VERSION..) => format!("{value:?} is newer than {VERSION}: upgrade the coordinator"),
-        Some(_) => format!("{value:?} is older than {OLDEST}: upgrade the client"),
-        None => format!("{value:?} is no version"),
-    };
-    Err(error::status(&Invalid::field(KEY, problem).into(), None))
+impl Versions {
+    /// Those of a program whose own is `newest`.
+    #[must_use]
+    pub const fn of(newest: u32) -> Self {
+        let oldest = if newest > 1 { newest - 1 } else { 1 };
+        Self { newest, oldest }
+    }
+
+    /// Whether a client is answered. One that says nothing is of the first version.
+    ///
+    /// # Errors
+    ///
+    /// It is too new or too old, or says something that is no version.
+    pub fn check(self, metadata: &MetadataMap) -> Result<(), Status> {
+        let Self { newest, oldest } = self;
+        let (version, told) = match metadata.get(KEY) {
+            None => (Some(1), "1".to_owned()),
+            Some(value) => {
+                let version = value.to_str().ok().and_then(|text| text.parse::<u32>().ok());
+                (version, format!("{value:?}"))
+            }
+        };
+        let problem = match version {
+            Some(version) if (oldest..=newest).contains(&version) => return Ok(()),
+            Some(version) if version > newest => {
+                format!("{told} is newer than {newest}: upgrade the coordinator")
+            }
+            Some(_) => format!("{told} is older than {oldest}: upgrade the client"),
+            None => format!("{told} is no version"),
+        };
+        Err(error::status(&Invalid::field(KEY, problem).into(), None))
+    }
 }
 
 #[cfg(test)]
@@ -47,16 +75,37 @@ mod tests {
 
     #[test]
     fn a_client_of_another_version_is_told_which_are_spoken() {
+        let ours = Versions::default();
         let mut metadata = MetadataMap::new();
-        check(&metadata).unwrap();
+        ours.check(&metadata).unwrap();
         tell(&mut metadata);
-        check(&metadata).unwrap();
+        ours.check(&metadata).unwrap();
         for (said, problem) in
             [("2", "upgrade the coordinator"), ("0", "upgrade the client"), ("x", "no version")]
         {
             metadata.insert(KEY, said.parse().unwrap());
-            let refused = check(&metadata).unwrap_err();
+            let refused = ours.check(&metadata).unwrap_err();
             assert!(refused.message().contains(problem), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_program_answers_its_own_version_and_the_one_before() {
+        let said = |versions: Versions, said: Option<&'static str>| {
+            let mut metadata = MetadataMap::new();
+            if let Some(said) = said {
+                metadata.insert(KEY, MetadataValue::from_static(said));
+            }
+            versions.check(&metadata).map_err(|refused| refused.message().to_owned())
+        };
+        for version in ["2", "3"] {
+            assert_eq!(said(Versions::of(3), Some(version)), Ok(()));
+        }
+        let newer = said(Versions::of(3), Some("4")).unwrap_err();
+        assert_eq!(newer, "molt-protocol: \"4\" is newer than 3: upgrade the coordinator");
+        for older in [None, Some("1")] {
+            let older = said(Versions::of(3), older).unwrap_err();
+            assert!(older.ends_with("is older than 2: upgrade the client"), "{older}");
         }
     }
 }

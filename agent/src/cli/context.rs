@@ -1,6 +1,6 @@
 //! What a verb works with: where it is, who it is, whom it asks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use molt_domain::name::{AgentName, HostName, RepoName};
@@ -11,6 +11,7 @@ use molt_proto::v1::reply::Answer;
 
 use super::args::Globals;
 use crate::client::{Address, Client};
+use crate::daemon::Keeper;
 use crate::error::Error;
 use crate::session::alive::{self, Registration};
 use crate::session::{Record, Root, Secret, SessionFile, Worktree, config, request, sweep};
@@ -25,6 +26,8 @@ pub struct Context {
     state: PathBuf,
     /// What was said beside the result, for the JSON document.
     notes: RefCell<Vec<String>>,
+    /// Whether it was said that nobody renews the session.
+    unkept: Cell<bool>,
 }
 
 /// What a fleet's repository is called where nobody says otherwise.
@@ -44,7 +47,14 @@ impl Context {
         let folder = globals.repo_dir.as_deref().unwrap_or(&cwd);
         let worktree = Worktree::find(folder)?;
         let state = state_folder(&globals, &cwd)?;
-        Ok(Self { globals, cwd, worktree, state, notes: RefCell::default() })
+        Ok(Self {
+            globals,
+            cwd,
+            worktree,
+            state,
+            notes: RefCell::default(),
+            unkept: Cell::new(false),
+        })
     }
 
     /// Where the command was run.
@@ -236,12 +246,29 @@ impl Context {
         Ok(newest)
     }
 
-    /// Makes sure that the host's daemon renews the session.
+    /// Makes sure that the host's daemon renews the session, or says why nobody does.
     pub(super) fn keep_alive(&self, record: &Record, file: &SessionFile) -> Result<(), Error> {
         let addresses = self.addresses()?;
         alive::keep(&self.state, &Registration::new(record, file, &addresses))?;
         let program = super::wrapped::program()?;
-        crate::daemon::ensure(&program, &self.state, &record.host, &addresses)
+        let host = &record.host;
+        match crate::daemon::ensure(&program, &self.state, host, &addresses)? {
+            Keeper::Daemon => {}
+            Keeper::Nobody { problem } => self.say_unkept(&problem),
+            Keeper::Refused { said } => {
+                let log = crate::daemon::log_path(&self.state);
+                let log = log.display();
+                self.say_unkept(&format!("the daemon of {host} is refused: {said}; see {log}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says once that the session ends by itself although its root lives.
+    fn say_unkept(&self, problem: &str) {
+        if !self.unkept.replace(true) {
+            self.note("unkept", &format!("nobody renews this session: {problem}"));
+        }
     }
 
     /// Carries out a verb as this call's session, joining if there is none.

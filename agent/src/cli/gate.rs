@@ -107,6 +107,7 @@ pub(super) fn ended(verb: &str, car: &v1::CarView) -> Answer {
         "open" => answer
             .line("waiting", render::car(car))
             .line_if("detail", &car.detail)
+            .line_if("remedy", &car.remedy)
             .next(format!("molt-agent gate wait {} --wait 30m", car.id))
             .exits(Exit::Queued),
         _ => {

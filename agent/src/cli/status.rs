@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::context::{Context, unexpected};
 use super::render::{count, own_claim};
+use crate::client::Client;
 use crate::error::Error;
 use crate::ui::{Answer, ago, short};
 
@@ -19,7 +20,7 @@ Examples:
   molt-agent status --fleet
   molt-agent status --json")]
 pub(super) struct Status {
-    /// Also who is at work.
+    /// Also who is at work, and on which machines.
     #[arg(long)]
     fleet: bool,
 }
@@ -32,21 +33,52 @@ impl Status {
         let Some(View::Status(status)) = view.view else {
             return Err(unexpected("a status"));
         };
-        let sessions = match self.fleet {
-            false => None,
-            true => match context.read(&client, What::Sessions(Empty {})).await?.view {
-                Some(View::Sessions(sessions)) => Some(sessions.sessions),
-                _ => return Err(unexpected("sessions")),
-            },
-        };
-        Ok(answer(&status, sessions.as_deref(), now_ms).rev(rev))
+        let fleet = if self.fleet { Some(Fleet::read(context, &client).await?) } else { None };
+        Ok(answer(&status, fleet.as_ref(), now_ms).rev(rev))
     }
 }
 
-fn answer(status: &v1::StatusView, fleet: Option<&[v1::SessionView]>, now_ms: u64) -> Answer {
+/// Who is at work, and on which machines.
+#[derive(Debug, Default)]
+struct Fleet {
+    sessions: Vec<v1::SessionView>,
+    hosts: Vec<v1::HostView>,
+}
+
+impl Fleet {
+    async fn read(context: &Context, client: &Client) -> Result<Self, Error> {
+        let Some(View::Sessions(v1::Sessions { sessions })) =
+            context.read(client, What::Sessions(Empty {})).await?.view
+        else {
+            return Err(unexpected("sessions"));
+        };
+        match context.read(client, What::Hosts(Empty {})).await?.view {
+            Some(View::Hosts(v1::Hosts { hosts })) => Ok(Self { sessions, hosts }),
+            _ => Err(unexpected("hosts")),
+        }
+    }
+}
+
+/// A machine, what it runs as whom, and why that counts for nothing, if it does.
+fn host(answer: Answer, host: &v1::HostView) -> Answer {
+    let runs = match &host.job_user {
+        _ if host.jobs == 0 => "no jobs".to_owned(),
+        Some(user) => format!("{} as uid {}", count(host.jobs, "job"), user.uid),
+        None => count(host.jobs, "job"),
+    };
+    let mut words = vec![host.name.clone(), host.state.clone(), host.standing.clone(), runs];
+    if host.jobs > 0 && !host.doubt.is_empty() {
+        words.push(format!("does not count: {}", host.doubt));
+    }
+    answer.line("host", words)
+}
+
+fn answer(status: &v1::StatusView, fleet: Option<&Fleet>, now_ms: u64) -> Answer {
     let data = match fleet {
         None => json!(status),
-        Some(sessions) => json!({ "status": status, "sessions": sessions }),
+        Some(Fleet { sessions, hosts }) => {
+            json!({ "status": status, "sessions": sessions, "hosts": hosts })
+        }
     };
     let mut answer = Answer::new("status", "status", data);
     answer = match &status.session {
@@ -74,7 +106,10 @@ fn answer(status: &v1::StatusView, fleet: Option<&[v1::SessionView]>, now_ms: u6
             count(status.jobs, "job"),
         ],
     );
-    for session in fleet.unwrap_or_default() {
+    let nobody = Fleet::default();
+    let fleet = fleet.unwrap_or(&nobody);
+    answer = fleet.hosts.iter().fold(answer, host);
+    for session in &fleet.sessions {
         let seen = format!("seen {}", ago(session.seen_ms));
         answer = answer.line("agent", [&session.name, &session.host, &session.state, &seen]);
     }
@@ -141,7 +176,33 @@ mod tests {
     #[test]
     fn a_big_fleet_is_cut() {
         let agent = v1::SessionView { name: "a".to_owned(), ..v1::SessionView::default() };
-        let text = answer(&status(), Some(&vec![agent; 100]), 0).text();
+        let fleet = Fleet { sessions: vec![agent; 100], hosts: Vec::new() };
+        let text = answer(&status(), Some(&fleet), 0).text();
         assert_eq!(text.lines().count(), crate::ui::MAX_LINES);
+    }
+
+    #[test]
+    fn a_machine_says_whom_its_jobs_run_as_and_whether_they_count() {
+        let own = v1::HostView {
+            name: "build1".to_owned(),
+            state: "live".to_owned(),
+            standing: "prover".to_owned(),
+            jobs: 2,
+            job_user: Some(v1::JobUser { uid: 995, shared: String::new() }),
+            ..v1::HostView::default()
+        };
+        let doubt = "it is no prover, whose results alone count".to_owned();
+        let standing = "host".to_owned();
+        let other = v1::HostView { standing, job_user: None, doubt, ..own.clone() };
+        let idle = v1::HostView { jobs: 0, ..other.clone() };
+        let fleet = Fleet { sessions: Vec::new(), hosts: vec![own, other, idle] };
+        let text = answer(&status(), Some(&fleet), 0).text();
+        for line in [
+            "host     build1  live  prover  2 jobs as uid 995\n",
+            "host     build1  live  host  2 jobs  does not count: it is no prover, whose",
+            "host     build1  live  host  no jobs\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

@@ -64,7 +64,7 @@ impl Submit {
         let record = file.read()?.ok_or_else(|| Error::bug("the session file vanished"))?;
         let reference = format!("refs/molt/changes/{}", record.id);
         git.push(&self.remote, &head, &reference).await?;
-        let verb = Verb::Submit(v1::Submit { head, title, body: self.body });
+        let verb = Verb::Submit(v1::Submit { head, title, body: self.body, fork: String::new() });
         let Acted { answer, rev } = context.act_as(&client, &file, verb).await?;
         let Reply::Submitted(place) = answer else {
             return Err(unexpected("a place in the train"));

@@ -52,6 +52,12 @@ impl Address {
         }
     }
 
+    /// Whether whoever calls it must say who they are.
+    #[must_use]
+    pub fn asks_who_calls(&self) -> bool {
+        self.transport == Transport::Tls
+    }
+
     /// The same place, called as `other` is: a coordinator names others by their place alone.
     #[must_use]
     pub(super) fn called_like(self, other: &Self) -> Self {

@@ -45,6 +45,18 @@ fn hangs_up() -> (Address, Arc<AtomicUsize>) {
     (address, count)
 }
 
+/// Takes one connection, reads until the request is there, and is gone.
+fn dies() -> Address {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+    });
+    address
+}
+
 /// Where nobody listens.
 fn nobody() -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,6 +90,14 @@ fn a_lost_answer_is_an_unknown_outcome() {
     assert!(count.load(Ordering::SeqCst) > 2, "with a number it is");
     let error = block_on(client.read(status())).unwrap_err();
     assert_eq!(error.exit(), Exit::Unavailable, "reading changes nothing");
+}
+
+#[test]
+fn a_lost_answer_stays_one_when_nobody_is_left_to_be_asked() {
+    let state = tempfile::tempdir().unwrap();
+    let client = Client::new(vec![dies(), nobody()], state.path()).unwrap();
+    let error = block_on(client.act(next_task(7))).unwrap_err();
+    assert_eq!(error.exit(), Exit::Unknown, "the first one may have done it: {error}");
 }
 
 #[test]

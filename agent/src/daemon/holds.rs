@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use molt_domain::board::Kind;
 use molt_domain::id::{HoldId, SessionId};
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
@@ -19,6 +18,7 @@ use super::host::{Host, blocking, reap};
 use super::job::Gate;
 use super::jobs::Jobs;
 use super::machine;
+use super::orphans::{Held, Orphans};
 use super::serve::Done;
 use crate::clock::Millis;
 use crate::error::Error;
@@ -251,49 +251,68 @@ pub(super) fn forsaken(host: &Host) -> Result<Vec<Left>, Error> {
     Ok(asked.into_iter().map(Left::Asked).chain(places.into_iter().map(Left::Place)).collect())
 }
 
-/// Gives back what dead wrappers left.
-pub(super) async fn recover(host: Arc<Host>) -> Done {
-    if let Err(error) = try_recover(&host, |_| true).await {
+/// Gives back what dead wrappers left, as far as `held` shows it.
+pub(super) async fn recover(host: Arc<Host>, mut orphans: Orphans, held: Held) -> Done {
+    if let Err(error) = try_recover(&host, |_| true, &mut orphans, &held).await {
         tracing::warn!(error = error.in_full(), "what a dead wrapper left is not given back yet");
     }
-    Done::Recovered
+    Done::Recovered(orphans)
 }
 
 /// Gives back what dead wrappers left in requests and places that `concerns`.
 pub(super) async fn try_recover(
     host: &Host,
     concerns: impl Fn(&Left) -> bool,
+    orphans: &mut Orphans,
+    held: &Held,
 ) -> Result<(), Error> {
     for left in forsaken(host)?.into_iter().filter(concerns) {
         match left {
             Left::Place(place) => give_back(host, &place).await?,
-            Left::Asked(asked) => recall(host, &asked).await?,
+            Left::Asked(asked) if recall(host, &asked).await? == Recall::Orphaned => {
+                orphans.settle(host, &asked, held).await?;
+            }
+            Left::Asked(_) => {}
         }
     }
     Ok(())
 }
 
+/// What became of asking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recall {
+    /// What it was for is given back, or there is nothing to give back, or it is tried again.
+    Done,
+    /// Nobody can ask again: its session is over, or lives on elsewhere.
+    Orphaned,
+}
+
 /// Asks the same under the same number, and gives back what the answer names.
-async fn recall(host: &Host, asked: &Asked) -> Result<(), Error> {
+async fn recall(host: &Host, asked: &Asked) -> Result<Recall, Error> {
     let state = &host.options.state;
-    let Some(record) = asked.record()? else { return Ok(asked.forget(state)?) };
+    let Some(record) = asked.record()? else { return Ok(Recall::Orphaned) };
+    if !asked.adopt()? || !asked.is_there(state) {
+        // Another command asks the same, or was told by now.
+        asked.forget(state)?;
+        return Ok(Recall::Done);
+    }
     let (caller, number) = (Some(record.caller()), asked.number);
     let command = v1::Command { caller, number, verb: Some(asked.ask.verb()) };
     let hold = match host.client.act(command).await.map(|reply| reply.answer) {
         Ok(Some(Answer::Held(view))) => Some(view.id),
         Ok(Some(Answer::Waiting(queued))) => Some(queued.id),
         Ok(_) => None,
-        Err(Error::Refused { refusal, .. }) if refusal.kind() == Kind::Lost => {
-            // It may be resumed yet; what a session of the past has is known to nobody.
+        Err(error) if error.is_lost() => {
             let registered = alive::registered(state)?;
-            if registered.iter().any(|known| known.session == asked.session) {
-                return Ok(());
-            }
-            None
+            // It may be resumed yet, and then it is asked again.
+            let may_ask = registered.iter().any(|known| known.session == asked.session);
+            return Ok(if may_ask { Recall::Done } else { Recall::Orphaned });
         }
         Err(Error::Refused { .. } | Error::Told { .. }) => None,
         Err(error) => return Err(error),
     };
+    // Before anything is given back: the same request would be told of it again.
+    asked.settle()?;
     if let Some(hold) = hold {
         let hold: HoldId = hold.parse().map_err(|error| Error::bug(format!("a hold: {error}")))?;
         let place = Place {
@@ -305,7 +324,8 @@ async fn recall(host: &Host, asked: &Asked) -> Result<(), Error> {
         };
         give_back(host, &place).await?;
     }
-    Ok(asked.forget(state)?)
+    asked.forget(state)?;
+    Ok(Recall::Done)
 }
 
 /// Gives back a place that a dead wrapper left, unless a run has the hold.
@@ -337,13 +357,14 @@ pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> Error {
 }
 
 /// What this host says of itself in every beat.
-pub(super) fn means(host: &Host, sessions: &[SessionId]) -> v1::BeatRequest {
-    v1::BeatRequest {
+pub(super) fn means(host: &Host, sessions: &[SessionId]) -> Result<v1::BeatRequest, Error> {
+    Ok(v1::BeatRequest {
         host: host.options.host.to_string(),
         jobs: host.options.jobs,
         cores: machine::cores(),
         memory: machine::memory(),
         labels: machine::labels(),
         sessions: sessions.iter().map(ToString::to_string).collect(),
-    }
+        job_user: host.job_user()?,
+    })
 }

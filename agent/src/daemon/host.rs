@@ -9,11 +9,12 @@ use molt_proto::v1::command::Verb;
 use molt_retry::{Delays, Policy};
 
 use super::office::sorted;
-use super::{Options, machine};
+use super::{Options, Origin, machine};
 use crate::client::{Address, Client};
 use crate::error::Error;
 use crate::ledger::{Ledger, LedgerError};
 use crate::run::{ReapError, Run};
+use crate::session::config;
 use crate::wrap::ledger_folder;
 
 /// What all tasks of a daemon share.
@@ -25,13 +26,26 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(options: Options) -> Result<Self, Error> {
-        let client = Client::new(options.coordinator.clone(), &options.state)?;
+        let own = config::host_credentials()?;
+        // One that a service manager starts may have its environment to itself.
+        let shown = match options.origin {
+            Origin::Asked if !own.prove_somebody() => config::credentials()?,
+            Origin::Asked | Origin::Missed => own,
+        };
+        let client = Client::showing(shown, options.coordinator.clone(), &options.state)?;
         Ok(Self { client, options })
     }
 
     /// Whether something that names a host and coordinators is this daemon's.
     pub(super) fn is_ours(&self, host: &HostName, coordinator: &[Address]) -> bool {
         *host == self.options.host && sorted(coordinator) == sorted(&self.options.coordinator)
+    }
+
+    /// Whom its jobs run as, and why that is no proof, for the coordinator.
+    pub(super) fn job_user(&self) -> Result<Option<v1::JobUser>, Error> {
+        let Some(user) = &self.options.job_user else { return Ok(None) };
+        let shared = user.shared(&self.options.state)?.unwrap_or_default();
+        Ok(Some(v1::JobUser { uid: user.ids.uid, shared }))
     }
 
     /// Sends a command again until there is a definite answer. Only for commands

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::checkout::{self, Wanted};
 use super::holds::{end, reaped, told};
 use super::host::{Host, blocking};
+use super::room::Room;
 use super::serve::Done;
 use crate::client::Address;
 use crate::error::Error;
@@ -27,13 +28,24 @@ use crate::ledger::{Admission, Demand, Request};
 use crate::run::folder::{Survives, read_json, replace_json};
 use crate::run::{
     Argv, DEFAULT_ALLOW, ExitRecord, FileError, Limits, ProcessIdentity, Run, RunError, RunFolder,
-    RunId, RunSpec, is_over, scrubbed_environment,
+    RunId, RunSpec, RunUser, is_over, scrubbed_environment,
 };
 use crate::wrap::slot_name;
 use crate::{clock, supervisor};
 
 /// Between two looks at a ledger that is full.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// Variables that begin so are between the daemon and its coordinator.
+const OWN_VARIABLES: [&str; 7] = [
+    "MOLT_AGENT_",
+    "MOLT_COORD",
+    "MOLT_HOST_",
+    "MOLT_JOB_USER",
+    "MOLT_STATE",
+    "MOLT_SLOT",
+    "MOLT_DAEMON",
+];
 
 /// Which job, and which try of it.
 pub(super) type Key = (String, u32);
@@ -45,6 +57,9 @@ pub(super) struct Gate {
     pub(super) coordinator: Vec<Address>,
     /// The folder of the slot that it has.
     pub(super) slot: PathBuf,
+    /// Who it runs as; `None`: whoever the daemon is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<RunUser>,
     /// Where the repository is.
     remote: String,
     job: String,
@@ -74,12 +89,22 @@ impl Gate {
 
     /// Whether `other` is the same try of the same job. Where it ran is no matter.
     fn is_of_same_job(&self, other: &Self) -> bool {
-        let other = Self { slot: self.slot.clone(), remote: self.remote.clone(), ..other.clone() };
-        *self == other
+        let (slot, remote, user) = (self.slot.clone(), self.remote.clone(), self.user);
+        *self == Self { slot, remote, user, ..other.clone() }
     }
 
-    fn tree_path(&self) -> PathBuf {
-        self.slot.join("tree")
+    /// The room of the other user that it runs as.
+    fn room(&self, state: &Path) -> Option<Room> {
+        self.user.map(|user| Room::of(state, &self.slot, user))
+    }
+
+    /// The folder of its tree and its target.
+    fn folder(&self, state: &Path) -> PathBuf {
+        self.room(state).map_or_else(|| self.slot.clone(), |room| room.path().to_owned())
+    }
+
+    fn tree_path(&self, state: &Path) -> PathBuf {
+        self.folder(state).join("tree")
     }
 
     fn argv(&self) -> Vec<String> {
@@ -174,11 +199,25 @@ impl Job {
         let folder = RunFolder::of(&self.host.options.state, &id);
         let earlier = self.earlier(&folder, &gate)?;
         let gate = earlier.as_ref().map_or(gate, |(_, gate)| gate.clone());
+        self.check_isolation(&gate)?;
         // Until it is read, nobody else may have the tree.
         self.admit(&id, &gate).await?;
         let finding = self.find_on(id.clone(), gate, earlier.map(|(run, _)| run)).await;
         self.host.ledger()?.release(&id)?;
         finding
+    }
+
+    /// That it runs apart from agents, if it must.
+    fn check_isolation(&self, gate: &Gate) -> Result<(), Stop> {
+        if !self.assignment.isolated {
+            return Ok(());
+        }
+        let user = self.host.options.job_user.as_ref().filter(|user| Some(user.ids) == gate.user);
+        let refused = match user {
+            None => Some("it must run as a user that no agent is, and has none".to_owned()),
+            Some(user) => user.shared(&self.host.options.state)?,
+        };
+        refused.map_or(Ok(()), |reason| Err(Stop::Infra(reason)))
     }
 
     async fn find_on(
@@ -192,7 +231,7 @@ impl Job {
             None => self.start(id, &gate).await?,
         };
         let record = self.outlast(&run).await?;
-        read(run, gate, record).await
+        read(run, (gate, self.host.options.state.clone()), record).await
     }
 
     fn gate(&self) -> Result<Gate, Stop> {
@@ -206,6 +245,7 @@ impl Job {
             host: self.host.options.host.clone(),
             coordinator: self.host.options.coordinator.clone(),
             slot: self.slot.clone(),
+            user: self.host.options.job_user.as_ref().map(|user| user.ids),
             remote,
             job,
             attempt,
@@ -271,8 +311,13 @@ impl Job {
 
     /// Prepares the tree and starts the run on it.
     async fn start(&mut self, id: RunId, gate: &Gate) -> Result<Run, Stop> {
+        let state = &self.host.options.state;
+        if let Some(room) = gate.room(state) {
+            let state = state.clone();
+            blocking(move || room.open(&state)).await??;
+        }
         let wanted = Wanted {
-            path: gate.tree_path(),
+            path: gate.tree_path(state),
             remote: gate.remote.clone(),
             commit: gate.commit.parse()?,
             from: gate.from.clone(),
@@ -286,6 +331,9 @@ impl Job {
                 "commit {} has tree {}, not {}",
                 gate.commit, tree.tree, gate.tree
             )));
+        }
+        if let Some(room) = gate.room(state) {
+            blocking(move || room.hand_over()).await??;
         }
         let mut spec = self.spec(&id, gate)?;
         spec.facts.insert("commit".to_owned(), tree.commit.to_string());
@@ -302,20 +350,22 @@ impl Job {
     fn spec(&self, id: &RunId, gate: &Gate) -> Result<RunSpec, Stop> {
         let log = free_log(&self.host.options.state, gate)?;
         let argv = Argv::try_from(gate.argv())?;
-        let mut spec = RunSpec::new(id.clone(), argv, gate.tree_path(), log, "gate".parse()?);
+        let state = &self.host.options.state;
+        let (tree, folder) = (gate.tree_path(state), gate.folder(state));
+        let mut spec = RunSpec::new(id.clone(), argv, tree, log, "gate".parse()?);
         let mut environment = scrubbed_environment(DEFAULT_ALLOW);
         // Whose daemon this is, and whom it asks, is nothing to a job.
-        environment.retain(|name, _| {
-            !["MOLT_AGENT_", "MOLT_COORD", "MOLT_STATE", "MOLT_SLOT", "MOLT_DAEMON"]
-                .iter()
-                .any(|own| name.starts_with(own))
-        });
+        environment.retain(|name, _| !OWN_VARIABLES.iter().any(|own| name.starts_with(own)));
+        if let Some((user, room)) = self.host.options.job_user.as_ref().zip(gate.room(state)) {
+            environment.extend(user.variables(&room));
+        }
         environment.extend(self.assignment.env.clone());
-        let target = gate.slot.join("target").display().to_string();
+        let target = folder.join("target").display().to_string();
         environment.insert("CARGO_TARGET_DIR".to_owned(), target);
-        environment.insert("MOLT_SLOT_DIR".to_owned(), gate.slot.display().to_string());
+        environment.insert("MOLT_SLOT_DIR".to_owned(), folder.display().to_string());
         environment.insert("MOLT_RUN_ID".to_owned(), id.to_string());
         spec.environment = environment;
+        spec.user = gate.user;
         let some = |limit: u64| Some(limit).filter(|&limit| limit > 0);
         spec.limits = Limits {
             timeout_ms: some(self.assignment.timeout_ms),
@@ -350,14 +400,19 @@ async fn cancelled(reason: &mut watch::Receiver<Option<String>>) {
 }
 
 /// What the ended run found, on which tree.
-async fn read(run: Run, gate: Gate, record: ExitRecord) -> Result<v1::Finding, Stop> {
+async fn read(
+    run: Run,
+    (gate, state): (Gate, PathBuf),
+    record: ExitRecord,
+) -> Result<v1::Finding, Stop> {
     blocking(move || {
-        let tree = checkout::look(&gate.tree_path(), &gate.remote).map_err(Stop::Infra)?;
+        let path = gate.tree_path(&state);
+        let tree = checkout::look(&path, &gate.remote).map_err(Stop::Infra)?;
         let mut finding = gates::find(&Ended {
             gate: &gate.gate,
             reader: &gate.reader,
             minimum: gate.minimum,
-            checkout: &gate.tree_path(),
+            checkout: &path,
             folder: run.folder(),
             record: &record,
         })?;

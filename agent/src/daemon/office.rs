@@ -112,13 +112,7 @@ impl Office {
 
     /// Tells who waits that there is nothing to wait for.
     pub(super) fn deny(&self) -> Result<(), Error> {
-        let wish = self.wish();
-        match std::fs::remove_file(&wish) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::file("remove", &wish)(error))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.wish())
     }
 
     /// Says who has it.
@@ -127,6 +121,21 @@ impl Office {
         let own = ProcessIdentity::own().map_err(Error::file("look at the process for", &path))?;
         let sign = Sign { daemon: own, host: host.clone(), coordinator: at.to_vec(), jobs };
         Ok(replace_json(&path, &sign, 0o600, Survives::Programs)?)
+    }
+
+    /// Says that the coordinator does not take the daemon's word, for the verbs.
+    pub(super) fn complain(&self, said: &str) -> Result<(), Error> {
+        Ok(replace_json(&self.complaint_file(), &said, 0o600, Survives::Programs)?)
+    }
+
+    /// Takes back what it complained of.
+    pub(super) fn withdraw(&self) -> Result<(), Error> {
+        remove(&self.complaint_file())
+    }
+
+    /// What the coordinator says to the daemon, when it does not take its word.
+    pub(super) fn complaint(&self) -> Result<Option<String>, Error> {
+        Ok(read_json(&self.complaint_file())?)
     }
 
     /// The pid of whoever has it, for people.
@@ -139,6 +148,10 @@ impl Office {
         self.stem.with_extension("wish")
     }
 
+    fn complaint_file(&self) -> PathBuf {
+        self.stem.with_extension("refused.json")
+    }
+
     fn lock(&self) -> Result<File, Error> {
         let path = self.stem.with_extension("lock");
         if let Some(folder) = path.parent() {
@@ -149,6 +162,16 @@ impl Office {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         options.open(&path).map_err(Error::file("open", &path))
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("remove", path)(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use molt_domain::id::SessionId;
 use molt_domain::name::RepoName;
 use molt_proto::v1;
 use molt_retry::{Delays, Policy};
+use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -19,7 +20,8 @@ use super::host::Host;
 use super::job::Key;
 use super::jobs::Jobs;
 use super::office::Office;
-use super::sessions::{self, Sign};
+use super::orphans::{Held, Orphans};
+use super::sessions::{self, Sign, Uses};
 use super::{Options, Origin};
 use crate::clock::{self, Millis};
 use crate::error::Error;
@@ -41,8 +43,8 @@ const FIRST_HEARTBEAT: Duration = Duration::from_secs(1);
 pub(super) enum Done {
     /// A run was looked after.
     Tended(RunId),
-    /// What dead wrappers left was dealt with.
-    Recovered,
+    /// What dead wrappers left was dealt with, but for these requests.
+    Recovered(Orphans),
     /// A dead or lost session was dealt with.
     Session(SessionId),
     /// A job is over for this host.
@@ -64,11 +66,18 @@ pub async fn run(options: Options) -> Result<(), Error> {
             Origin::Asked => Err(taken(&office, &options)?),
         };
     };
+    if let Some(user) = &options.job_user {
+        user.check(&options.state)?;
+        // What is made from here on is nobody else's, and least of all the jobs'.
+        umask(Mode::from_bits_truncate(0o077));
+    }
     office.sign(&options.host, &options.coordinator, options.jobs)?;
+    office.withdraw()?;
     let host = Arc::new(Host::new(options)?);
     tracing::info!(
         host = %host.options.host,
         jobs = host.options.jobs,
+        job_user = host.options.job_user.as_ref().map(|user| user.name.as_str()),
         coordinator = ?host.options.coordinator,
         "daemon begins"
     );
@@ -119,8 +128,9 @@ struct Daemon {
     jobs: Jobs,
     /// Sessions that a task deals with.
     sessions: BTreeSet<SessionId>,
-    /// Whether a task deals with what dead wrappers left.
-    recovers: bool,
+    uses: Uses,
+    /// Requests of sessions that are over; `None` while a task deals with what dead wrappers left.
+    orphans: Option<Orphans>,
     heartbeat: Duration,
     /// Waits between beats that are not answered.
     delays: Delays,
@@ -128,6 +138,12 @@ struct Daemon {
     last: Millis,
     /// When the folder of registrations last changed.
     registered: Option<SystemTime>,
+    /// Whether the verbs were told that the coordinator does not take its word.
+    complained: bool,
+    /// What the coordinator said last of the worth of what this host finds.
+    doubt: Option<String>,
+    /// Why there is no use in going on.
+    useless: Option<Error>,
 }
 
 impl Daemon {
@@ -141,12 +157,16 @@ impl Daemon {
             holds: Holds::default(),
             jobs: Jobs::default(),
             sessions: BTreeSet::new(),
-            recovers: false,
+            uses: Uses::default(),
+            orphans: Some(Orphans::default()),
             heartbeat: FIRST_HEARTBEAT,
             delays: Policy::RECONNECT.into(),
             next: now,
             last: Millis::since_boot(0),
             registered: None,
+            complained: false,
+            doubt: None,
+            useless: None,
         }
     }
 
@@ -158,6 +178,9 @@ impl Daemon {
                 tokio::select! {
                     () = self.beat() => {}
                     () = ends.wanted() => return Ok(()),
+                }
+                if let Some(error) = self.useless.take() {
+                    return Err(error);
                 }
             }
             let rest = self.rest();
@@ -207,7 +230,7 @@ impl Daemon {
     fn note(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Tended(run)) => self.holds.done(&run),
-            Ok(Done::Recovered) => self.recovers = false,
+            Ok(Done::Recovered(orphans)) => self.orphans = Some(orphans),
             Ok(Done::Session(session)) => drop(self.sessions.remove(&session)),
             Ok(Done::Job(key)) => {
                 self.jobs.done(&key);
@@ -225,24 +248,43 @@ impl Daemon {
             Ok(()) => {
                 self.delays.reset();
                 self.next = self.last.plus(self.heartbeat);
+                self.tell_verbs(None);
             }
             Err(error) => {
                 tracing::warn!(error = error.in_full(), "a beat failed");
+                if matches!(error, Error::Refused { .. } | Error::Told { .. }) {
+                    self.tell_verbs(Some(&error));
+                }
                 let delay = self.delays.next_delay().unwrap_or(FIRST_HEARTBEAT);
                 self.next = clock::boottime().plus(delay);
             }
         }
     }
 
+    /// Leaves word for the verbs, which nobody else tells that the sessions are not renewed.
+    fn tell_verbs(&mut self, refused: Option<&Error>) {
+        let told = match refused {
+            Some(error) => self.office.complain(&error.in_full()),
+            None if self.complained => self.office.withdraw(),
+            None => return,
+        };
+        self.complained = refused.is_some();
+        if let Err(error) = told {
+            tracing::warn!(error = error.in_full(), "the verbs cannot be told");
+        }
+    }
+
     async fn exchange(&mut self) -> Result<(), Error> {
-        let known = sessions::registered(&self.host)?;
+        let known = sessions::registered(&self.host, &mut self.uses)?;
         let renewed: Vec<SessionId> = known
             .iter()
             .filter(|(_, sign)| *sign != Sign::Unused)
             .map(|(known, _)| known.session)
             .collect();
         let sent = clock::boottime();
-        let reply = self.channel.beat(holds::means(&self.host, &renewed)).await?;
+        let means = holds::means(&self.host, &renewed)?;
+        let reply = self.channel.beat(means).await?;
+        self.weigh(&reply);
         if reply.heartbeat_ms > 0 {
             self.heartbeat = Duration::from_millis(reply.heartbeat_ms);
         }
@@ -254,11 +296,32 @@ impl Daemon {
         self.jobs.update(&self.host, &reply, sent, &mut self.tasks);
         self.holds.tend(&self.host, &beat, &reply, &self.jobs, &mut self.tasks)?;
         self.attend(known, &lost);
-        if !self.recovers && !holds::forsaken(&self.host)?.is_empty() {
-            self.recovers = true;
-            self.tasks.spawn(holds::recover(Arc::clone(&self.host)));
+        if !holds::forsaken(&self.host)?.is_empty()
+            && let Some(orphans) = self.orphans.take()
+        {
+            let held = Held::told(sent, &reply);
+            self.tasks.spawn(holds::recover(Arc::clone(&self.host), orphans, held));
         }
         self.keep_snapshots(&reply)
+    }
+
+    /// Takes note of whether what this host finds counts anywhere. A prover that begins and could
+    /// count does not go on until it does: nobody would miss its results in time.
+    fn weigh(&mut self, reply: &v1::BeatReply) {
+        let doubt = if self.host.options.jobs > 0 { reply.doubt.as_str() } else { "" };
+        if self.doubt.is_none() && reply.wants_job_user && !doubt.is_empty() {
+            self.useless = Some(Error::usage(format!(
+                "host {} is a prover, and {doubt}: name a user that no agent is, by --job-user or \
+                 MOLT_JOB_USER",
+                self.host.options.host
+            )));
+        }
+        if self.doubt.as_deref() != Some(doubt) {
+            if !doubt.is_empty() {
+                tracing::warn!(doubt, "what this host finds does not count for landing");
+            }
+            self.doubt = Some(doubt.to_owned());
+        }
     }
 
     /// Deals with sessions whose root is dead and with those that were lost.

@@ -1,10 +1,12 @@
 //! The sessions that are registered here: whose roots live, and what becomes of
 //! those that died or were lost.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use molt_domain::board::Kind;
+use molt_domain::id::SessionId;
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer;
@@ -12,8 +14,9 @@ use molt_retry::{Delays, Policy};
 
 use super::holds::{Left, end, settle, try_recover};
 use super::host::{Host, blocking};
+use super::orphans::{Held, Orphans};
 use super::serve::Done;
-use crate::clock;
+use crate::clock::{self, Millis};
 use crate::error::Error;
 use crate::run::Run;
 use crate::session::alive::{self, Registration};
@@ -36,22 +39,38 @@ pub(super) enum Sign {
 }
 
 /// The sessions of this daemon's host and fleet, with what is known of them.
-pub(super) fn registered(host: &Host) -> Result<Vec<(Registration, Sign)>, Error> {
+pub(super) fn registered(host: &Host, uses: &mut Uses) -> Result<Vec<(Registration, Sign)>, Error> {
     let mut found = alive::registered(&host.options.state)?;
     found.retain(|known| host.is_ours(&known.host, &known.coordinator));
-    found.into_iter().map(|known| Ok((known.clone(), sign(host, &known)?))).collect()
+    found.into_iter().map(|known| Ok((known.clone(), sign(host, &known, uses)?))).collect()
 }
 
-fn sign(host: &Host, known: &Registration) -> Result<Sign, Error> {
+/// When sessions without a root were used. The time of a session's file tells that it was used,
+/// and not when: somebody may set the clock on the wall.
+#[derive(Debug, Default)]
+pub(super) struct Uses(BTreeMap<SessionId, (Option<SystemTime>, Millis)>);
+
+impl Uses {
+    /// For how long a session was not used, as far as was seen; `written` is its file's time.
+    fn idle(&mut self, session: SessionId, written: Option<SystemTime>, now: Millis) -> Duration {
+        let seen = self.0.entry(session).or_insert((written, now));
+        if seen.0 != written {
+            *seen = (written, now);
+        }
+        seen.1.until(now)
+    }
+}
+
+fn sign(host: &Host, known: &Registration, uses: &mut Uses) -> Result<Sign, Error> {
     match &known.root {
         // A root that cannot be seen is not dead.
         Root::Process(_) if known.root.is_dead().unwrap_or(false) => Ok(Sign::RootDead),
         Root::Process(_) => Ok(Sign::Lives),
         Root::Use => {
-            let used = known.file.metadata().and_then(|file| file.modified()).ok();
-            let idle = used.and_then(|used| clock::wall().duration_since(used).ok());
+            let written = known.file.metadata().and_then(|file| file.modified()).ok();
+            let idle = uses.idle(known.session, written, clock::boottime());
             let works = || Ok::<bool, Error>(!live_runs(host, known)?.is_empty());
-            let lives = idle.is_some_and(|idle| idle < USE) || works()?;
+            let lives = idle < USE || works()?;
             Ok(if lives { Sign::Lives } else { Sign::Unused })
         }
     }
@@ -86,7 +105,7 @@ pub(super) async fn bury(host: Arc<Host>, known: Registration) -> Done {
 async fn try_bury(host: &Host, known: &Registration) -> Result<(), Error> {
     // Only the living session can ask again what its dead wrappers asked.
     let own = |left: &Left| matches!(left, Left::Asked(asked) if asked.session == known.session);
-    try_recover(host, own).await?;
+    try_recover(host, own, &mut Orphans::default(), &Held::default()).await?;
     for (run, hold) in live_runs(host, known)? {
         let record = end(&run, &format!("the root of session {} is dead", known.session)).await?;
         settle(host, &run, &hold, &record).await?;
@@ -165,4 +184,23 @@ async fn resume(host: &Host, known: &Registration) -> Result<(), Error> {
     tracing::info!(session = %known.session, epoch = reply.epoch, "a lost session was resumed");
     let renewed = Registration { epoch: reply.epoch, ..known.clone() };
     alive::keep(&host.options.state, &renewed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_idle_from_its_last_use_on_whatever_the_wall_says() {
+        let (session, mut uses) = (SessionId::from_counter(1), Uses::default());
+        let hour = Duration::from_secs(3600);
+        let mut idle = |written: SystemTime, now| {
+            uses.idle(session, Some(written), Millis::since_boot(now)).as_millis()
+        };
+        let ahead = SystemTime::UNIX_EPOCH + 2 * hour;
+        assert_eq!(idle(ahead, 1_000), 0, "what was before is not known");
+        assert_eq!(idle(ahead, 5_000), 4_000);
+        assert_eq!(idle(ahead - hour, 6_000), 0, "it was used after the clock was set back");
+        assert_eq!(idle(ahead - hour, 9_000), 3_000);
+    }
 }

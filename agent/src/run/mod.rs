@@ -30,5 +30,5 @@ pub use log::{LogLine, Stream};
 pub use process::{Ancestor, ProcessIdentity, ancestors, nearest_agent_root};
 pub use reap::{ReapError, is_over, reap};
 pub use record::{Class, ExitRecord, Status};
-pub use spec::{Argv, InvalidSpec, Limits, Phase, RunId, RunSpec};
+pub use spec::{Argv, InvalidSpec, Limits, Phase, RunId, RunSpec, RunUser};
 pub use wire::{Report, RunState};

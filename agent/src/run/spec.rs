@@ -176,6 +176,16 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
 }
 
+/// The user whose processes a run's are, by its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunUser {
+    /// The user.
+    pub uid: u32,
+    /// Its one group: no other one is passed on.
+    pub gid: u32,
+}
+
 /// Everything that a supervisor needs to know about its run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -192,6 +202,9 @@ pub struct RunSpec {
     pub log: PathBuf,
     /// The second word of its log lines.
     pub phase: Phase,
+    /// Whose its processes are; `None`: its supervisor's own user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<RunUser>,
     /// What it may use.
     pub limits: Limits,
     /// When it must be stopped, unless somebody moves this later; `None` never.
@@ -212,6 +225,7 @@ impl RunSpec {
             environment: BTreeMap::new(),
             log,
             phase,
+            user: None,
             limits: Limits::default(),
             deadline: None,
             kill_grace_ms: u64::try_from(DEFAULT_KILL_GRACE.as_millis()).unwrap_or(u64::MAX),

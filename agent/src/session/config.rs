@@ -1,5 +1,6 @@
 //! What git's configuration says about the coordinator: `molt.coordinator`, and
-//! what to show to it: `molt.ca`, `molt.cert`, `molt.key`, `molt.tokenFile`.
+//! what to show to it: `molt.ca`, `molt.cert`, `molt.key`, `molt.tokenFile`; a
+//! machine's daemon shows `molt.hostCert`, `molt.hostKey`, `molt.hostTokenFile`.
 //!
 //! The files are read directly, because starting the git program would cost
 //! more than the call that it is for. Includes and conditions are not followed:
@@ -31,13 +32,31 @@ pub fn get(worktree: Option<&Worktree>, key: &str) -> Result<Option<String>, Err
 /// A repository's own says nothing here, so that a daemon, which is of no
 /// repository, shows the same as the verbs.
 pub fn credentials() -> Result<Credentials, Error> {
+    let texts = user_texts()?;
+    Credentials::find(variable, |key| filed(&texts, key)).map_err(|error| unusable(&error))
+}
+
+/// What this machine's daemon shows, found in the same places.
+pub fn host_credentials() -> Result<Credentials, Error> {
+    let texts = user_texts()?;
+    Credentials::of_host(variable, |key| filed(&texts, key)).map_err(|error| unusable(&error))
+}
+
+/// The texts of the user's own files, the first to be believed first.
+fn user_texts() -> Result<Vec<String>, Error> {
     let mut texts = Vec::new();
     for file in user_files() {
         texts.extend(read(&file)?);
     }
-    let environment = |name: &str| std::env::var(name).ok();
-    let file = |key: &str| texts.iter().find_map(|text| find(text, key)).map(with_home);
-    Credentials::find(environment, file).map_err(|error| unusable(&error))
+    Ok(texts)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn filed(texts: &[String], key: &str) -> Option<String> {
+    texts.iter().find_map(|text| find(text, key)).map(with_home)
 }
 
 /// `~/` is the user's home, as in git's own paths.

@@ -171,12 +171,35 @@ impl SessionFile {
         Ok((number, record))
     }
 
+    /// Takes over the request `number` of a process that has died, so that no command asks it
+    /// again meanwhile; `false` where one does already.
+    pub fn adopt(&self, number: u64) -> Result<bool, Error> {
+        let lock = self.lock()?;
+        let Some(mut record) = lock.read()? else { return Ok(true) };
+        let unseen = |error| Error::bug(format!("cannot see processes: {error}"));
+        let asker = ProcessIdentity::own().map_err(unseen)?;
+        let alive = |asker: &ProcessIdentity| asker.is_alive().unwrap_or(true);
+        let adopted = record.numbers.adopt(number, asker, alive);
+        lock.write(&record)?;
+        Ok(adopted)
+    }
+
     /// Drops the request `number`: its answer was definite.
     pub fn settle(&self, number: u64) -> Result<(), Error> {
         let lock = self.lock()?;
         let Some(mut record) = lock.read()? else { return Ok(()) };
         record.numbers.settle(number);
         lock.write(&record)
+    }
+
+    /// Drops the request `number`, which reached nobody, unless an earlier try may have been
+    /// carried out; whether it is kept for that.
+    pub fn unsent(&self, number: u64) -> Result<bool, Error> {
+        let lock = self.lock()?;
+        let Some(mut record) = lock.read()? else { return Ok(false) };
+        let kept = record.numbers.unsent(number);
+        lock.write(&record)?;
+        Ok(kept)
     }
 
     fn gone(&self) -> Error {

@@ -27,6 +27,9 @@ struct Pending {
     /// The process that waits for the answer. Commands of one session may run
     /// side by side: one must not drop what another still waits for.
     asker: ProcessIdentity,
+    /// Whether it was sent before, and nobody said what became of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
 }
 
 impl Default for Numbers {
@@ -48,21 +51,45 @@ impl Numbers {
         let own = asker.clone();
         let waited_for = |pending: &Pending| pending.asker != own && alive(&pending.asker);
         let same = |pending: &&Pending| pending.digest == digest && !waited_for(pending);
-        let number = match self.pending.iter().find(same) {
-            Some(pending) => pending.number,
-            None => {
-                self.next += 1;
-                self.next - 1
-            }
-        };
+        let known = self.pending.iter().find(same).map(|pending| pending.number);
+        let number = known.unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        });
         self.pending.retain(waited_for);
-        self.pending.push(Pending { number, digest: digest.to_owned(), asker });
+        let (digest, repeated) = (digest.to_owned(), known.is_some());
+        self.pending.push(Pending { number, digest, asker, repeated });
         number
+    }
+
+    /// Makes the request `number` one of `asker`, unless another asker still waits for it; whether
+    /// it is. What was dropped is nobody else's.
+    pub(super) fn adopt(
+        &mut self,
+        number: u64,
+        asker: ProcessIdentity,
+        alive: impl Fn(&ProcessIdentity) -> bool,
+    ) -> bool {
+        let Some(pending) = self.pending.iter_mut().find(|pending| pending.number == number) else {
+            return true;
+        };
+        if pending.asker != asker && alive(&pending.asker) {
+            return false;
+        }
+        pending.asker = asker;
+        true
     }
 
     /// Drops a request that has its definite answer.
     pub(super) fn settle(&mut self, number: u64) {
         self.pending.retain(|pending| pending.number != number);
+    }
+
+    /// Drops a request that reached nobody, unless it was sent before: what one try may have
+    /// done, a later one that does nothing leaves unknown. Whether it is kept.
+    pub(super) fn unsent(&mut self, number: u64) -> bool {
+        self.pending.retain(|pending| pending.number != number || pending.repeated);
+        self.pending.iter().any(|pending| pending.number == number)
     }
 }
 
@@ -92,6 +119,20 @@ mod tests {
         let first = numbers.take("claim runtime", process(1), nobody);
         numbers.settle(first);
         assert_ne!(numbers.take("claim runtime", process(2), nobody), first);
+    }
+
+    #[test]
+    fn who_reaches_nobody_does_not_end_what_may_have_been_done_before() {
+        let mut numbers = Numbers::default();
+        let first = numbers.take("claim runtime", process(1), nobody);
+        assert!(!numbers.unsent(first), "nothing was ever sent");
+        let second = numbers.take("claim runtime", process(2), nobody);
+        assert_ne!(second, first);
+        assert_eq!(numbers.take("claim runtime", process(3), nobody), second, "no answer");
+        assert!(numbers.unsent(second));
+        assert_eq!(numbers.take("claim runtime", process(4), nobody), second);
+        numbers.settle(second);
+        assert_ne!(numbers.take("claim runtime", process(5), nobody), second);
     }
 
     #[test]

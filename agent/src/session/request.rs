@@ -14,14 +14,21 @@ pub async fn act(client: &Client, file: &SessionFile, verb: Verb) -> Result<v1::
     let (number, record) = file.begin(&digest(&verb))?;
     let caller = Some(record.caller());
     let outcome = client.act(v1::Command { caller, number, verb: Some(verb) }).await;
-    if !matches!(outcome, Err(Error::Unknown { .. }))
-        && let Err(error) = file.settle(number)
-    {
-        // The answer is what the caller asked for; a number that is kept too
-        // long is dropped by the next command.
-        ui::warn(&error.in_full());
+    match outcome {
+        Err(error @ Error::Unknown { .. }) => Err(error),
+        Err(Error::Unavailable { problem }) => match file.unsent(number)? {
+            true => Err(Error::Unknown { problem }),
+            false => Err(Error::Unavailable { problem }),
+        },
+        outcome => {
+            if let Err(error) = file.settle(number) {
+                // The answer is what the caller asked for; a number that is kept too long is
+                // dropped by the next command.
+                ui::warn(&error.in_full());
+            }
+            outcome
+        }
     }
-    outcome
 }
 
 /// What makes two calls the same request: the verb with its arguments.

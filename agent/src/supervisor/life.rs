@@ -128,11 +128,15 @@ impl Life {
         self.asked.get_or_insert(cause);
     }
 
-    /// Moves the deadline to `to` unless it is later already.
-    pub(super) fn extend(&mut self, to: Millis) -> Result<Option<Millis>, String> {
+    /// Moves the deadline to `to` unless it is later already. A deadline that has come stands,
+    /// also while nobody has looked since: after a suspend, those who extend may wake up first.
+    pub(super) fn extend(&mut self, to: Millis, now: Millis) -> Result<Option<Millis>, String> {
         if matches!(self.stage, Stage::Terminating { .. } | Stage::Killing) {
             let by = self.cause.as_ref().map_or_else(|| "it has ended".to_owned(), Cause::text);
             return Err(format!("the run is being stopped: {by}"));
+        }
+        if let Some(at) = self.deadline.filter(|&at| now >= at) {
+            return Err(format!("the run is to be stopped: {}", Cause::Deadline { at }.text()));
         }
         self.deadline = self.deadline.map(|deadline| deadline.max(to));
         Ok(self.deadline)
@@ -332,18 +336,22 @@ mod tests {
     #[test]
     fn a_deadline_only_moves_later_and_not_once_it_came() {
         let mut life = life(Limits::default(), Some(500));
-        assert_eq!(life.extend(Millis::since_boot(400)), Ok(Some(Millis::since_boot(500))));
-        assert_eq!(life.extend(Millis::since_boot(900)), Ok(Some(Millis::since_boot(900))));
+        let extend =
+            |life: &mut Life, to, now| life.extend(Millis::since_boot(to), Millis::since_boot(now));
+        assert_eq!(extend(&mut life, 400, 10), Ok(Some(Millis::since_boot(500))));
+        assert_eq!(extend(&mut life, 900, 499), Ok(Some(Millis::since_boot(900))));
         assert_eq!(life.step(at(899)), Act::Wait);
+        let refused = extend(&mut life, 2000, 900).expect_err("it came, though nobody looked");
+        assert!(refused.contains("deadline"), "{refused}");
         assert_eq!(life.step(at(900)), Act::Terminate);
-        let refused = life.extend(Millis::since_boot(2000)).expect_err("too late");
+        let refused = extend(&mut life, 2000, 901).expect_err("too late");
         assert!(refused.contains("deadline"), "{refused}");
     }
 
     #[test]
     fn never_ends_before_a_deadline_that_is_none() {
         let mut life = life(Limits::default(), None);
-        assert_eq!(life.extend(Millis::since_boot(5)), Ok(None));
+        assert_eq!(life.extend(Millis::since_boot(5), Millis::since_boot(9)), Ok(None));
         assert_eq!(life.step(at(u64::MAX)), Act::Wait);
     }
 

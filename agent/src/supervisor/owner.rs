@@ -20,8 +20,8 @@ use crate::clock::{self, Millis};
 use crate::run::folder::RunFolder;
 use crate::run::log::Log;
 use crate::run::process::ProcessIdentity;
-use crate::run::record::{Ending, ExitRecord, Moment, Status, SupervisorRecord};
-use crate::run::spec::RunSpec;
+use crate::run::record::{Class, Ending, ExitRecord, Moment, Status, SupervisorRecord};
+use crate::run::spec::{RunSpec, RunUser};
 use crate::run::wire::{Reply, Report, RunState};
 
 /// How long clients may take to read the end. After that the files tell it.
@@ -97,13 +97,27 @@ pub(super) fn begin<'a>(
     }
 }
 
-/// Starts the run's own process as leader of its process group.
+/// Starts the run's own process as leader of its process group, unless whoever asked for it may
+/// have lost what it is to hold: a suspend can come between.
 fn start(spec: &RunSpec, stdout: PipeWriter, stderr: PipeWriter) -> Result<Child, Ending> {
+    if let Some(at) = spec.deadline.filter(|&at| clock::boottime() >= at) {
+        let (status, by) = (Status::NotStarted(125), Cause::Deadline { at }.text());
+        return Err(Ending { status, class: Class::Deadline, by: Some(by) });
+    }
     if !spec.cwd.is_dir() {
         let why = format!("no folder {}", spec.cwd.display());
         return Err(Ending::of_wrapper(Status::NotStarted(126), why));
     }
-    Command::new(spec.argv.program())
+    let mut command = Command::new(spec.argv.program());
+    if let Some(RunUser { uid, gid }) = spec.user {
+        keep_powers().map_err(|error| {
+            let why = format!("cannot keep the daemon's powers from the run: {error}");
+            Ending::of_wrapper(Status::NotStarted(125), why)
+        })?;
+        // What other groups this process is in, the system forgets with its user.
+        command.uid(uid).gid(gid);
+    }
+    command
         .args(spec.argv.arguments())
         .current_dir(&spec.cwd)
         .env_clear()
@@ -118,6 +132,19 @@ fn start(spec: &RunSpec, stdout: PipeWriter, stderr: PipeWriter) -> Result<Child
             let why = format!("cannot execute {}: {error}", spec.argv.program());
             Ending::of_wrapper(Status::NotStarted(code), why)
         })
+}
+
+/// Keeps from the run what this process may do beyond its user: of a user that is not root, such
+/// powers pass to what it starts, whoever that is.
+#[cfg(target_os = "linux")]
+fn keep_powers() -> io::Result<()> {
+    Ok(rustix::thread::clear_ambient_capability_set()?)
+}
+
+/// Only root has powers here, and they go with the user.
+#[cfg(not(target_os = "linux"))]
+fn keep_powers() -> io::Result<()> {
+    Ok(())
 }
 
 /// Who the child is. It cannot have vanished: nobody has waited for it.
@@ -302,10 +329,15 @@ impl Owner<'_> {
                 self.stop(&reason, pace);
                 (Reply::Stopping, reply)
             }
-            Order::Extend { deadline, reply } => match self.life.extend(deadline) {
-                Ok(deadline_ms) => (Reply::Deadline { deadline_ms }, reply),
-                Err(reason) => (Reply::Refused { reason }, reply),
-            },
+            Order::Extend { deadline, reply } => {
+                match self.life.extend(deadline, clock::boottime()) {
+                    Ok(deadline_ms) => (Reply::Deadline { deadline_ms }, reply),
+                    Err(reason) => {
+                        pace.hurry();
+                        (Reply::Refused { reason }, reply)
+                    }
+                }
+            }
         };
         drop(to.send(reply));
     }

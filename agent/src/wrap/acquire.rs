@@ -39,7 +39,8 @@ enum Told {
 }
 
 /// How waiting for a place ended.
-enum Waited {
+pub(super) enum Waited {
+    /// It is the session's.
     Held(Box<v1::HoldView>),
     /// It is not in line any more: ask again.
     Gone,
@@ -126,6 +127,12 @@ impl Wrapper<'_> {
         let told = match outcome.map(|reply| reply.answer) {
             // This wrapper asks again, or the daemon does once it is gone.
             Err(error @ Error::Unknown { .. }) => return Err(error),
+            // As unknown as it was: this try reached nobody.
+            Err(error @ Error::Unavailable { .. }) if self.file.unsent(number)? => {
+                return Err(error);
+            }
+            // An earlier try may have been carried out, before the session was lost.
+            Err(error) if error.is_lost() => return Err(error),
             Ok(Some(Answer::Held(view))) => {
                 let place = self.place(ask.kind(), &view.id)?;
                 Ok(Told::Held(Box::new(view), place))
@@ -147,8 +154,10 @@ impl Wrapper<'_> {
         let (number, record) = self.file.begin(&digest(&verb))?;
         let caller = Some(record.caller());
         let outcome = self.client.act(v1::Command { caller, number, verb: Some(verb) }).await;
-        if !matches!(outcome, Err(Error::Unknown { .. })) {
-            self.file.settle(number)?;
+        match &outcome {
+            Err(Error::Unknown { .. }) => {}
+            Err(Error::Unavailable { .. }) => drop(self.file.unsent(number)?),
+            _ => self.file.settle(number)?,
         }
         outcome.map(drop)
     }
@@ -182,8 +191,8 @@ impl Wrapper<'_> {
         }
     }
 
-    /// Attends to a place until it is granted or gone.
-    async fn wait_in_line(
+    /// Attends to a place until it is granted or gone. One that is granted already is so at once.
+    pub(super) async fn wait_in_line(
         &self,
         place: &Place,
         patience: Patience,

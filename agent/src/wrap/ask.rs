@@ -89,8 +89,28 @@ impl Asked {
         Ok(record.filter(|record| record.id == self.session))
     }
 
+    /// Takes the request over from its wrapper, which has died; `false` where another command asks
+    /// it again, and is told what it was granted.
+    pub(crate) fn adopt(&self) -> Result<bool, crate::error::Error> {
+        SessionFile::at(&self.file).adopt(self.number)
+    }
+
+    /// Sees to it that no command asks it again and is told of what is given back.
+    pub(crate) fn settle(&self) -> Result<(), crate::error::Error> {
+        SessionFile::at(&self.file).settle(self.number)
+    }
+
+    /// Writes it down. The same request of a wrapper that has died is this one's now.
     pub(super) fn write(&self, state: &Path) -> Result<(), FileError> {
-        write(state, &self.path(state), self)
+        write(state, &self.path(state), self)?;
+        let same = |other: &Self| other.session == self.session && other.number == self.number;
+        let all = Self::all(state)?;
+        all.iter().filter(|other| same(other) && *other != self).try_for_each(|it| it.forget(state))
+    }
+
+    /// Whether it is still written down.
+    pub(crate) fn is_there(&self, state: &Path) -> bool {
+        self.path(state).exists()
     }
 
     /// Forgets it: its answer is written down, or there was nothing to take.

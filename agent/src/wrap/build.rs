@@ -151,6 +151,7 @@ impl Build<'_> {
                 ("MOLT_FINGERPRINT", fingerprint.clone()),
                 ("MOLT_FENCE", fence.to_owned()),
             ]),
+            sure_until: None,
             of: Of::Build {
                 name,
                 fingerprint,

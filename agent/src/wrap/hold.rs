@@ -144,10 +144,16 @@ impl Hold {
 }
 
 /// Whether somebody may be between making the run's folder and starting its
-/// supervisor. Not even its specification is there at first.
+/// supervisor. Not even its specification is there at first. A living wrapper is one who may,
+/// whatever the clock on the wall makes of its files' ages.
 pub(crate) fn is_being_made(folder: &RunFolder) -> bool {
+    let wrapper_lives = || {
+        let hold = Hold::read(folder).ok().flatten();
+        hold.is_some_and(|hold| hold.wrapper.is_alive().unwrap_or(true))
+    };
     let age = age(folder, "spec.json").or_else(|| age(folder, ""));
-    matches!(folder.supervisor(), Ok(None)) && age.is_some_and(|age| age < MAKING)
+    let is_young = age.is_some_and(|age| age < MAKING);
+    matches!(folder.supervisor(), Ok(None)) && (is_young || wrapper_lives())
 }
 
 /// How long ago the file `name` of a run was written; `None` if there is none.

@@ -29,7 +29,7 @@ impl Lock<'_> {
         let mut interrupts = Interrupts::listen()?;
         let repo = wrapper.record()?.repo;
         // Without a daemon the lock would be lost in the middle of the run.
-        wrapper.renewed().await?;
+        let sure_until = Some(wrapper.renewed().await?.deadline());
         let ask = Ask::Lock {
             lock: self.lock.to_string(),
             what: self.command.what(),
@@ -49,6 +49,7 @@ impl Lock<'_> {
                 names: one(format!("lock:{}:{repo}:{}", fleet(wrapper), self.lock)),
                 phase: phase("lock")?,
                 variables,
+                sure_until,
             };
             match wrapper.start(&task, (&view, &place), self.patience, &mut interrupts).await? {
                 Started::Run(run) => {

@@ -56,6 +56,7 @@ impl Slot<'_> {
                     ("MOLT_SLOT_DIR", folder.display().to_string()),
                     ("MOLT_FENCE", view.fence.clone()),
                 ]),
+                sure_until: None,
             };
             match wrapper.start(&task, (&view, &place), self.patience, &mut interrupts).await? {
                 Started::Run(run) => {

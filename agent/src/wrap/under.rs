@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use molt_proto::v1;
 
+use super::acquire::Waited;
 use super::hold::{Hold, LOST, Of, Place, is_being_made};
 use super::interrupt::Interrupts;
 use super::{Command, Failure, Patience, Wrapper, copy, ledger_folder};
-use crate::clock;
-use crate::daemon::{self, Beat, machine};
+use crate::clock::{self, Millis};
+use crate::daemon::{self, Beat, Keeper, machine};
 use crate::error::Error;
 use crate::ledger::{Admission, Demand, Ledger, Request, Shortage};
 use crate::run::{
@@ -34,13 +35,18 @@ pub(super) struct Task<'a> {
     pub(super) phase: Phase,
     /// Variables that tell the command what it has.
     pub(super) variables: BTreeMap<String, String>,
+    /// Until when what the session has been given cannot be somebody else's; `None` for what stays
+    /// with this host. Afterwards the session may have been lost and resumed: the machine may have
+    /// slept.
+    pub(super) sure_until: Option<Millis>,
 }
 
 /// Whether a hold got its run.
 pub(super) enum Started {
     /// It did.
     Run(Box<UnderWay>),
-    /// Another command of the same session used the hold, and is over by now.
+    /// Another command of the same session used the hold, and is over by now; or the hold was
+    /// lost before anything used it.
     Spent,
 }
 
@@ -55,7 +61,10 @@ impl Wrapper<'_> {
     pub(super) async fn renewed(&self) -> Result<Beat, Failure> {
         let session = self.record()?.id;
         let addresses = self.client.addresses();
-        daemon::ensure(&self.program, self.state, &self.host, addresses)?;
+        let keeper = daemon::ensure(&self.program, self.state, &self.host, addresses)?;
+        if let Keeper::Nobody { problem: reason } = keeper {
+            return Err(Failure::Unavailable { reason });
+        }
         let end = clock::boottime().plus(DAEMON_PATIENCE);
         loop {
             let beat = Beat::read(self.state, &self.host, addresses)?;
@@ -128,6 +137,12 @@ impl Wrapper<'_> {
         }
         self.admit(task, place, patience, interrupts).await?;
         let spec = self.spec(task, place).await?;
+        if task.sure_until.is_some_and(|end| clock::boottime() >= end)
+            && !self.still_stands(place, patience, interrupts).await?
+        {
+            self.ledger()?.release(&place.run)?;
+            return Ok(None);
+        }
         let run = match Run::create(self.state, &spec) {
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
                 self.outlast(&place.run, patience, interrupts).await?;
@@ -149,6 +164,21 @@ impl Wrapper<'_> {
         let (program, path) = (self.program.clone(), run.folder().path().to_owned());
         blocking(move || supervisor::spawn(&program, &path)).await??;
         Ok(Some(UnderWay { run, hold }))
+    }
+
+    /// Whether a grant still stands: a beat says that the session is renewed, and not that it
+    /// was all the time.
+    async fn still_stands(
+        &self,
+        place: &Place,
+        patience: Patience,
+        interrupts: &mut Interrupts,
+    ) -> Result<bool, Failure> {
+        let stands = self.wait_in_line(place, patience, interrupts).await?;
+        if matches!(stands, Waited::Gone) {
+            ui::note(&ui::row("lost", [place.hold.to_string(), "asking again".to_owned()]));
+        }
+        Ok(matches!(stands, Waited::Held(_)))
     }
 
     async fn spec(&self, task: &Task<'_>, place: &Place) -> Result<RunSpec, Failure> {

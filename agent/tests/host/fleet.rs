@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use molt_agent::clock;
+use molt_domain::access::{Identity, Peer, Repos, Role};
 use molt_domain::board::{Board, Change, Command, Ledger, Now, Reply, Request};
 use molt_domain::gate::{Compare, Digest, Gate, Reader, Results};
+use molt_domain::host::JobUser;
 use molt_domain::id::{BoardTime, JobId};
 use molt_domain::job::{Job, State};
 use molt_domain::policy::{Merge, Method, Policy, Pool, Spans};
@@ -41,6 +43,8 @@ struct Inner {
     /// How long a command's answer is on its way.
     delay: Duration,
     remote: String,
+    /// What the host's daemon proves with its beats.
+    proves: Peer,
     /// What was asked, by word.
     asked: BTreeMap<&'static str, u32>,
 }
@@ -68,6 +72,7 @@ impl Fleet {
             away: false,
             delay: Duration::ZERO,
             remote: String::new(),
+            proves: Peer::Local,
             asked: BTreeMap::new(),
         };
         inner.decide(&Request::own(Command::ReadBase {
@@ -109,6 +114,17 @@ impl Fleet {
         self.inner().faults.entry(word).or_default().push_back(fault);
     }
 
+    /// Lets every command of the kind `word` be carried out and its answer be lost.
+    pub(crate) fn lose_answers(&self, word: &'static str) {
+        // As often as anybody could ask while a test runs.
+        (0..1000).for_each(|_| self.fault(word, Fault::LoseAnswer));
+    }
+
+    /// Answers as it should from now on.
+    pub(crate) fn heal(&self) {
+        self.inner().faults.clear();
+    }
+
     /// Goes away, or comes back.
     pub(crate) fn set_away(&self, away: bool) {
         self.inner().away = away;
@@ -132,9 +148,28 @@ impl Fleet {
         self.inner().decide(&request);
     }
 
+    /// Ends a session, as an operator.
+    pub(crate) fn revoke(&self, session: molt_domain::id::SessionId) {
+        let operator = molt_domain::board::Caller::Operator("op".to_owned());
+        let command = Command::RevokeSession { session, reason: "gone".to_owned() };
+        self.inner().decide(&Request { caller: operator, ..Request::own(command) });
+    }
+
     /// Where hosts fetch from.
     pub(crate) fn set_remote(&self, remote: String) {
         self.inner().remote = remote;
+    }
+
+    /// Takes the host's daemon for one that proves this role.
+    pub(crate) fn set_role(&self, role: Role) {
+        let (name, repos) = (HOST.parse().unwrap(), Repos::All);
+        self.inner().proves = Peer::Known(Identity { name, role, repos, token: None });
+    }
+
+    /// What the host's daemon says of whom its jobs run as.
+    pub(crate) fn job_user(&self) -> Option<JobUser> {
+        let host = |board: &Board| board.tables().hosts.values().next().cloned();
+        self.board(host).and_then(|host| host.means.job_user.clone())
     }
 
     /// Gives a job to the host; its id.
@@ -200,6 +235,7 @@ fn policy() -> Policy {
             method: Method::Merge,
             required: Vec::new(),
             trust: molt_domain::policy::Trust::Provers,
+            protect: Vec::new(),
         },
     }
 }
@@ -245,7 +281,7 @@ impl Inner {
         }
         let beat = Beat::try_from(request).unwrap();
         let now = self.now();
-        self.decide(&beat.request());
+        self.decide(&Request { peer: self.proves.clone(), ..beat.request() });
         self.board.beat_host(&beat.host, now);
         for session in &beat.sessions {
             self.board.beat(*session, now);

@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod apart;
 mod daemon;
 mod fleet;
 mod jobs;
+mod orphans;
 mod place;
 mod wrap;

@@ -2,6 +2,7 @@
 //! ends what it started.
 
 use std::cell::RefCell;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use molt_agent::clock;
 use molt_agent::run;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use crate::fleet::{Fleet, HOST};
 
@@ -75,20 +76,32 @@ impl Machine {
 
     /// A process that lives as long as this value, or until it is killed.
     pub(crate) fn process(&self) -> i32 {
-        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+        self.keep(Command::new("sleep").arg("600"))
+    }
+
+    /// The same of another user.
+    pub(crate) fn process_of(&self, uid: u32) -> i32 {
+        self.keep(Command::new("sleep").arg("600").uid(uid).gid(uid))
+    }
+
+    /// Starts something that ends with this value at the latest; its pid.
+    pub(crate) fn keep(&self, command: &mut Command) -> i32 {
+        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         self.children.borrow_mut().push(child);
         pid
     }
 
-    /// A daemon that was asked for; its pid, once it works.
+    /// A daemon that was asked for; its pid.
     pub(crate) fn daemon(&self, jobs: u32) -> i32 {
-        let mut command = self.program();
-        command.args(["daemon", "--jobs", &jobs.to_string()]).current_dir("/");
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        self.children.borrow_mut().push(child);
-        pid
+        self.keep(self.program().args(["daemon", "--jobs", &jobs.to_string()]))
+    }
+
+    /// A daemon whose jobs run as another user; its pid.
+    pub(crate) fn daemon_for(&self, user: u32) -> i32 {
+        let user = user.to_string();
+        self.keep(self.program().args(["daemon", "--jobs", "1", "--job-user", &user]))
     }
 
     /// Sends a signal to a process of this machine and sees it end.
@@ -137,6 +150,11 @@ impl Drop for Machine {
 }
 
 impl Agent<'_> {
+    /// The same agent under another root process.
+    pub(crate) fn with_root(self, root: i32) -> Self {
+        Self { root, ..self }
+    }
+
     /// A verb of this agent, not yet started.
     pub(crate) fn verb(&self, arguments: &[&str]) -> Command {
         let mut command = self.machine.program();
@@ -191,6 +209,18 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
         .unwrap();
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Whether a test must be left out because only root can do what it does. The reason is in the
+/// list of skips, and without one it fails under CI.
+pub(crate) fn left_out_without_root(test: &str) -> bool {
+    if geteuid().is_root() {
+        return false;
+    }
+    let listed = include_str!("../../../tests/skips.txt");
+    let listed = listed.lines().any(|line| line.contains(&format!("::host {test}: ")));
+    assert!(listed || std::env::var_os("CI").is_none(), "{test} is not in tests/skips.txt");
+    true
 }
 
 /// What `look` finds, as soon as it finds something.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::right::Right;
 pub use self::role::{Role, UnknownRole};
 pub use self::token::{
-    Details, ENDED_TOKENS, LIVE_TOKENS, MAX_LIFE, State, Token, TokenHash, authenticate,
+    Details, ENDED_TOKENS, LIVE_TOKENS, MAX_LIFE, State, Token, TokenHash, authenticate, left,
 };
 pub(crate) use self::token::{issue, revoke};
 
@@ -173,7 +173,7 @@ fn place(board: &Board, request: &Request) -> Place {
         (Command::RevokeSession { session: id, .. } | Command::RootDead { session: id }, _) => {
             session(*id)
         }
-        (Command::Dequeue { car } | Command::Retry { car }, _) => {
+        (Command::Dequeue { car } | Command::Retry { car } | Command::Approve { car, .. }, _) => {
             tables.cars.get(car).map(|car| &car.repo)
         }
         (Command::EndJob { job, .. }, _) => tables.jobs.get(job).map(|job| &job.repo),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Peer, Role};
-use crate::board::{Caller, Draft, Event, Refusal, Reply};
+use crate::board::{Board, Caller, Draft, Event, Refusal, Reply};
 use crate::fault::fault;
 use crate::id::BoardTime;
 use crate::name::HostName;
@@ -24,6 +24,33 @@ pub struct Means {
     pub memory: u64,
     /// Operating system, architecture and tools.
     pub labels: BTreeSet<String>,
+    /// Who its jobs run as, when that is not the daemon itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_user: Option<JobUser>,
+}
+
+/// A user of a machine that jobs run as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobUser {
+    /// Its number.
+    pub uid: u32,
+    /// Why an agent may have a hand in what it runs; `None`: no agent has this uid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
+}
+
+/// Why what a host finds does not count for landing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// It never proved that no agent works on it.
+    #[error("it is no prover, whose results alone count")]
+    NoProver,
+    /// Its runs have the uid of its daemon.
+    #[error("its jobs have no uid of their own, which `daemon --job-user` gives them")]
+    NoJobUser,
+    /// An agent may have a hand in its runs.
+    #[error("{0}")]
+    Shared(String),
 }
 
 /// A host as the board knows it.
@@ -70,10 +97,38 @@ impl Host {
     /// Whether what it finds counts for landing.
     #[must_use]
     pub fn counts(&self, merge: &Merge) -> bool {
-        self.standing != Standing::AgentHost
-            || merge.trust == Trust::AgentHosts
-            || fault!(EveryHostCounts)
+        self.doubt(merge).is_none()
     }
+
+    /// Why what it finds does not count for landing, if it does not.
+    #[must_use]
+    pub fn doubt(&self, merge: &Merge) -> Option<Doubt> {
+        if merge.trust == Trust::AgentHosts || fault!(EveryHostCounts) {
+            return None;
+        }
+        match (self.standing, &self.means.job_user) {
+            (Standing::Local, _) => None,
+            (Standing::AgentHost, _) => Some(Doubt::NoProver),
+            (Standing::Prover, None) => Some(Doubt::NoJobUser),
+            (Standing::Prover, Some(user)) => user.shared.clone().map(Doubt::Shared),
+        }
+    }
+
+    /// Whether its jobs must run as somebody whom no agent is, under a policy.
+    #[must_use]
+    pub fn isolates(&self, merge: &Merge) -> bool {
+        self.standing == Standing::Prover && merge.trust == Trust::Provers
+    }
+}
+
+/// Why what a host finds counts for no repository at all, if that is so.
+#[must_use]
+pub fn doubted_everywhere(board: &Board, host: &HostName) -> Option<Doubt> {
+    let tables = board.tables();
+    let host = tables.hosts.get(host)?;
+    let mut doubts = tables.repos.values().map(|repo| host.doubt(&repo.policy.merge));
+    let first = doubts.next()??;
+    doubts.all(|doubt| doubt.is_some()).then_some(first)
 }
 
 /// Whether a host is heard of.
@@ -114,6 +169,10 @@ pub(crate) fn see(
     let (means, state) = (means.clone(), State::Live);
     let (jobs, cores, memory) = (means.jobs, means.cores, means.memory);
     let host = Host { name: name.clone(), means, state, since, standing };
+    // What it runs now is of no use, even if no agent is there any more when it ends.
+    if !crate::job::return_doubted(draft, &host) {
+        return Ok(Reply::Done);
+    }
     draft.record(Event::HostSeen { host: name.clone(), jobs, cores, memory });
     draft.tables.hosts.put(name.clone(), host);
     crate::schedule::assign(draft);
@@ -138,3 +197,6 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
         draft.tables.hosts.put(host.name.clone(), Host { state: State::Lost, since: now, ..host });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use crate::board::{Caller, Draft, Event, Refusal, Reply};
 use crate::fault::fault;
 use crate::gate::{Class, Digest, Finding, Gate, Results};
 use crate::hold::Holder;
+use crate::host::{Doubt, Host};
 use crate::id::{BoardTime, JobId};
 use crate::name::{GateName, HostName, RepoName};
 use crate::{slot, train};
@@ -152,8 +153,8 @@ pub(crate) fn end(
     if finding.commit != job.commit || finding.tree != job.tree {
         let reason = format!("{host} ran it on another tree than {}", job.commit);
         retry_or_give_up(draft, job, &host, finding, &reason);
-    } else if !counts(draft, &job, &host) {
-        let reason = format!("{host} is no prover, whose results alone count by now");
+    } else if let Some(doubt) = doubt(draft, &job, &host) {
+        let reason = format!("what {host} finds does not count by now: {doubt}");
         let finding = Finding { class: Class::Infra, note: reason.clone(), ..finding.clone() };
         retry_or_give_up(draft, job, &host, &finding, &reason);
     } else if finding.class.is_about_the_host() {
@@ -167,11 +168,10 @@ pub(crate) fn end(
     Ok(Reply::Done)
 }
 
-/// Whether what `host` finds counts under the policy as it is now.
-fn counts(draft: &Draft<'_>, job: &Job, host: &HostName) -> bool {
-    let repo = draft.tables.repos.get(&job.repo);
-    let host = draft.tables.hosts.get(host);
-    host.zip(repo).is_none_or(|(host, repo)| host.counts(&repo.policy.merge))
+/// Why what `host` finds does not count under the policy as it is now, if it does not.
+fn doubt(draft: &Draft<'_>, job: &Job, host: &HostName) -> Option<Doubt> {
+    let repo = draft.tables.repos.get(&job.repo)?;
+    draft.tables.hosts.get(host)?.doubt(&repo.policy.merge)
 }
 
 /// Another attempt, while attempts are left; then the failure is the result.
@@ -220,14 +220,30 @@ fn keep(draft: &mut Draft<'_>, job: Job, host: HostName, finding: Finding) {
 ///
 /// The slots stay in use: only the machine knows when the runs are gone.
 pub(crate) fn return_of_host(draft: &mut Draft<'_>, lost: &HostName, reason: &str) -> bool {
-    let jobs: Vec<Job> = draft
-        .tables
-        .jobs
-        .iter()
-        .filter(|(_, job)| matches!(&job.state, State::Assigned { host, .. } if host == lost))
-        .map(|(_, job)| job.clone())
-        .collect();
-    for job in jobs {
+    let jobs = on_host(draft, lost).into_iter().map(|job| (job, reason.to_owned()));
+    return_all(draft, lost, jobs.collect())
+}
+
+/// Puts back what a host has whose findings do not count there any more, as
+/// [`return_of_host`] does. `host` is as it is from now on.
+pub(crate) fn return_doubted(draft: &mut Draft<'_>, host: &Host) -> bool {
+    let doubted = |job: Job| {
+        let repo = draft.tables.repos.get(&job.repo)?;
+        let doubt = host.doubt(&repo.policy.merge)?;
+        Some((job, format!("what {} finds does not count by now: {doubt}", host.name)))
+    };
+    let jobs = on_host(draft, &host.name).into_iter().filter_map(doubted).collect();
+    return_all(draft, &host.name, jobs)
+}
+
+/// The jobs that a host has.
+fn on_host(draft: &Draft<'_>, name: &HostName) -> Vec<Job> {
+    let here = |job: &&Job| matches!(&job.state, State::Assigned { host, .. } if host == name);
+    draft.tables.jobs.iter().map(|(_, job)| job).filter(here).cloned().collect()
+}
+
+fn return_all(draft: &mut Draft<'_>, lost: &HostName, jobs: Vec<(Job, String)>) -> bool {
+    for (job, reason) in jobs {
         if draft.room() < 3 {
             return false;
         }
@@ -237,7 +253,7 @@ pub(crate) fn return_of_host(draft: &mut Draft<'_>, lost: &HostName, reason: &st
             red: BTreeSet::new(),
             red_count: 0,
             exit: None,
-            note: reason.to_owned(),
+            note: reason.clone(),
             log: String::new(),
             argv: Vec::new(),
             commit: job.commit.clone(),
@@ -245,7 +261,7 @@ pub(crate) fn return_of_host(draft: &mut Draft<'_>, lost: &HostName, reason: &st
             duration: Duration::ZERO,
             peak: 0,
         };
-        retry_or_give_up(draft, job, lost, &finding, reason);
+        retry_or_give_up(draft, job, lost, &finding, &reason);
     }
     true
 }

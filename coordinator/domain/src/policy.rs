@@ -4,13 +4,17 @@
 //! finding names its line) and how scopes overlap ([`crate::scope`]).
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Gate;
 use crate::name::{GateName, PoolName, RepoName};
-use crate::scope::ScopeTree;
+use crate::scope::{Pattern, ScopeTree};
+
+/// The file that holds the policy, at the root of the repository.
+pub const POLICY_FILE: &str = "molt.toml";
 
 /// The names of the gates that the board itself decides, without a run.
 pub const CHANGE_GATES: [&str; 2] = ["scope", "announce"];
@@ -32,6 +36,20 @@ pub struct Policy {
     pub merge: Merge,
 }
 
+impl Policy {
+    /// Whether a change of `path` takes a person's approval: the policy's own file always does.
+    #[must_use]
+    pub fn protects(&self, path: &str) -> bool {
+        let case = self.scopes.case();
+        let patterns = std::iter::once(&*OWN_FILE).chain(&self.merge.protect);
+        patterns.into_iter().any(|pattern| pattern.matches_in(path, case))
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the name is a constant")]
+static OWN_FILE: LazyLock<Pattern> =
+    LazyLock::new(|| POLICY_FILE.parse().expect("the policy's file has a valid name"));
+
 /// Cache slots of one kind on one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
@@ -49,6 +67,9 @@ pub struct Merge {
     /// Whose results count.
     #[serde(default)]
     pub trust: Trust,
+    /// The paths whose changes take a person's approval, beside the policy's own file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protect: Vec<Pattern>,
 }
 
 /// Whose results count for landing, where hosts prove who they are.

@@ -36,7 +36,7 @@ pub(crate) fn read_base(
     }
     let moved = before.as_ref().is_none_or(|before| before.base != repo.base);
     let ruled = before.as_ref().is_none_or(|before| before.policy != repo.policy);
-    if moved || ruled {
+    if moved {
         let by = match &before {
             None => BaseMove::First,
             // Read back before the landing was confirmed: it is the train's own move.
@@ -50,6 +50,13 @@ pub(crate) fn read_base(
             tree: repo.tree.clone(),
             policy: repo.policy.digest.clone(),
             by,
+        });
+    } else if ruled {
+        // A landing that changed the policy is confirmed before the policy is read.
+        draft.record(Event::PolicyRead {
+            repo: name.clone(),
+            commit: repo.base.clone(),
+            policy: repo.policy.digest.clone(),
         });
     }
     if let Some(reason) = &repo.unreadable {

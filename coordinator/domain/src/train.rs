@@ -4,6 +4,7 @@
 //! and the base moves to that very commit. Not here: merging and pushing,
 //! which reconcilers do, and what results mean ([`crate::gate`]).
 
+mod approval;
 mod gates;
 mod landing;
 mod order;
@@ -13,6 +14,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::approval::{Approval, Need, Origin};
+pub(crate) use self::approval::{Approving, approve};
 pub(crate) use self::gates::{advance, set_base_inputs, set_candidate};
 pub(crate) use self::landing::{confirm, intend, lands, withdraw};
 pub use self::order::first;
@@ -56,8 +59,23 @@ pub struct Car {
     pub submitted: BoardTime,
     /// The wall time of it in milliseconds since 1970: the candidate's date, for people.
     pub proposed: u64,
+    /// Where its head comes from.
+    #[serde(default, skip_serializing_if = "Origin::is_own")]
+    pub origin: Origin,
+    /// The person who approved its head, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Where it is.
     pub state: State,
+}
+
+impl Car {
+    /// Whether it comes before `other` in the train's one order. Who waits for a person holds
+    /// nobody up.
+    #[must_use]
+    pub fn is_ahead_of(&self, other: &Self) -> bool {
+        self.repo == other.repo && self.state.has_a_turn() && self.id < other.id
+    }
 }
 
 /// Whether the claims of a change had been announced when it was proposed.
@@ -76,6 +94,11 @@ pub enum Announced {
 pub enum State {
     /// In the train, without a candidate.
     Queued,
+    /// It takes a person's approval before it goes on, and keeps its place meanwhile.
+    Withheld {
+        /// Why.
+        need: Need,
+    },
     /// Its candidate's gates run.
     Building {
         /// What is tested.
@@ -118,11 +141,18 @@ impl State {
         !matches!(self, Self::Landed { .. } | Self::Ejected { .. })
     }
 
+    /// Whether the train works on it when it is first.
+    #[must_use]
+    pub fn has_a_turn(&self) -> bool {
+        self.is_open() && !matches!(self, Self::Withheld { .. })
+    }
+
     /// The stable reason code.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Withheld { need } => need.reason(),
             Self::Building { .. } => "building",
             Self::Ready { .. } => "ready",
             Self::Landing { .. } => "landing",
@@ -149,6 +179,13 @@ pub struct Candidate {
     /// Changed paths that are not UTF-8: in no scope.
     #[serde(default)]
     pub odd: u32,
+    /// Why the policy does not read in its tree, when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+    /// Some of the protected paths that it changes, as the board found; then it is a barrier:
+    /// nothing behind it is tested or lands beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protected: Vec<String>,
     /// Digest of each run gate's inputs in its tree.
     pub inputs: BTreeMap<GateName, String>,
     /// The same of the base's tree.
@@ -186,8 +223,12 @@ pub enum Ejection {
     },
     /// Not all of its claims were announced.
     AnnouncementMissing,
-    /// It changes the policy, which takes an operator.
-    PolicyChange,
+    /// It changes the policy into one that cannot be in force.
+    PolicyChange {
+        /// What is wrong with it.
+        #[serde(default)]
+        problem: String,
+    },
     /// A claim that it rests on was taken away.
     ApprovalMissing {
         /// Why.
@@ -215,7 +256,7 @@ impl Ejection {
             Self::GateFailed { .. } => "gate-failed",
             Self::ScopeEscape { .. } => "scope-escape",
             Self::AnnouncementMissing => "announcement-missing",
-            Self::PolicyChange => "policy-change",
+            Self::PolicyChange { .. } => "policy-change",
             Self::ApprovalMissing { .. } => "approval-missing",
             Self::Unmergeable { .. } => "closed",
             Self::Dequeued => "dequeued",
@@ -238,7 +279,9 @@ impl Ejection {
                 "claim the scopes of those paths, or leave them out, then submit again"
             }
             Self::AnnouncementMissing => "run `molt-agent announce`, then submit again",
-            Self::PolicyChange => "ask an operator to change the policy",
+            Self::PolicyChange { .. } => {
+                "mend what `molt-coordinator policy check` finds, submit the new head"
+            }
             Self::ApprovalMissing { .. } => "claim the scopes again, then submit again",
             Self::Unmergeable { .. } => "mend the cause, then submit again",
             Self::Dequeued | Self::Superseded => "nothing: it was meant",
@@ -262,10 +305,10 @@ impl fmt::Display for Ejection {
                 write!(f, ": {count} paths in no scope that was held, e.g. {}", paths.join(" "))
             }
             Self::ApprovalMissing { reason } => write!(f, ": a claim was taken away ({reason})"),
-            Self::Unmergeable { detail } => write!(f, ": {detail}"),
-            Self::AnnouncementMissing | Self::PolicyChange | Self::Dequeued | Self::Superseded => {
-                Ok(())
+            Self::Unmergeable { detail: text } | Self::PolicyChange { problem: text } => {
+                write!(f, ": {text}")
             }
+            Self::AnnouncementMissing | Self::Dequeued | Self::Superseded => Ok(()),
         }
     }
 }

@@ -11,7 +11,8 @@
 )]
 mod fleet;
 
-use molt_domain::fault::{Bug, with};
+use molt_domain::fault::Bug;
+use molt_fault::with;
 
 /// Histories that a bug may hide in.
 const SEEDS: u64 = 40;
@@ -43,6 +44,9 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::RevokedTokenPasses => &["13 tokens end"],
         Bug::EveryHostCounts => &["13 provers alone"],
         Bug::TwoLandings => &["M3 one landing", "M4 the train"],
+        Bug::UnapprovedRuns => &["14 nothing unapproved"],
+        Bug::BarrierPassed => &["14 a barrier"],
+        Bug::AnybodyApproves => &["14 a person approves", "10 calls of an older epoch"],
     }
 }
 

@@ -6,11 +6,12 @@ use molt_domain::board::{Actor, Board, Caller, Command, Now, Refusal, Reply, Req
 use molt_domain::claim::{Otherwise, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
-use molt_domain::id::{BoardTime, SessionId};
+use molt_domain::id::{BoardTime, CarId, SessionId};
 use molt_domain::policy::{Merge, Method, Policy, Spans};
 use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
 use molt_domain::session::{Credentials, Root};
 use molt_domain::task;
+use molt_domain::train::{Candidate, Origin};
 
 struct World {
     board: Board,
@@ -39,6 +40,7 @@ impl World {
                 method: Method::Merge,
                 required: Vec::new(),
                 trust: molt_domain::policy::Trust::Provers,
+                protect: vec!["tools/**".parse().unwrap()],
             },
         };
         world
@@ -198,11 +200,116 @@ fn locks_slots_builds_and_tasks_explain_themselves() {
     world.by(&bob, Command::Next).unwrap();
     assert!(world.why(task)[0].starts_with(&format!("{task} is taken by bob with clm_")));
     let head = "a".repeat(40);
-    let submit = Command::Submit { head: head.clone(), title: "t".to_owned(), body: String::new() };
+    let submit = submit(&head, Origin::Own);
     let Ok(Reply::Submitted { car, .. }) = world.by(&bob, submit) else { panic!("submitted") };
     let why = world.why(car);
     assert_eq!(why[0], format!("{car} of bob is queued"));
     assert!(why.contains(&format!("head     {head}")), "{why:?}");
+}
+
+fn submit(head: &str, origin: Origin) -> Command {
+    let (title, body) = ("t".to_owned(), String::new());
+    Command::Submit { head: head.to_owned(), title, body, origin }
+}
+
+/// Tells the board of a candidate that changes `paths`.
+fn set_candidate(world: &mut World, car: CarId, paths: &[&str]) {
+    let candidate = Candidate {
+        base: "0".repeat(40),
+        commit: "2".repeat(40),
+        tree: "3".repeat(40),
+        from: "refs/molt/train/x".to_owned(),
+        changed: paths.iter().map(|&path| path.to_owned()).collect(),
+        odd: 0,
+        unreadable: None,
+        protected: Vec::new(),
+        inputs: [].into(),
+        base_inputs: [].into(),
+    };
+    world.ask(Caller::Coordinator, Command::SetCandidate { car, candidate }).unwrap();
+}
+
+fn approve(world: &mut World, car: CarId, head: &str) -> Result<Reply, Box<Refusal>> {
+    let (head, reason) = (head.to_owned(), "I read it".to_owned());
+    let person = Caller::Operator("pat".to_owned());
+    world.ask(person, Command::Approve { car, head, reason })
+}
+
+#[test]
+fn what_waits_for_a_person_says_so_and_who_let_it_go_on() {
+    let mut world = World::new();
+    let ann = world.join("ann");
+    let heads = ["a".repeat(40), "b".repeat(40)];
+    let Ok(Reply::Submitted { car, .. }) = world.by(&ann, submit(&heads[0], Origin::Own)) else {
+        panic!("submitted")
+    };
+    set_candidate(&mut world, car, &["src/x.rs", "tools/dev.py"]);
+    let why = world.why(car);
+    assert_eq!(why[0], format!("{car} of ann is approval-missing"));
+    assert_eq!(why[1], "because  it changes tools/dev.py, which the policy protects");
+    assert_eq!(why[3], "next     ask an operator to look at this head and approve it");
+
+    // Another head is not what was looked at; nobody but a person may say so.
+    let other = approve(&mut world, car, &heads[1]).unwrap_err();
+    let words = format!("the head of {car} of ann is {} by now, not {}", heads[0], heads[1]);
+    assert_eq!((other.reason(), other.to_string()), ("STALE", words));
+    let (head, reason) = (heads[0].clone(), "mine".to_owned());
+    let by_agent = world.by(&ann, Command::Approve { car, head, reason }).unwrap_err();
+    assert_eq!(by_agent.to_string(), format!("the approval of {car} needs a person: an operator"));
+
+    approve(&mut world, car, &heads[0]).unwrap();
+    let digest = world.board.digest();
+    approve(&mut world, car, &heads[0]).unwrap();
+    assert_eq!(world.board.digest(), digest, "twice is once");
+    set_candidate(&mut world, car, &["src/x.rs", "tools/dev.py"]);
+    let why = world.why(car);
+    assert_eq!(why[0], format!("{car} of ann is ready"));
+    let told = |start: &str| why.iter().any(|line| line.starts_with(start));
+    assert!(told("barrier  nothing is tested beside it: it changes tools/dev.py"), "{why:?}");
+    assert!(told("approved by operator pat, 0 s ago: I read it"), "{why:?}");
+
+    // A new head is a new car, and nobody approved it.
+    let Ok(Reply::Submitted { car: next, .. }) = world.by(&ann, submit(&heads[1], Origin::Own))
+    else {
+        panic!("submitted")
+    };
+    let superseded = approve(&mut world, car, &heads[0]).unwrap_err();
+    let words = format!("the head of {car} of ann is {} by now, not {}", heads[1], heads[0]);
+    assert_eq!(superseded.to_string(), words);
+    set_candidate(&mut world, next, &["molt.toml"]);
+    assert_eq!(world.why(next)[0], format!("{next} of ann is policy-change"));
+}
+
+#[test]
+fn a_fork_waits_before_anything_of_it_is_merged() {
+    let mut world = World::new();
+    let (bot, ann) = (world.join("bot"), world.join("ann"));
+    let fork = Origin::Fork("eve/molt".to_owned());
+    let heads = ["a".repeat(40), "b".repeat(40)];
+    let Ok(Reply::Submitted { car, ahead: 0 }) = world.by(&bot, submit(&heads[0], fork)) else {
+        panic!("submitted")
+    };
+    let why = world.why(car);
+    assert_eq!(
+        why[..2],
+        [format!("{car} of bot is approval-missing"), "because  it comes from a fork".to_owned()]
+    );
+    assert!(why.contains(&"from     the fork eve/molt".to_owned()), "{why:?}");
+    // It holds nobody up, and a candidate of it is not taken.
+    let Ok(Reply::Submitted { car: own, ahead: 0 }) =
+        world.by(&ann, submit(&heads[1], Origin::Own))
+    else {
+        panic!("nobody is ahead")
+    };
+    set_candidate(&mut world, own, &["src/x.rs"]);
+    assert_eq!(world.why(own)[0], format!("{own} of ann is ready"));
+    approve(&mut world, car, &heads[0]).unwrap();
+    assert_eq!(world.why(car)[0], format!("{car} of bot is queued"));
+    for unnamed in ["", " ", "a\nb"] {
+        let fork = Origin::Fork(unnamed.to_owned());
+        let refused = world.by(&bot, submit(&heads[1], fork)).unwrap_err();
+        assert_eq!(refused.to_string(), "fork: no name or address of a repository");
+    }
 }
 
 #[test]

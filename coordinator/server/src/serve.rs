@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use molt_domain::policy::Spans;
-use molt_store::Candidate;
+use molt_proto::protocol::Versions;
+use molt_store::{Candidate, FORMAT, Format};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tracing::{info, warn};
 
-use crate::auth::{self, Gate, TlsError};
+use crate::auth::{self, AuthOptions, Counted, Gate, TlsError};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, RepoConfig};
+use crate::config::{Config, ConfigError, Limits, RepoConfig};
 use crate::lead::{Found, Ground, Lead, LeadError, Place, Seat, Standing, charter};
 use crate::reconcile::{Archive, ArchiveError};
 use crate::store_place::{self, Opened, PlaceError};
@@ -80,6 +81,8 @@ pub struct Serving {
     pub scheme: &'static str,
     /// The spans.
     pub spans: Spans,
+    /// How much one peer may ask for.
+    pub limits: Limits,
     /// Who leads.
     pub role: Role,
     /// What was lost of an unfinished commit, in bytes.
@@ -116,7 +119,37 @@ pub struct Ready {
 ///
 /// Whatever is missing or wrong; nothing was changed but the state's own folder.
 pub async fn prepare(config: &Config, operator: &str) -> Result<Ready, ServeError> {
-    let Config { data, listen, spans, .. } = config;
+    prepare_as(config, operator, Program::default()).await
+}
+
+/// By which numbers stores and clients tell one program's version from another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// How it writes records, once the store's format is raised to that.
+    pub format: Format,
+    /// The versions of the wire that it speaks.
+    pub wire: Versions,
+}
+
+impl Default for Program {
+    /// This program.
+    fn default() -> Self {
+        Self { format: FORMAT, wire: Versions::default() }
+    }
+}
+
+/// As [`prepare`], for a program of other numbers: how a fleet of two versions is tried before
+/// there is a second one.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub async fn prepare_as(
+    config: &Config,
+    operator: &str,
+    program: Program,
+) -> Result<Ready, ServeError> {
+    let Config { data, listen, spans, limits, .. } = config;
     let tls = config.tls.as_ref().map(auth::tls).transpose()?;
     std::fs::create_dir_all(data)
         .map_err(|source| ServeError::File { path: data.clone(), source })?;
@@ -132,17 +165,18 @@ pub async fn prepare(config: &Config, operator: &str) -> Result<Ready, ServeErro
             .under(charter::of(spans, &config.repos)),
         spans: *spans,
         clock: Clock::Machine,
-        gate: Gate::default(),
+        gate: Gate::new(AuthOptions { rate: (*limits).into(), wire: program.wire }),
         archive: Archive::open(&data.join("audit"))?,
         places: config.repos.iter().map(|repo| place(repo, data)).collect(),
     };
-    let seat = Seat::default();
-    let lead = Lead::new(store, ground, seat.clone());
+    let seat = Seat::new(limits.message);
+    let lead = Lead::new(store, ground, seat.clone()).writing(program.format);
     let standing = lead.campaign().await?;
     let role = begin(&standing, config.raise_epoch.as_deref(), operator).await?;
     info!(phase = "start", %address, ?role, "serving");
     let scheme = if tls.is_some() { "https://" } else { "" };
-    let serving = Serving { address, data: data.clone(), scheme, spans: *spans, role, dropped };
+    let (spans, limits) = (*spans, *limits);
+    let serving = Serving { address, data: data.clone(), scheme, spans, limits, role, dropped };
     Ok(Ready { serving, lead, standing, seat, listener, tls })
 }
 
@@ -193,10 +227,16 @@ impl Ready {
     ///
     /// The lead was lost for good, or the listener failed.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { lead, standing, seat, listener, tls, .. } = self;
+        let Self { serving, lead, standing, seat, listener, tls } = self;
         // An answer must not wait for the acknowledgement of the one before it.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let mut server = Server::builder().http2_keepalive_interval(Some(Duration::from_secs(20)));
+        let limits = serving.limits;
+        let counted =
+            if tls.is_some() { Counted::UpTo(limits.connections) } else { Counted::Nobody };
+        let incoming = auth::limited(incoming, counted);
+        let mut server = Server::builder()
+            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+            .max_concurrent_streams(limits.streams);
         if let Some(tls) = tls {
             server = server.tls_config(tls)?;
         }

@@ -107,6 +107,13 @@ impl Json {
         Ok(Self(text.into_boxed_str()))
     }
 
+    /// Takes a text that a writer of JSON made of one value. It is not looked at again where speed
+    /// counts, only in builds for tests.
+    pub fn from_writer(text: String) -> Self {
+        debug_assert!(serde_json::from_str::<IgnoredAny>(&text).is_ok(), "no JSON: {text}");
+        Self(text.into_boxed_str())
+    }
+
     /// Writes `value` as JSON.
     ///
     /// # Errors

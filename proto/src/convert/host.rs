@@ -1,7 +1,7 @@
 //! Hosts: what a daemon says of its host with every beat.
 
 use molt_domain::board::{Caller, Command, Invalid, Request};
-use molt_domain::host::Means;
+use molt_domain::host::{JobUser, Means};
 use molt_domain::id::SessionId;
 use molt_domain::name::HostName;
 
@@ -29,6 +29,15 @@ impl Beat {
     }
 }
 
+/// The longest reason, in bytes.
+const LONGEST_REASON: usize = 500;
+
+fn job_user(user: v1::JobUser) -> Result<JobUser, Invalid> {
+    let v1::JobUser { uid, shared } = user;
+    field::limited("job_user.shared", &shared, LONGEST_REASON)?;
+    Ok(JobUser { uid, shared: Some(shared).filter(|shared| !shared.is_empty()) })
+}
+
 impl TryFrom<v1::BeatRequest> for Beat {
     type Error = Invalid;
 
@@ -42,6 +51,7 @@ impl TryFrom<v1::BeatRequest> for Beat {
                 cores: beat.cores,
                 memory: beat.memory,
                 labels: beat.labels.into_iter().collect(),
+                job_user: beat.job_user.map(job_user).transpose()?,
             },
         })
     }

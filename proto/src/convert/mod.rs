@@ -93,10 +93,12 @@ impl TryFrom<Verb> for Command {
             Verb::ReleaseHold(release) => release.try_into(),
             Verb::EndJob(end) => end.try_into(),
             Verb::Submit(submit) => Ok(submit.into()),
+            Verb::Approve(approve) => approve.try_into(),
             Verb::Dequeue(dequeue) => dequeue.try_into(),
             Verb::Retry(retry) => retry.try_into(),
             Verb::IssueToken(issue) => issue.try_into(),
             Verb::RevokeToken(revoke) => revoke.try_into(),
+            Verb::RaiseFormat(raise) => Ok(Self::RaiseFormat { reason: raise.reason }),
         }
     }
 }

@@ -3,10 +3,12 @@ use molt_domain::board::{Caller, Command, Reply, Request};
 use molt_domain::claim::{Otherwise, Outcome, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
+use molt_domain::host::JobUser;
 use molt_domain::id::{BoardTime, ClaimId, HoldId};
 use molt_domain::scope::Risk;
 use molt_domain::session::Root;
 use molt_domain::task;
+use molt_domain::train::Origin;
 
 use super::{Beat, Place, caller, reply};
 use crate::fixture::{SECRET, World, parsed};
@@ -31,6 +33,11 @@ fn join() -> v1::Join {
         worktree: "/work".to_owned(),
         secret: SECRET.to_owned(),
     }
+}
+
+fn submit(fork: &str) -> v1::Submit {
+    let text = str::to_owned;
+    v1::Submit { head: text("h"), title: text("t"), body: text("b"), fork: text(fork) }
 }
 
 fn claim() -> v1::Claim {
@@ -216,8 +223,30 @@ fn good() -> Vec<(Verb, Command)> {
             Command::ReleaseHold { hold: parsed("hld_0004"), end: End::Silent },
         ),
         (
-            Verb::Submit(v1::Submit { head: text("h"), title: text("t"), body: text("b") }),
-            Command::Submit { head: text("h"), title: text("t"), body: text("b") },
+            Verb::Submit(submit("")),
+            Command::Submit {
+                head: text("h"),
+                title: text("t"),
+                body: text("b"),
+                origin: Origin::Own,
+            },
+        ),
+        (
+            Verb::Submit(submit("eve/molt")),
+            Command::Submit {
+                head: text("h"),
+                title: text("t"),
+                body: text("b"),
+                origin: Origin::Fork(text("eve/molt")),
+            },
+        ),
+        (
+            Verb::Approve(v1::Approve {
+                car: text("car_0005"),
+                head: text("h"),
+                reason: text("r"),
+            }),
+            Command::Approve { car: parsed("car_0005"), head: text("h"), reason: text("r") },
         ),
         (
             Verb::Dequeue(v1::Dequeue { car: text("car_0005") }),
@@ -481,11 +510,17 @@ fn a_place_and_a_beat_are_read() {
         memory: 9,
         labels: words(&["linux", "linux"]),
         sessions: words(&["ses_0002"]),
+        job_user: Some(v1::JobUser { uid: 995, shared: String::new() }),
     };
     let read = Beat::try_from(beat.clone()).expect("valid");
     assert_eq!(read.sessions, [parsed("ses_0002")]);
     assert_eq!((read.means.jobs, read.means.cores, read.means.labels.len()), (2, 8, 1));
     assert_eq!(read.request().caller, Caller::Host(parsed("build1")));
+    assert_eq!(read.means.job_user, Some(JobUser { uid: 995, shared: None }));
+    let shared = v1::JobUser { uid: 995, shared: "ann has it".to_owned() };
+    let shared = v1::BeatRequest { job_user: Some(shared), ..beat.clone() };
+    let told = Beat::try_from(shared).expect("valid").means.job_user.expect("a user").shared;
+    assert_eq!(told.as_deref(), Some("ann has it"));
     let wrong = v1::BeatRequest { sessions: words(&["x"]), ..beat };
     let error = Beat::try_from(wrong).expect_err("no session id").to_string();
     assert!(error.starts_with("sessions: `x` is no session id"), "{error}");

@@ -1,14 +1,25 @@
 //! The train: proposing a change, taking it out, putting it in again.
 
 use molt_domain::board::{Command, Invalid};
+use molt_domain::train::Origin;
 
 use super::field;
 use crate::v1;
 
 impl From<v1::Submit> for Command {
     fn from(submit: v1::Submit) -> Self {
-        let v1::Submit { head, title, body } = submit;
-        Self::Submit { head, title, body }
+        let v1::Submit { head, title, body, fork } = submit;
+        let origin = field::nonempty(fork).map_or(Origin::Own, Origin::Fork);
+        Self::Submit { head, title, body, origin }
+    }
+}
+
+impl TryFrom<v1::Approve> for Command {
+    type Error = Invalid;
+
+    fn try_from(approve: v1::Approve) -> Result<Self, Invalid> {
+        let v1::Approve { car, head, reason } = approve;
+        Ok(Self::Approve { car: field::parse("car", &car)?, head, reason })
     }
 }
 

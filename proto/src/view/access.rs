@@ -28,8 +28,8 @@ pub fn may_read(board: &Board, query: &v1::Query, identity: &Identity) -> Result
     }
     let me = asking(query)?;
     match &query.what {
-        // A digest tells nothing, and slots are the machines' own.
-        None | Some(What::Digest(_) | What::Slots(_)) => Ok(()),
+        // A digest tells nothing; machines, their slots and the format are of no repository.
+        None | Some(What::Digest(_) | What::Format(_) | What::Slots(_) | What::Hosts(_)) => Ok(()),
         Some(What::Tokens(_)) => identity.may_in(None, "tokens"),
         Some(What::Sessions(_)) if query.repo.is_empty() => identity.may_in(None, "sessions"),
         Some(What::Why(id) | What::Car(id)) => {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use molt_domain::board::Board;
 use molt_domain::build::Build;
-use molt_domain::hold::Hold;
-use molt_domain::id::{SessionId, millis};
+use molt_domain::hold::{Hold, Holder};
+use molt_domain::host;
+use molt_domain::id::{HoldId, SessionId, millis};
 use molt_domain::job::{Job, State};
 use molt_domain::lock;
 use molt_domain::name::{HostName, RepoName};
@@ -39,12 +40,17 @@ pub fn beat_reply(
     let spans = board.spans();
     let (live, lost): (Vec<SessionId>, Vec<SessionId>) =
         beat.sessions.iter().partition(|id| is_live(board, **id));
+    let doubt = host::doubted_everywhere(board, &beat.host);
+    let holds = holds(board, &beat.host);
     v1::BeatReply {
         term,
         rev,
         lost: texts(lost),
         jobs: jobs(board, &beat.host),
-        holds: holds(board, &beat.host),
+        wants_job_user: doubt == Some(host::Doubt::NoJobUser),
+        doubt: doubt.map(|doubt| doubt.to_string()).unwrap_or_default(),
+        holds: texts(holds.keys()),
+        holders: holds.values().map(|holder| whose(*holder)).collect(),
         heartbeat_ms: millis(spans.heartbeat),
         session_ttl_ms: millis(spans.session_ttl),
         margin_ms: millis(spans.margin),
@@ -66,13 +72,13 @@ fn is_live(board: &Board, id: SessionId) -> bool {
 fn jobs(board: &Board, here: &HostName) -> Vec<v1::Assignment> {
     let jobs = board.tables().jobs.values();
     jobs.filter_map(|job| match &job.state {
-        State::Assigned { host, slot, .. } if host == here => Some(assignment(job, *slot)),
+        State::Assigned { host, slot, .. } if host == here => Some(assignment(board, job, *slot)),
         State::Assigned { .. } | State::Queued => None,
     })
     .collect()
 }
 
-fn assignment(job: &Job, slot: Option<u32>) -> v1::Assignment {
+fn assignment(board: &Board, job: &Job, slot: Option<u32>) -> v1::Assignment {
     let gate = &job.gate;
     v1::Assignment {
         job: job.id.to_string(),
@@ -90,11 +96,19 @@ fn assignment(job: &Job, slot: Option<u32>) -> v1::Assignment {
         slot,
         pool: gate.pool.as_ref().map(ToString::to_string).unwrap_or_default(),
         minimum: gate.minimum,
+        isolated: is_isolated(board, job),
     }
 }
 
+/// Whether the host that has a job must run it as somebody whom no agent is.
+fn is_isolated(board: &Board, job: &Job) -> bool {
+    let State::Assigned { host, .. } = &job.state else { return false };
+    let (host, repo) = (board.tables().hosts.get(host), board.tables().repos.get(&job.repo));
+    host.zip(repo).is_some_and(|(host, repo)| host.isolates(&repo.policy.merge))
+}
+
 /// The locks, slots and builds that are held from a host.
-fn holds(board: &Board, here: &HostName) -> Vec<String> {
+fn holds(board: &Board, here: &HostName) -> BTreeMap<HoldId, Holder> {
     let tables = board.tables();
     let locks = tables.locks.values().filter_map(|lock| match &lock.state {
         lock::State::Held(hold) => Some(hold),
@@ -107,7 +121,14 @@ fn holds(board: &Board, here: &HostName) -> Vec<String> {
     });
     let all = locks.chain(slots).chain(builds);
     let here = all.filter(|hold: &&Hold| hold.host == *here);
-    texts(here.map(|hold| hold.id).collect::<BTreeSet<_>>())
+    here.map(|hold| (hold.id, hold.holder)).collect()
+}
+
+fn whose(holder: Holder) -> String {
+    match holder {
+        Holder::Session(session) => session.to_string(),
+        Holder::Job(job) => job.to_string(),
+    }
 }
 
 /// One snapshot for every repository that a host's living sessions work on.

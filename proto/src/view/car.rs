@@ -2,7 +2,7 @@
 
 use molt_domain::board::Board;
 use molt_domain::policy::Repo;
-use molt_domain::train::{Car, State};
+use molt_domain::train::{Car, Origin, State};
 
 use super::{MAX_ROWS, count, gate, texts};
 use crate::v1;
@@ -15,11 +15,14 @@ pub fn car(board: &Board, car: &Car) -> v1::CarView {
         State::Building { candidate, .. }
         | State::Ready { candidate }
         | State::Landing { candidate, .. } => Some(candidate),
-        State::Queued | State::Landed { .. } | State::Ejected { .. } => None,
+        State::Queued | State::Withheld { .. } | State::Landed { .. } | State::Ejected { .. } => {
+            None
+        }
     };
     let (phase, commit, remedy) = match &car.state {
         State::Landed { commit, .. } => ("landed", commit.clone(), ""),
         State::Ejected { ejection, .. } => ("ejected", String::new(), ejection.remedy()),
+        State::Withheld { need } => ("open", String::new(), need.remedy()),
         State::Queued | State::Building { .. } | State::Ready { .. } | State::Landing { .. } => {
             ("open", String::new(), "")
         }
@@ -38,6 +41,14 @@ pub fn car(board: &Board, car: &Car) -> v1::CarView {
         gates,
         commit,
         phase: phase.to_owned(),
+        fork: match &car.origin {
+            Origin::Own => String::new(),
+            Origin::Fork(from) => from.clone(),
+        },
+        approval: match &car.approval {
+            Some(approval) => format!("{}: {}", approval.by, approval.reason),
+            None => String::new(),
+        },
     }
 }
 
@@ -45,11 +56,10 @@ fn detail(board: &Board, car: &Car, gates: &[v1::GateView]) -> String {
     match &car.state {
         State::Queued => {
             let cars = board.tables().cars.values();
-            let ahead = cars.filter(|other| {
-                other.repo == car.repo && other.state.is_open() && other.id < car.id
-            });
+            let ahead = cars.filter(|other| other.is_ahead_of(car));
             format!("{} ahead", count(ahead))
         }
+        State::Withheld { need } => need.to_string(),
         State::Building { passed, .. } => {
             format!("{} of {} gates passed", passed.len(), gates.len())
         }

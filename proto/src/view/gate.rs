@@ -17,7 +17,9 @@ pub(super) fn gates(board: &Board, car: &Car) -> Vec<v1::GateView> {
     };
     let required = repo.policy.merge.required.iter();
     match &car.state {
-        State::Queued => required.map(|name| plain(name, "pending")).collect(),
+        State::Queued | State::Withheld { .. } => {
+            required.map(|name| plain(name, "pending")).collect()
+        }
         State::Building { candidate, passed } => required
             .map(|name| {
                 let told = if passed.contains(name) { proven } else { sought };
@@ -127,7 +129,7 @@ fn failed(board: &Board, ejection: &Ejection) -> Option<v1::GateView> {
         }
         Ejection::AnnouncementMissing => Some(plain(&"announce", "failed")),
         Ejection::ConflictBase { .. }
-        | Ejection::PolicyChange
+        | Ejection::PolicyChange { .. }
         | Ejection::ApprovalMissing { .. }
         | Ejection::Unmergeable { .. }
         | Ejection::Dequeued

@@ -9,8 +9,10 @@ mod audit;
 mod beat;
 mod car;
 mod claim;
+mod format;
 mod gate;
 mod hold;
+mod host;
 mod scope;
 mod session;
 mod slot;
@@ -78,6 +80,8 @@ fn content(board: &Board, query: &v1::Query, now: BoardTime) -> Result<Content, 
         What::Car(id) => Content::Car(one_car(board, id)?),
         What::Digest(_) => Content::Digest(board.digest()),
         What::Tokens(_) => Content::Tokens(token::tokens(board, now)),
+        What::Format(_) => Content::Format(format::format(board)),
+        What::Hosts(_) => Content::Hosts(host::hosts(board, repo()?)),
     })
 }
 

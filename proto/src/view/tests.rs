@@ -464,3 +464,31 @@ fn an_entry_reads_back_and_still_verifies() {
     let read: audit::Entry = serde_json::from_str(&message.json).expect("an entry");
     assert_eq!(audit::verify(Anchor::genesis(), [&read]), Ok(anchor));
 }
+
+#[test]
+fn a_change_that_waits_for_a_person_says_why_and_then_who_approved_it() {
+    let mut world = World::new();
+    let ada = world.join("ada", "build1");
+    world.claim(&ada, &["runtime"]);
+    world.announce(&ada);
+    let id = world.submit(&ada);
+    world.candidate_of(id, "runtime/build.rs");
+    let told = |world: &World| {
+        let Content::Car(car) = ask(world, None, What::Car(id.to_string())) else {
+            panic!("a car")
+        };
+        car
+    };
+    let car = told(&world);
+    assert_eq!((car.state.as_str(), car.phase.as_str()), ("approval-missing", "open"));
+    assert_eq!(car.detail, "it changes runtime/build.rs, which the policy protects");
+    assert_eq!(car.remedy, "ask an operator to look at this head and approve it");
+    assert!(car.gates.iter().all(|gate| gate.state == "pending"), "{:?}", car.gates);
+    let (head, reason) = (HEAD.to_owned(), "I read it".to_owned());
+    let person = Caller::Operator("pat".to_owned());
+    world.act(person, Command::Approve { car: id, head, reason });
+    world.candidate_of(id, "runtime/build.rs");
+    let car = told(&world);
+    assert_eq!(car.state, "building");
+    assert_eq!(car.approval, "operator pat: I read it");
+}

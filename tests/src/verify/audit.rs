@@ -76,6 +76,12 @@ pub(super) enum Event {
         name: String,
         head: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        origin: Value,
+    },
+    Approved {
+        car: String,
+        head: String,
     },
     CandidateMade {
         car: String,

@@ -44,6 +44,10 @@ pub(super) struct Car {
     pub(super) passes: Vec<At<Pass>>,
     pub(super) intents: Vec<At<Step>>,
     pub(super) ejections: Vec<String>,
+    /// Whether its head comes from a fork.
+    pub(super) fork: bool,
+    /// The heads that a person approved.
+    pub(super) approvals: Vec<At<String>>,
 }
 
 /// The commit that would land.
@@ -113,8 +117,16 @@ impl Book {
                 self.assigned.insert((job, host, attempt));
             }
             Event::JobFinished(run) => self.finished(seq, actor, run, report),
-            Event::Submitted { car, session, name, head, scopes } => {
+            Event::Submitted { car, session, name, head, scopes, origin } => {
                 self.submitted(seq, &car, (session, name, head), &scopes, report);
+                let fork = origin.get("fork").is_some();
+                self.of_car(seq, &car, report, |car| car.fork = fork);
+            }
+            Event::Approved { car, head } => {
+                if actor.get("operator").is_none() {
+                    report.violation(format!("audit {seq}: {car} was approved by {actor}"));
+                }
+                self.of_car(seq, &car, report, |car| car.approvals.push(At { seq, is: head }));
             }
             Event::Ejected { car, ejection } => self.ejected(seq, &car, &ejection, report),
             Event::Landed(step) => self.landings.push(At { seq, is: step }),
@@ -237,6 +249,8 @@ impl Book {
             passes: Vec::new(),
             intents: Vec::new(),
             ejections: Vec::new(),
+            fork: false,
+            approvals: Vec::new(),
         };
         if self.cars.insert(id.to_owned(), car).is_some() {
             report.violation(format!("audit {seq}: {id} was submitted twice"));

@@ -11,6 +11,10 @@ pub(super) fn check(
     policy: &Policy,
     report: &mut Report,
 ) {
+    // A person answers for a fork's change: nobody outside holds claims.
+    if car.fork {
+        return;
+    }
     let requires = |name: &str| policy.required.iter().any(|gate| gate == name);
     if requires("scope")
         && let Some(path) = changed.iter().find(|path| !policy.covers(&car.held, path))
@@ -21,5 +25,25 @@ pub(super) fn check(
         && let Some(claim) = car.silent.first()
     {
         report.violation(format!("{id} landed and nobody announced {claim}"));
+    }
+}
+
+/// Checks that a person approved the head before its landing was decided, where the base's policy
+/// or the head's origin asks for that.
+pub(super) fn approved(
+    (id, car): (&str, &Car),
+    changed: &[String],
+    policy: &Policy,
+    intent: u64,
+    report: &mut Report,
+) {
+    if car.approvals.iter().any(|approval| approval.seq < intent && approval.is == car.head) {
+        return;
+    }
+    if let Some(path) = changed.iter().find(|path| policy.protects(path)) {
+        report.violation(format!("{id} changed {path} and no person approved {}", car.head));
+    }
+    if car.fork {
+        report.violation(format!("{id} landed and no person approved the fork's {}", car.head));
     }
 }

@@ -7,11 +7,8 @@ use serde::Deserialize;
 use super::audit::{Fence, Step};
 use super::book::{At, Book, Car};
 use super::git::{Commit, Git};
-use super::policy::{Method, Policy};
+use super::policy::{Method, POLICY_FILE, Policy};
 use super::{Report, change, proof};
-
-/// The file that says what the gates are.
-const POLICY_FILE: &str = "molt.toml";
 
 /// Checks the branch against the book, step by step.
 pub(super) fn check(
@@ -146,7 +143,7 @@ fn one(
             return Ok(());
         }
     };
-    shape(git, (base, commit), (id, car), &policy, report)?;
+    shape(git, (base, commit), (id, car), (&policy, intent.seq), report)?;
     if intent.is.gates != policy.required {
         let named = intent.is.gates.join(" ");
         report.violation(format!("{id}: the intent names other gates than the base: {named}"));
@@ -174,7 +171,7 @@ fn shape(
     git: &Git,
     (base, commit): (&Commit, &Commit),
     (id, car): (&str, &Car),
-    policy: &Policy,
+    (policy, intent): (&Policy, u64),
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let fits = match policy.method {
@@ -192,9 +189,7 @@ fn shape(
             report.violation(format!("{id} changed {path}, which {} does not", car.head));
         }
     }
-    if changed.iter().any(|path| path == POLICY_FILE) {
-        report.violation(format!("{id} changed the policy without an operator"));
-    }
+    change::approved((id, car), &changed, policy, intent, report);
     change::check((id, car), &changed, policy, report);
     Ok(())
 }

@@ -6,6 +6,9 @@ use anyhow::Context;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 
+/// The file that says what the gates are.
+pub(super) const POLICY_FILE: &str = "molt.toml";
+
 /// The rules of a base.
 #[derive(Debug)]
 pub(super) struct Policy {
@@ -15,6 +18,7 @@ pub(super) struct Policy {
     pub(super) method: Method,
     scopes: BTreeMap<String, Scope>,
     open: Vec<GlobMatcher>,
+    protect: Vec<GlobMatcher>,
 }
 
 /// A gate that is a run.
@@ -81,6 +85,8 @@ struct FileMerge {
     method: Method,
     #[serde(default)]
     required: Option<Vec<String>>,
+    #[serde(default)]
+    protect: Vec<String>,
 }
 
 impl Policy {
@@ -103,7 +109,14 @@ impl Policy {
         let every = || gates.keys().cloned().chain(["scope".to_owned(), "announce".to_owned()]);
         let required = file.merge.required.unwrap_or_else(|| every().collect());
         let method = file.merge.method;
-        Ok(Self { gates, required, method, scopes, open: globs(file.open)? })
+        let own = std::iter::once(POLICY_FILE.to_owned());
+        let protect = globs(own.chain(file.merge.protect).collect())?;
+        Ok(Self { gates, required, method, scopes, open: globs(file.open)?, protect })
+    }
+
+    /// Whether a change of `path` takes a person.
+    pub(super) fn protects(&self, path: &str) -> bool {
+        self.protect.iter().any(|glob| glob.is_match(path))
     }
 
     /// Whether whoever holds `held` may change `path`: a carve's paths are the carve's alone,

@@ -19,7 +19,7 @@ const FILES: [&str; 5] = ["cert", "ca", "client_ca", "key", "password_file"];
 const GIVEN: &str = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
 
 /// Variables that the programs read beside their flags, which no help names.
-const OTHER_VARIABLES: [&str; 7] = [
+const OTHER_VARIABLES: [&str; 10] = [
     "MOLT_DAEMON",
     "MOLT_LEDGER",
     "MOLT_COORD_CA",
@@ -27,6 +27,9 @@ const OTHER_VARIABLES: [&str; 7] = [
     "MOLT_COORD_KEY",
     "MOLT_COORD_TOKEN",
     "MOLT_COORD_TOKEN_FILE",
+    "MOLT_HOST_CERT",
+    "MOLT_HOST_KEY",
+    "MOLT_HOST_TOKEN_FILE",
 ];
 
 /// A command line, and what the program would find around it.

@@ -27,9 +27,6 @@ const ALL: &[(&str, &str)] = &[
 
 /// What those of the machine say besides.
 const MACHINE: &[(&str, &str)] = &[
-    ("StateDirectoryMode", "0700"),
-    ("CapabilityBoundingSet", ""),
-    ("AmbientCapabilities", ""),
     ("ProtectSystem", "strict"),
     ("ProtectHome", "yes"),
     ("PrivateDevices", "yes"),
@@ -43,6 +40,9 @@ const MACHINE: &[(&str, &str)] = &[
 
 /// What the service says besides: it runs nothing of strangers.
 const SERVICE: &[(&str, &str)] = &[
+    ("StateDirectoryMode", "0700"),
+    ("CapabilityBoundingSet", ""),
+    ("AmbientCapabilities", ""),
     ("KillMode", "mixed"),
     ("PrivateTmp", "yes"),
     ("PrivateUsers", "yes"),
@@ -55,6 +55,16 @@ const SERVICE: &[(&str, &str)] = &[
 /// What the host's daemons say: runs outlive them.
 const HOST: &[(&str, &str)] = &[("KillMode", "process")];
 
+/// What a daemon needs to run gates as another user, as it says itself when it lacks them.
+const POWERS: &str = "CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE";
+
+/// What a build host's says besides: gates are another user's, and pass through its folder.
+const BUILD_HOST: &[(&str, &str)] = &[
+    ("StateDirectoryMode", "0711"),
+    ("CapabilityBoundingSet", POWERS),
+    ("AmbientCapabilities", POWERS),
+];
+
 /// The most that `systemd-analyze security` may find exposed, of 100.
 const EXPOSED: [(&str, u32); 2] = [(COORDINATOR, 20), (DAEMON, 40)];
 
@@ -62,7 +72,7 @@ fn check(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for (path, said) in [
         (COORDINATOR, [ALL, MACHINE, SERVICE].concat()),
-        (DAEMON, [ALL, MACHINE, HOST].concat()),
+        (DAEMON, [ALL, MACHINE, HOST, BUILD_HOST].concat()),
         (USERS, [ALL, HOST].concat()),
     ] {
         let (unit, unreadable) = Unit::read(path, tree.text(path));
@@ -91,12 +101,34 @@ fn user(tree: &Tree, path: &str, unit: &Unit) -> Vec<String> {
         return of_machine.then(|| format!("{path}: runs as root")).into_iter().collect();
     };
     let home = format!("/var/lib/{}", unit.get("Service", "StateDirectory").unwrap_or_default());
+    let mut complaints = Vec::new();
+    if !is_made(tree, user, &home) {
+        complaints.push(format!("{path}: nobody makes {user} with {home}"));
+    }
+    let env = unit.environment(|file| {
+        tree.find(&format!("deploy/config/{}", file.rsplit('/').next().unwrap_or_default()))
+    });
+    if let Some(jobs) = env.get("MOLT_JOB_USER") {
+        let home = format!("/var/lib/{jobs}");
+        let writes =
+            unit.all("Service", "ReadWritePaths").into_iter().flat_map(str::split_whitespace);
+        if !is_made(tree, jobs, &home) || jobs == user {
+            complaints.push(format!("{path}: nobody makes {jobs} with {home}, beside {user}"));
+        }
+        if !writes.map(|path| path.trim_start_matches('-')).any(|path| path == home) {
+            complaints.push(format!("{path}: {jobs} cannot write {home}"));
+        }
+    }
+    complaints
+}
+
+/// Whether `sysusers.conf` makes a user with that home.
+fn is_made(tree: &Tree, user: &str, home: &str) -> bool {
     let lines = tree.text("deploy/systemd/sysusers.conf").lines();
     let mut lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let made = lines.any(|words| {
-        words.first() == Some(&"u") && words.get(1) == Some(&user) && words.last() == Some(&&*home)
-    });
-    (!made).then(|| format!("{path}: nobody makes {user} with {home}")).into_iter().collect()
+    lines.any(|words| {
+        words.first() == Some(&"u") && words.get(1) == Some(&user) && words.last() == Some(&home)
+    })
 }
 
 /// The command line with each configuration that it may be deployed with.
@@ -160,6 +192,14 @@ fn the_units_are_sound_and_their_command_lines_are_accepted() {
         (DAEMON, "--jobs", "--jbos", "unexpected argument '--jbos'"),
         (DAEMON, "MOLT_JOBS=0", "JOBS=0", "has no variable"),
         (DAEMON, "KillMode=process", "KillMode=control-group", "KillMode is"),
+        (DAEMON, "StateDirectoryMode=0711", "StateDirectoryMode=0700", "StateDirectoryMode is"),
+        (DAEMON, "AmbientCapabilities=CAP_SETUID ", "AmbientCapabilities=", "AmbientCap"),
+        (DAEMON, " -/var/lib/molt-jobs", "", "molt-jobs cannot write /var/lib/molt-jobs"),
+        ("deploy/systemd/sysusers.conf", "u molt-jobs", "u molt-job", "nobody makes molt-jobs"),
+        ("deploy/config/agent.env", "=molt-jobs", "=molt-agent", "nobody makes molt-agent with"),
+        ("deploy/config/agent.env", "MOLT_HOST_CERT", "MOLT_HOST_CRT", "no variable MOLT_HOST_CRT"),
+        ("deploy/config/fleet.toml", "burst = 4000", "burst = 0", "limits.burst: 0 is not from 1"),
+        ("deploy/config/fleet.toml", "[limits]", "[limit]", "did you mean `limits`?"),
         (USERS, "/usr/bin/molt-agent", "/usr/bin/agent", "is none of our programs"),
         (USERS, "${MOLT_JOBS}", "${MOLT_JOBS", "is not closed"),
         ("deploy/config/single.toml", "[[repo]]", "[repo]", "expected an array, found a table"),
@@ -194,7 +234,7 @@ fn systemd_itself_accepts_the_units() {
         (COORDINATOR, "ExecStart=/usr/bin/molt", "ExecStart=/usr/bin/malt", "not executable"),
         (COORDINATOR, "TimeoutStopSec=20s", "TimeoutStopSec=soon", "Failed to parse"),
         (COORDINATOR, "CapabilityBoundingSet=\n", "PrivateUsers=no\n", "too exposed"),
-        (DAEMON, "CapabilityBoundingSet=\n", "", "too exposed"),
+        (DAEMON, "CapabilityBoundingSet=", "CapabilityBoundingSet=~", "too exposed"),
         (USERS, "KillMode=process", "KillMode=some", "Failed to parse"),
     ];
     Tree::hold(analyzed, faults);

@@ -136,8 +136,8 @@ fn cases_of_policies() -> Vec<Case> {
         ),
         policy(
             "a key that is not honoured yet",
-            "version = 1\n[merge]\nprotect = [\"x\"]\n",
-            "3: merge.protect: `protect` is not supported by this version",
+            "version = 1\n[gate.lint]\nrun = \"x\"\npins = [\"x\"]\n",
+            "4: gate.lint.pins: `pins` is not supported by this version",
         ),
         policy(
             "a later format",
@@ -219,11 +219,12 @@ fn case_of(
 fn cases_of_repositories() -> Vec<Case> {
     vec![
         case_of(
-            "a policy that the change itself changes",
-            |ground| ground.submit(&[("molt.toml", &format!("{POLICY}# more\n"))]),
+            "a policy that would not read",
+            |ground| ground.submit(&[("molt.toml", &format!("{POLICY}requird = []\n"))]),
             (
                 7,
-                "\"policy-change\"\npolicy-change\nask an operator to change the policy\n",
+                "\"policy-change\"\npolicy-change: molt.toml:10: merge.requird: unknown key, \
+                 did you mean `required`?\nmend what `molt-coordinator policy check` finds, submit the new head\n",
                 Board::TellsOfIt,
             ),
         ),

@@ -1,6 +1,8 @@
 //! Who may come in and what they may do: over TLS, by certificates and by tokens, with the board
 //! as it was after every refusal.
 
+mod hosts;
+mod limits;
 mod raw;
 
 use std::fs;
@@ -19,21 +21,33 @@ const POLICY: &str = "version = 1\n[scope.docs]\npaths = [\"docs/**\"]\n\
                       [scope.src]\npaths = [\"src/**\"]\n[merge]\nrequired = [\"scope\"]\n";
 
 /// A coordinator of two repositories that answers with TLS, and the certificates of its fleet.
-struct Ground {
+pub(super) struct Ground {
     address: String,
     serving: Running,
     scratch: TempDir,
 }
 
 /// What somebody shows: variables of the environment.
-type Shows = Vec<(&'static str, String)>;
+pub(super) type Shows = Vec<(&'static str, String)>;
 
 impl Ground {
     #[track_caller]
     fn new() -> Self {
+        Self::with(POLICY)
+    }
+
+    /// One whose repositories have this `molt.toml`.
+    #[track_caller]
+    pub(super) fn with(policy: &str) -> Self {
+        Self::configured(policy, "")
+    }
+
+    /// The same with a configuration that ends so.
+    #[track_caller]
+    fn configured(policy: &str, more: &str) -> Self {
         let scratch = scratch();
         let path = |name: &str| scratch.path().join(name);
-        let remote = Remote::new(scratch.path(), &[("molt.toml", POLICY), ("docs/a.md", "a\n")]);
+        let remote = Remote::new(scratch.path(), &[("molt.toml", policy), ("docs/a.md", "a\n")]);
         git(scratch.path(), &["clone", "--quiet", "--bare", "R.git", "other.git"]);
         remote.clone_into(&path("work"));
         let clients = ["agent=ann", "host=h1", "operator=ops", "viewer=eve", "bot=ci"];
@@ -49,7 +63,7 @@ impl Ground {
                     [[repo]]\nname = 'other'\nremote = './other.git'\n\
                     [tls]\ncert = 'certs/server.pem'\nkey = 'certs/server.key'\n\
                     client_ca = 'certs/both.pem'\n";
-        fs::write(path("c.toml"), toml).expect("the configuration");
+        fs::write(path("c.toml"), format!("{toml}{more}")).expect("the configuration");
         let mut serve = command(programs::coordinator(), scratch.path());
         serve.args(["serve", "--config", "c.toml", "--ready-file", "ready"]);
         serve.current_dir(scratch.path());
@@ -63,7 +77,7 @@ impl Ground {
         Self { address, serving, scratch }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
 
@@ -72,7 +86,7 @@ impl Ground {
     }
 
     /// The certificate called `stem` of the fleet's own folder.
-    fn certificate(&self, stem: &str) -> Shows {
+    pub(super) fn certificate(&self, stem: &str) -> Shows {
         vec![
             ("MOLT_COORD_CA", self.text("certs/ca.pem")),
             ("MOLT_COORD_CERT", self.text(&format!("certs/{stem}.pem"))),
@@ -99,7 +113,7 @@ impl Ground {
     }
 
     /// A verb of people and scripts.
-    fn run(&self, shows: &Shows, arguments: &[&str]) -> Said {
+    pub(super) fn run(&self, shows: &Shows, arguments: &[&str]) -> Said {
         let mut command = command(programs::coordinator(), self.scratch.path());
         command.current_dir(self.scratch.path());
         self.dressed(command, shows, arguments)
@@ -127,7 +141,16 @@ impl Ground {
 
     /// Calls as the operator, in this process.
     fn ask<T>(&self, call: impl AsyncFnOnce(molt_proto::credentials::Stub) -> T) -> T {
-        let shows = self.certificate("operator-ops");
+        self.ask_as("operator-ops", call)
+    }
+
+    /// Calls with the certificate called `stem`, in this process.
+    pub(super) fn ask_as<T>(
+        &self,
+        stem: &str,
+        call: impl AsyncFnOnce(molt_proto::credentials::Stub) -> T,
+    ) -> T {
+        let shows = self.certificate(stem);
         raw::block_on(async {
             let credentials = self.credentials(&shows);
             let url = format!("https://{}", self.address);
@@ -143,7 +166,7 @@ impl Ground {
     }
 
     #[track_caller]
-    fn digest(&self) -> String {
+    pub(super) fn digest(&self) -> String {
         let what = Some(v1::query::What::Digest(v1::Empty {}));
         let query = v1::Query { what, ..v1::Query::default() };
         let view = self.ask(async |mut stub| stub.read(query).await).expect("a digest");
@@ -155,7 +178,7 @@ impl Ground {
 
     /// That a refusal said all of `words` and ended with `code`.
     #[track_caller]
-    fn refused(said: Said, code: i32, words: &[&str]) {
+    pub(super) fn refused(said: Said, code: i32, words: &[&str]) {
         let said = said.exits(code);
         let text = format!("{}{}", said.out, said.err);
         for word in words {

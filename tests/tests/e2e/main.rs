@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod approvals;
 mod bad_input;
 mod builds;
 mod claims;
@@ -26,5 +27,6 @@ mod sessions;
 mod tasks;
 mod train;
 mod transfer;
+mod upgrade;
 mod waiting;
 mod why;

@@ -38,9 +38,9 @@ fn script(commands: &[(String, Vec<String>)]) -> String {
         script.push_str(command);
         if let Some(started) = command.strip_suffix('&') {
             assert!(started.contains("serve"), "only the service runs beside the others");
-            // A reader looks before typing on.
-            script.push_str("\nserving=$!\nuntil molt-coordinator status >ready.txt; do :; done\n");
-            script.push_str("rm ready.txt");
+            // A reader looks before typing on, and sees where the service has ended instead.
+            script.push_str("\nserving=$!\nuntil molt-coordinator status >ready.txt 2>&1; do ");
+            script.push_str("kill -0 $serving || exit 1; done\nrm ready.txt");
         }
         script.push_str(&format!("\necho \"== {at} $?\"\n"));
     }
@@ -48,10 +48,15 @@ fn script(commands: &[(String, Vec<String>)]) -> String {
     script
 }
 
-/// An address that nobody listened on a moment ago.
+/// An address for a service that begins some time from now. No port that a system gives to
+/// whoever asks for any: another test, which runs beside this one, would have it by then.
 fn free_address() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    free.local_addr().expect("a bound socket has an address").to_string()
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    let free = (first..30_000).chain(20_000..first).find_map(|port| {
+        let bound = TcpListener::bind(("127.0.0.1", port)).ok()?;
+        bound.local_addr().ok()
+    });
+    free.expect("one of ten thousand ports is free").to_string()
 }
 
 fn run(folder: &Path, script: &str) -> String {

@@ -97,6 +97,14 @@ pub fn find(pid: i32) -> io::Result<Option<Process>> {
     }
 }
 
+/// The user of the process that has `pid` now, or `None` when nobody has.
+pub fn owner(pid: i32) -> io::Result<Option<u32>> {
+    match source() {
+        Source::Proc => proc::owner(pid),
+        Source::Ps => ps::owner(pid),
+    }
+}
+
 /// All processes of the kernel session `session`, those that ended included.
 pub fn in_session(session: i32) -> io::Result<Vec<Process>> {
     match source() {
@@ -164,6 +172,8 @@ mod tests {
             (by_ps.parent, by_ps.group, by_ps.session, by_ps.state, &by_ps.name),
         );
         assert_eq!(ps::find(pid).unwrap().unwrap().identity, by_ps.identity);
+        assert_eq!(proc::owner(pid).unwrap(), Some(nix::unistd::geteuid().as_raw()));
+        assert_eq!(ps::owner(pid).unwrap(), proc::owner(pid).unwrap());
         let listed = ps::in_session(by_proc.session).unwrap();
         assert!(listed.iter().any(|process| process.identity == by_ps.identity));
         let mut child = child;

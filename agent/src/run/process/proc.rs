@@ -31,6 +31,17 @@ pub(super) fn in_session(session: i32) -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
+/// The effective user, which is the second number of the line `Uid:`.
+pub(super) fn owner(pid: i32) -> io::Result<Option<u32>> {
+    let Some(status) = read(pid, "status")? else {
+        return Ok(None);
+    };
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let uid = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    let unreadable = || io::Error::other(format!("/proc/{pid}/status names no user"));
+    uid.map(Some).ok_or_else(unreadable)
+}
+
 /// `/proc/<pid>/<file>`, or `None` when that process is gone.
 fn read(pid: i32, file: &str) -> io::Result<Option<String>> {
     match std::fs::read(format!("/proc/{pid}/{file}")) {

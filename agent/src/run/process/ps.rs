@@ -19,6 +19,20 @@ pub(super) fn in_session(session: i32) -> io::Result<Vec<Process>> {
     Ok(processes)
 }
 
+/// The effective user.
+pub(super) fn owner(pid: i32) -> io::Result<Option<u32>> {
+    let output = Command::new("/bin/ps")
+        .args(["-p", &pid.to_string(), "-o", "uid="])
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.trim() {
+        "" => Ok(None),
+        uid => uid.parse().map(Some).map_err(|_| io::Error::other(format!("ps printed `{said}`"))),
+    }
+}
+
 /// The processes that `selection` names, without `ps` itself.
 fn list(selection: &[&str]) -> io::Result<Vec<Process>> {
     let child = Command::new("/bin/ps")

@@ -18,7 +18,7 @@ pub enum Right {
     Propose,
     /// To speak for a machine: renew its sessions, end its runs.
     Host,
-    /// To take away, give up, and let in: what only people decide.
+    /// To take away, give up, approve, and let in: what only people decide.
     Operate,
     /// To read the board and follow what happens.
     Read,
@@ -73,7 +73,9 @@ impl Right {
             }
             Command::RevokeClaim { .. }
             | Command::RevokeSession { .. }
+            | Command::Approve { .. }
             | Command::RaiseEpoch { .. }
+            | Command::RaiseFormat { .. }
             | Command::IssueToken { .. }
             | Command::RevokeToken { .. } => Self::Operate,
             Command::ReadBase { .. }

@@ -104,7 +104,7 @@ fn verbs(shown: &Credentials) -> Vec<(Caller, Command)> {
         scopes: Vec::new(),
         acceptance: String::new(),
     };
-    let means = Means { jobs: 0, cores: 1, memory: 1, labels: BTreeSet::new() };
+    let means = Means { jobs: 0, cores: 1, memory: 1, labels: BTreeSet::new(), job_user: None };
     let of_sessions = [
         Command::Resume { root: Root::Use },
         Command::Leave { park: None },
@@ -129,7 +129,12 @@ fn verbs(shown: &Credentials) -> Vec<(Caller, Command)> {
         },
         Command::EndBuild { hold: parsed("hld_0001"), class: Class::Passed, artifacts: None },
         Command::ReleaseHold { hold: parsed("hld_0001"), end: End::Gone },
-        Command::Submit { head: "0".repeat(40), title: what(), body: String::new() },
+        Command::Submit {
+            head: "0".repeat(40),
+            title: what(),
+            body: String::new(),
+            origin: crate::train::Origin::Own,
+        },
         Command::Dequeue { car: parsed("car_0001") },
         Command::Retry { car: parsed("car_0001") },
     ];
@@ -145,7 +150,9 @@ fn verbs(shown: &Credentials) -> Vec<(Caller, Command)> {
         Command::Retry { car: parsed("car_0001") },
         Command::RevokeClaim { claim: parsed("clm_0001"), reason: reason() },
         Command::RevokeSession { session: shown.session, reason: reason() },
+        Command::Approve { car: parsed("car_0001"), head: what(), reason: reason() },
         Command::RaiseEpoch { reason: reason() },
+        Command::RaiseFormat { reason: reason() },
         Command::IssueToken(details("t")),
         Command::RevokeToken { token: parsed("tok_0001"), reason: reason() },
     ];
@@ -185,7 +192,9 @@ dequeue by operator       ...o..
 retry by operator         ...o..
 revoke-claim by operator  ...o..
 revoke-session by operator ...o..
+approve by operator       ...o..
 raise-epoch by operator   ...o..
+raise-format by operator  ...o..
 issue-token by operator   ...o..
 revoke-token by operator  ...o..
 ";
@@ -280,7 +289,8 @@ impl World {
         for name in ["main", "other"] {
             let scopes = ScopeTree::new(Case::default(), Vec::new(), Vec::new()).unwrap();
             let (method, required) = (Method::Merge, Vec::new());
-            let merge = Merge { method, required, trust: Trust::Provers };
+            let (trust, protect) = (Trust::Provers, Vec::new());
+            let merge = Merge { method, required, trust, protect };
             let (pools, gates) = (BTreeMap::new(), BTreeMap::new());
             let read = Command::ReadBase {
                 repo: parsed(name),
@@ -451,29 +461,4 @@ fn the_audit_names_who_was_proven() {
     .swap_remove(0);
     assert_eq!(actor(Peer::Local, join.0.clone(), join.1.clone()), "codex");
     assert_eq!(actor(known(Role::Bot, "ci"), join.0, join.1), "bot ci");
-}
-
-#[test]
-fn jobs_go_to_provers_unless_the_policy_trusts_every_host() {
-    use crate::host::Standing;
-    let mut world = World::new();
-    let means = Means { jobs: 1, cores: 1, memory: 1, labels: BTreeSet::new() };
-    let mut see = |peer: Peer| {
-        let caller = Caller::Host(parsed("h1"));
-        let command = Command::SeeHost { means: means.clone() };
-        world.act(&Request { peer, caller, ..Request::own(command) }, 5).unwrap();
-        world.board.tables().hosts[&parsed("h1")].as_ref().clone()
-    };
-    let merge = |trust| Merge { method: Method::Merge, required: Vec::new(), trust };
-    let table = [
-        (Peer::Local, Standing::Local, true),
-        (Peer::Known(certificate(Role::Host, "h1")), Standing::AgentHost, false),
-        (Peer::Known(certificate(Role::Prover, "h1")), Standing::Prover, true),
-    ];
-    for (peer, standing, counts) in table {
-        let host = see(peer);
-        assert_eq!(host.standing, standing);
-        assert_eq!(host.counts(&merge(Trust::Provers)), counts);
-        assert!(host.counts(&merge(Trust::AgentHosts)));
-    }
 }

@@ -209,6 +209,17 @@ pub(super) fn check(board: &Board, id: TokenId, now: BoardTime) -> Result<(), Bo
     token.refusal(now).map_or(Ok(()), Err)
 }
 
+/// How long a token that proved somebody is good from `now` on; `None`: until it is revoked.
+///
+/// # Errors
+///
+/// [`Refusal::Unauthenticated`]: it is good no more.
+pub fn left(board: &Board, id: TokenId, now: BoardTime) -> Result<Option<Duration>, Box<Refusal>> {
+    check(board, id, now)?;
+    let expires = board.tables().tokens.get(&id).and_then(|token| token.expires);
+    Ok(expires.map(|end| end.since(now)))
+}
+
 /// Lets a bearer in, as an operator.
 pub(crate) fn issue(
     draft: &mut Draft<'_>,

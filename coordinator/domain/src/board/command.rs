@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::access::{self, Peer};
-use crate::board::{Actor, Draft, Refusal, Reply, rollback};
+use crate::board::{Actor, Draft, Refusal, Reply, format, rollback};
 use crate::build::{self, BuildKey};
 use crate::claim::{self, Outcome, Wanted};
 use crate::gate::{Class, Finding};
@@ -142,14 +142,18 @@ pub enum Command {
 
     // The train.
     /// Propose a change.
-    Submit { head: String, title: String, body: String },
+    Submit { head: String, title: String, body: String, origin: train::Origin },
     /// Take a change out.
     Dequeue { car: CarId },
+    /// Let a change's head go on, as a person who looked at it.
+    Approve { car: CarId, head: String, reason: String },
     /// Put an ejected change's head in again, once for a gate that was not about the tree.
     Retry { car: CarId },
 
     /// Give lost records up: begin a new epoch of fences.
     RaiseEpoch { reason: String },
+    /// Write records as this leader's program does from now on, as an operator.
+    RaiseFormat { reason: String },
     /// Let the bearer of a token in, as an operator.
     IssueToken(access::Details),
     /// Take a token back, as an operator.
@@ -209,6 +213,7 @@ impl Command {
             Self::EndJob { .. } => "end-job",
             Self::Submit { .. } => "submit",
             Self::Dequeue { .. } => "dequeue",
+            Self::Approve { .. } => "approve",
             Self::Retry { .. } => "retry",
             Self::ReadBase { .. } => "read-base",
             Self::SetCandidate { .. } => "set-candidate",
@@ -219,6 +224,7 @@ impl Command {
             Self::ConfirmLanding { .. } => "confirm-landing",
             Self::WithdrawIntent { .. } => "withdraw-intent",
             Self::RaiseEpoch { .. } => "raise-epoch",
+            Self::RaiseFormat { .. } => "raise-format",
             Self::IssueToken(_) => "issue-token",
             Self::RevokeToken { .. } => "revoke-token",
             Self::Tick => "tick",
@@ -269,10 +275,15 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::EndJob { job, attempt, finding } => {
             job::end(draft, caller, *job, *attempt, finding)
         }
-        Command::Submit { head, title, body } => {
-            train::submit(draft, &acting(draft, caller)?, train::Proposal { head, title, body })
+        Command::Submit { head, title, body, origin } => {
+            let proposal = train::Proposal { head, title, body, origin };
+            train::submit(draft, &acting(draft, caller)?, proposal)
         }
         Command::Dequeue { car } => train::dequeue(draft, caller, *car),
+        Command::Approve { car, head, reason } => {
+            let actor = request.actor(draft.board());
+            train::approve(draft, caller, &actor, train::Approving { car: *car, head, reason })
+        }
         Command::Retry { car } => train::retry(draft, caller, *car),
         Command::ReadBase { repo, branch, commit, tree, policy } => {
             repo::read_base(draft, repo, branch, commit, tree, policy)
@@ -289,6 +300,7 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
             train::withdraw(draft, *car, *fence, reason)
         }
         Command::RaiseEpoch { reason } => rollback::raise_epoch(draft, caller, reason),
+        Command::RaiseFormat { reason } => format::raise(draft, caller, reason),
         Command::IssueToken(new) => {
             access::issue(draft, caller, &request.actor(draft.board()), new)
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Repos, Role};
+use crate::board::format::Format;
 use crate::board::refusal::display_list;
 use crate::build::BuildKey;
 use crate::claim::Outcome;
@@ -17,7 +18,7 @@ use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId
 use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::scope::{Risk, ScopeName};
 use crate::session::Loss;
-use crate::train::Ejection;
+use crate::train::{Ejection, Need, Origin};
 
 /// Who caused an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,10 +83,14 @@ pub enum Event {
         policy: String,
         by: BaseMove,
     },
+    /// The base is where it was, and its policy is another one from now on.
+    PolicyRead { repo: RepoName, commit: String, policy: String },
     /// The base's policy could not be read; the last readable one holds for claims.
     PolicyUnreadable { repo: RepoName, commit: String, reason: String },
     /// Lost records were given up: every fence is higher from now on than all before.
     EpochRaised { epoch: u64, reason: String },
+    /// Records are written in a higher format from now on: no older program leads any more.
+    FormatRaised { from: u32, format: Format, reason: String },
     /// The bearer of a token was let in.
     TokenIssued { token: TokenId, name: ActorName, role: Role, repos: Repos, expires: Option<u64> },
     /// An operator took a token back.
@@ -210,7 +215,13 @@ pub enum Event {
         head: String,
         title: String,
         scopes: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Origin::is_own")]
+        origin: Origin,
     },
+    /// A change waits for a person's approval.
+    Withheld { car: CarId, name: AgentName, head: String, need: Need },
+    /// A person lets a change's head go on.
+    Approved { car: CarId, name: AgentName, head: String, reason: String },
     /// A change's candidate was made and published.
     CandidateMade { car: CarId, base: String, commit: String, tree: String, changed: u32 },
     /// A gate passed for a change's candidate.
@@ -273,8 +284,14 @@ impl Event {
                     format!("base      {branch} was pushed to {} past the train", short(commit))
                 }
             },
+            Self::PolicyRead { commit, .. } => {
+                format!("policy    of {} is in force", short(commit))
+            }
             Self::PolicyUnreadable { reason, .. } => format!("policy    unreadable: {reason}"),
             Self::EpochRaised { epoch, reason } => format!("epoch     raised to {epoch}: {reason}"),
+            Self::FormatRaised { from, format, reason } => {
+                format!("format    raised from {from} to {}: {reason}", format.written)
+            }
             Self::TokenIssued { token, name, role, .. } => {
                 format!("token     {token} issued to {role} {name}")
             }
@@ -356,6 +373,12 @@ impl Event {
             }
             Self::Submitted { car, name, title, .. } => {
                 format!("submitted {car} by {name}: {title}")
+            }
+            Self::Withheld { car, name, need, .. } => {
+                format!("withheld  {car} of {name}: {}: {need}", need.reason())
+            }
+            Self::Approved { car, name, reason, .. } => {
+                format!("approved  {car} of {name}: {reason}")
             }
             Self::CandidateMade { car, commit, changed, .. } => {
                 format!("candidate {} of {car}, {changed} paths", short(commit))

@@ -10,6 +10,7 @@ pub mod answer;
 mod command;
 mod draft;
 mod event;
+mod format;
 mod index;
 mod noted;
 mod refusal;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use self::command::{Caller, Command, Request};
 pub use self::draft::Draft;
 pub use self::event::{Actor, BaseMove, Event, Proof};
+pub use self::format::{Format, Formats};
 pub use self::refusal::{Invalid, Kind, Refusal};
 pub use self::reply::{Already, More, Reply};
 pub use self::rollback::RolledBack;
@@ -95,6 +97,7 @@ pub struct Board {
     index: Index,
     pulse: Pulse,
     noted: Noted,
+    formats: Formats,
 }
 
 /// What is known only while a leader serves, and is not stored: who was heard of when.
@@ -139,7 +142,8 @@ impl Board {
         let pulse = Pulse { born: ledger.time, ..Pulse::default() };
         let noted = Noted::new(ledger.time);
         let (tables, index) = (Tables::default(), Index::default());
-        let mut board = Self { tables, ledger, spans, index, pulse, noted };
+        let formats = Formats::default();
+        let mut board = Self { tables, ledger, spans, index, pulse, noted, formats };
         for record in records {
             board.apply(record);
         }

@@ -3,6 +3,7 @@
 //! Each explanation starts with the fact that decides and fits a small screen.
 //! It reads the board as it is; history is the audit's.
 
+mod hosts;
 mod runs;
 mod tokens;
 
@@ -74,7 +75,7 @@ impl Why<'_> {
         self.board.noted.get(id).map(|note| self.refusal(note))
     }
 
-    /// Locks, pools, builds, scopes and agents go by names.
+    /// Locks, pools, builds, scopes, agents and hosts go by names.
     fn by_name(&self, name: &str) -> Option<Vec<String>> {
         let tables = &self.board.tables;
         let lock = tables
@@ -100,7 +101,10 @@ impl Why<'_> {
             return Some(self.build(key, build));
         }
         let agent = tables.sessions.values().find(|session| session.name.as_str() == name);
-        agent.map(|session| self.session(session)).or_else(|| self.scope(name))
+        agent
+            .map(|session| self.session(session))
+            .or_else(|| self.host(name))
+            .or_else(|| self.scope(name))
     }
 
     fn scope(&self, name: &str) -> Option<Vec<String>> {

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::order::{car, eject, stale};
-use super::{Announced, Candidate, Car, Ejection, State, first};
+use super::approval::{look_again, withhold};
+use super::order::{car, eject, open_cars, stale};
+use super::{Announced, Candidate, Car, Ejection, Need, State, first};
 use crate::board::{Draft, Event, Proof, Refusal, Reply};
 use crate::fault::fault;
 use crate::gate::{Compare, Digest, Gate, Results, Verdict, verdict};
 use crate::id::CarId;
 use crate::job;
 use crate::name::{GateName, RepoName};
-use crate::policy::{CHANGE_GATES, Repo};
+use crate::policy::{CHANGE_GATES, POLICY_FILE, Policy, Repo};
 
-/// The file that says what the gates are: a change of it takes an operator.
-const POLICY_FILE: &str = "molt.toml";
+/// Paths that a record names at most.
+const NAMED: usize = 5;
 
 /// Takes a candidate that was made and published, and judges what needs no run.
 pub(crate) fn set_candidate(
@@ -46,7 +47,18 @@ pub(crate) fn set_candidate(
         eject(draft, car, ejection);
         return Ok(Reply::Done);
     }
-    let kept = Candidate { changed: Vec::new(), ..candidate.clone() };
+    let protected = protected(&repo.policy, candidate);
+    if !protected.is_empty() && car.approval.is_none() && !fault!(UnapprovedRuns) {
+        let (count, policy) = (protected.len() as u32, repo.policy.digest.clone());
+        let paths = protected.into_iter().take(NAMED).collect();
+        withhold(draft, car, Need::Protected { paths, count, policy });
+        return Ok(Reply::Done);
+    }
+    if !protected.is_empty() && !fault!(BarrierPassed) {
+        give_way(draft, &car);
+    }
+    let protected = protected.into_iter().take(NAMED).collect();
+    let kept = Candidate { changed: Vec::new(), protected, ..candidate.clone() };
     let mut passed = BTreeSet::new();
     for gate in &repo.policy.merge.required {
         if !repo.policy.gates.contains_key(gate) {
@@ -69,10 +81,37 @@ fn undefined(repo: &Repo) -> Option<&GateName> {
     repo.policy.merge.required.iter().find(|gate| !known(gate))
 }
 
-/// What the change gates say: scope, announce and policy.
+/// The changed paths that take a person's approval, the policy's own first. A path that is no text
+/// is one of them wherever anything is protected: no pattern can say that it is not.
+fn protected(policy: &Policy, candidate: &Candidate) -> Vec<String> {
+    let named = candidate.changed.iter().filter(|path| policy.protects(path)).cloned();
+    let odd = if policy.merge.protect.is_empty() { 0 } else { candidate.odd as usize };
+    let odd = std::iter::repeat_n("a path that is not UTF-8".to_owned(), odd);
+    let mut paths: Vec<String> = named.chain(odd).collect();
+    paths.sort_by_key(|path| path != POLICY_FILE);
+    paths
+}
+
+/// Takes back what is tested beside a barrier: it may judge by what the barrier changes.
+fn give_way(draft: &mut Draft<'_>, barrier: &Car) {
+    let tested = |state: &State| matches!(state, State::Building { .. } | State::Ready { .. });
+    let mut others = open_cars(draft, &barrier.repo);
+    others.retain(|car| tested(&car.state) && car.id != barrier.id);
+    for car in others.into_iter().take(draft.room() / 2) {
+        draft.tables.cars.put(car.id, Car { state: State::Queued, ..car });
+    }
+}
+
+/// What the change gates say: policy, scope and announce.
+///
+/// Nobody outside holds claims: a person who approved a fork's head answers for what they stand
+/// for.
 fn judge_change(repo: &Repo, car: &Car, candidate: &Candidate) -> Option<Ejection> {
-    if candidate.changed.iter().any(|path| path == POLICY_FILE) {
-        return Some(Ejection::PolicyChange);
+    if let Some(problem) = &candidate.unreadable {
+        return Some(Ejection::PolicyChange { problem: problem.clone() });
+    }
+    if !car.origin.is_own() {
+        return None;
     }
     let requires = |name: &str| repo.policy.merge.required.iter().any(|gate| gate.as_str() == name);
     if requires("scope") {
@@ -84,7 +123,7 @@ fn judge_change(repo: &Repo, car: &Car, candidate: &Candidate) -> Option<Ejectio
             candidate.changed.iter().filter(|path| !covered(path)).cloned().collect();
         let count = outside.len() as u32 + candidate.odd;
         if count > 0 {
-            let paths = outside.into_iter().take(5).collect();
+            let paths = outside.into_iter().take(NAMED).collect();
             return Some(Ejection::ScopeEscape { paths, count });
         }
     }
@@ -134,6 +173,7 @@ pub(crate) fn advance(draft: &mut Draft<'_>) {
     let repos: Vec<RepoName> = draft.tables.repos.iter().map(|(name, _)| name.clone()).collect();
     for name in repos {
         let Ok(repo) = draft.repo(&name) else { continue };
+        look_again(draft, &repo);
         // Where the first is ejected, the next may be ready to be looked at.
         while draft.room() > 2 {
             let first = first(draft.tables.cars.iter().map(|(_, car)| car), &name).cloned();

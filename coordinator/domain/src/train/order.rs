@@ -1,6 +1,7 @@
 //! The one order of a train: who enters, who leaves, who is first.
 
-use super::{Announced, Car, Ejection, KEPT, State, gates};
+use super::approval::withhold;
+use super::{Announced, Car, Ejection, KEPT, Need, Origin, State, gates};
 use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
 use crate::claim::Claim;
 use crate::fault::fault;
@@ -16,6 +17,7 @@ pub(crate) struct Proposal<'a> {
     pub(crate) head: &'a str,
     pub(crate) title: &'a str,
     pub(crate) body: &'a str,
+    pub(crate) origin: &'a Origin,
 }
 
 /// Puts a change in the train, with the claims that its proposer holds now.
@@ -31,12 +33,14 @@ pub(crate) fn submit(
     }
     lock::limited("title", proposal.title, 200)?;
     lock::limited("body", proposal.body, 16 * 1024)?;
+    proposal.origin.check()?;
     if let Some(reason) = &repo.unreadable {
         return Err(Refusal::Closed { reason: format!("the base's policy: {reason}") }.into());
     }
     refuse_landed(draft, &session.repo, proposal.head)?;
     let mine = open_cars(draft, &session.repo).into_iter().filter(|car| car.session == session.id);
-    for car in mine.collect::<Vec<Car>>() {
+    // Who speaks for several forks has a change of each in the train.
+    for car in mine.filter(|car| car.origin == *proposal.origin).collect::<Vec<Car>>() {
         if car.head == proposal.head {
             return Ok(Reply::Submitted { car: car.id, ahead: ahead(draft, &car) });
         }
@@ -64,6 +68,8 @@ pub(crate) fn submit(
         announced: if told { Announced::All } else { Announced::NotAll },
         submitted: draft.now.board,
         proposed: draft.now.wall,
+        origin: proposal.origin.clone(),
+        approval: None,
         state: State::Queued,
     };
     draft.record(Event::Submitted {
@@ -74,9 +80,14 @@ pub(crate) fn submit(
         head: car.head.clone(),
         title: car.title.clone(),
         scopes: car.parts.iter().map(|part| part.scope.clone()).collect(),
+        origin: car.origin.clone(),
     });
     let reply = Reply::Submitted { car: car.id, ahead: ahead(draft, &car) };
-    draft.tables.cars.put(car.id, car);
+    if car.origin.is_own() || fault!(UnapprovedRuns) {
+        draft.tables.cars.put(car.id, car);
+    } else {
+        withhold(draft, car, Need::Fork);
+    }
     Ok(reply)
 }
 
@@ -114,14 +125,14 @@ pub(crate) fn open_cars(draft: &Draft<'_>, repo: &RepoName) -> Vec<Car> {
 }
 
 fn ahead(draft: &Draft<'_>, car: &Car) -> u32 {
-    open_cars(draft, &car.repo).iter().filter(|other| other.id < car.id).count() as u32
+    draft.tables.cars.iter().filter(|(_, other)| other.is_ahead_of(car)).count() as u32
 }
 
 /// The car that is first in its train, which is the one that is worked on: the one that
-/// lands, else the oldest.
+/// lands, else the oldest that waits for no person.
 pub fn first<'a>(cars: impl Iterator<Item = &'a Car>, repo: &RepoName) -> Option<&'a Car> {
     let lands = |car: &Car| matches!(car.state, State::Landing { .. });
-    cars.filter(|car| car.repo == *repo && car.state.is_open())
+    cars.filter(|car| car.repo == *repo && car.state.has_a_turn())
         .filter(|car| !(fault!(TwoLandings) && lands(car)))
         .min_by_key(|car| (!lands(car), car.id))
 }
@@ -284,7 +295,9 @@ pub(crate) fn eject_of_claim(draft: &mut Draft<'_>, claim: ClaimId, reason: &str
 /// Whether a car is on its way or can come back, and its landing is not decided.
 fn may_leave(car: &Car) -> bool {
     match &car.state {
-        State::Queued | State::Building { .. } | State::Ready { .. } => true,
+        State::Queued | State::Withheld { .. } | State::Building { .. } | State::Ready { .. } => {
+            true
+        }
         State::Landing { .. } | State::Landed { .. } => false,
         State::Ejected { ejection, .. } => matches!(ejection, Ejection::GateFailed { .. }),
     }

@@ -4,6 +4,7 @@
 //! gates that passed, answers) they keep their own.
 
 mod access;
+mod approvals;
 mod cars;
 mod claims;
 mod shared;
@@ -60,6 +61,7 @@ struct Memory {
     passed: BTreeMap<CarId, BTreeMap<GateName, (String, String)>>,
     intents: BTreeMap<CarId, (String, String, Fence)>,
     landed: BTreeSet<(RepoName, String)>,
+    approvals: approvals::Memory,
     answers: BTreeMap<(SessionId, u64), (String, Reply)>,
 }
 
@@ -226,6 +228,7 @@ impl Fleet {
         shared::late_results(step, before)?;
         audited(step, before, after)?;
         cars::cars(&mut self.memory, step, before, after)?;
+        approvals::approvals(&mut self.memory.approvals, step, before, after)?;
         access::access(step, before)?;
         access::tokens(step, before, after)?;
         access::provers(step, after)?;

@@ -23,7 +23,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 35] = [
+const WEIGHTS: [(&str, usize); 37] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -46,6 +46,7 @@ const WEIGHTS: [(&str, usize); 35] = [
     ("end-job", 24),
     ("submit", 8),
     ("dequeue", 1),
+    ("approve", 6),
     ("retry", 3),
     ("read-base", 2),
     ("set-candidate", 24),
@@ -56,6 +57,7 @@ const WEIGHTS: [(&str, usize); 35] = [
     ("confirm-landing", 3),
     ("withdraw-intent", 2),
     ("raise-epoch", 1),
+    ("raise-format", 1),
     ("issue-token", 3),
     ("revoke-token", 2),
     ("tick", 16),
@@ -221,8 +223,13 @@ impl Generator {
             "raise-epoch" => {
                 Some(self.operator(Command::RaiseEpoch { reason: "the disk died".to_owned() }))
             }
+            "raise-format" => {
+                let reason = self.reason();
+                Some(self.operator(Command::RaiseFormat { reason }))
+            }
             "issue-token" | "revoke-token" => self.of_tokens(kind, board),
             "submit" | "dequeue" | "retry" => self.of_proposers(kind, board),
+            "approve" => self.approve(board),
             _ => self.of_reconcilers(kind, board),
         }
     }
@@ -358,6 +365,7 @@ impl Generator {
                     cores: 8,
                     memory: 3 + self.random.next() % 5,
                     labels: BTreeSet::new(),
+                    job_user: None,
                 };
                 self.dead_hosts.remove(&at);
                 let caller = match self.random.percent(10) {

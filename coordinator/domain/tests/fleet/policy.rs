@@ -85,6 +85,11 @@ pub fn policy(which: usize) -> Policy {
         3 => &["lint", "scope"],
         _ => &["lint", "diff", "scope", "announce"],
     };
+    let protect: &[&str] = match which {
+        0 => &["tools/**"],
+        2 => &["tools/**", "tests/*.py"],
+        _ => &[],
+    };
     Policy {
         digest: format!("policy-{which}"),
         scopes: ScopeTree::new(Case::Sensitive, open, scopes).expect("a tree"),
@@ -93,6 +98,7 @@ pub fn policy(which: usize) -> Policy {
         merge: Merge {
             method: Method::Merge,
             required: required.iter().map(|gate| name::<GateName>(gate)).collect(),
+            protect: protect.iter().map(|pattern| name::<Pattern>(pattern)).collect(),
             trust: if which == 1 { Trust::AgentHosts } else { Trust::Provers },
         },
     }

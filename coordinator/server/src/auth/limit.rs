@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Payer;
+use crate::config::Limits;
 
 /// Buckets at once, at most. Beyond that the fullest makes room.
 const MAX_BUCKETS: usize = 4096;
@@ -21,9 +22,14 @@ pub struct Rate {
 }
 
 impl Default for Rate {
-    /// Far above what an agent, a host or a script asks for, far below what a loop does.
     fn default() -> Self {
-        Self { per_second: 1000.0, burst: 4000.0 }
+        Limits::default().into()
+    }
+}
+
+impl From<Limits> for Rate {
+    fn from(limits: Limits) -> Self {
+        Self { per_second: limits.per_second.into(), burst: limits.burst.into() }
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! [`Gate`] looks at each call once, before anything else does: what the
 //! connection proves, what the headers show, and whether it comes too often.
-//! Only loopback without TLS may show nothing. Not here: which token is good
-//! (the board knows), and what somebody may do (`molt_domain::access`).
+//! Only loopback without TLS may show nothing. It tells streams, too, when a
+//! token is taken back. Not here: which token is good (the board knows), and
+//! what somebody may do (`molt_domain::access`).
 
 pub mod authority;
 mod certificate;
+mod connections;
 mod limit;
 mod tls;
 
@@ -18,7 +20,9 @@ use std::time::Duration;
 use molt_domain::access::{Identity, TokenHash};
 use molt_domain::board::Refusal;
 use molt_domain::name::ActorName;
+use molt_proto::protocol::Versions;
 use molt_proto::{credentials, error};
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -26,6 +30,7 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 pub use self::limit::Rate;
 pub use self::tls::{TlsError, tls};
 
+pub(crate) use self::connections::{Counted, limited};
 use self::limit::Buckets;
 use crate::clock;
 
@@ -34,12 +39,17 @@ use crate::clock;
 pub struct AuthOptions {
     /// How often one peer may ask. This machine's own users are not counted.
     pub rate: Rate,
+    /// The versions of the wire that are spoken.
+    pub wire: Versions,
 }
 
 /// The one place where a call turns into somebody, or is refused. Clones share their counts.
 #[derive(Clone)]
 pub struct Gate {
+    wire: Versions,
     buckets: Arc<Mutex<Buckets>>,
+    /// Changes when a token is taken back.
+    revoked: watch::Sender<()>,
 }
 
 impl fmt::Debug for Gate {
@@ -105,7 +115,13 @@ impl Gate {
     /// A gate that has seen nobody yet.
     #[must_use]
     pub fn new(options: AuthOptions) -> Self {
-        Self { buckets: Arc::new(Mutex::new(Buckets::new(options.rate))) }
+        let buckets = Arc::new(Mutex::new(Buckets::new(options.rate)));
+        Self { wire: options.wire, buckets, revoked: watch::Sender::default() }
+    }
+
+    /// That a call is of a version of the wire that is spoken here.
+    pub(crate) fn understands(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        self.wire.check(metadata)
     }
 
     /// What a call shows, if it may go on.
@@ -126,6 +142,16 @@ impl Gate {
         let admitted = Admitted { shown, payer: payer.map(|payer| (payer, address)) };
         self.charge(&admitted)?;
         Ok(admitted)
+    }
+
+    /// Tells the streams that some token is good no more: each asks the board about its own.
+    pub(crate) fn token_revoked(&self) {
+        self.revoked.send_replace(());
+    }
+
+    /// Changes with every [`token_revoked`](Self::token_revoked) from now on.
+    pub(crate) fn revocations(&self) -> watch::Receiver<()> {
+        self.revoked.subscribe()
     }
 
     /// Counts one more request of somebody who was admitted.

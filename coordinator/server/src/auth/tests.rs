@@ -105,7 +105,10 @@ fn a_certificate_has_one_name_and_one_known_role() {
 
 #[test]
 fn who_asks_too_often_is_told_when_to_come_back() {
-    let gate = Gate::new(AuthOptions { rate: Rate { per_second: 0.5, burst: 1.0 } });
+    let gate = Gate::new(AuthOptions {
+        rate: Rate { per_second: 0.5, burst: 1.0 },
+        ..AuthOptions::default()
+    });
     let mut call = tonic::Request::new(());
     call.metadata_mut().insert("authorization", "Bearer molt_x".parse().unwrap());
     let local =

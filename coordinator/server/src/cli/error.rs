@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use molt_proto::error::Failure;
 use molt_proto::exit::Exit;
+use molt_store::CampaignError;
 
 use crate::auth::authority::AuthorityError;
 use crate::demo::DemoError;
@@ -81,7 +82,9 @@ impl Error {
                 ..
             })) => Exit::Usage,
             Self::Serve(ServeError::Lead(LeadError::Board(
-                OpenError::Unfinished { .. } | OpenError::Moved { .. },
+                OpenError::Unfinished { .. }
+                | OpenError::Moved { .. }
+                | OpenError::Campaign(CampaignError::Format { .. }),
             ))) => Exit::Precondition,
             Self::Serve(_) | Self::File { .. } | Self::Runtime { .. } => Exit::Unavailable,
             Self::Init(_) | Self::Usage(_) => Exit::Usage,

@@ -3,6 +3,7 @@
 //! stdout is the result, stderr the rest. Not here: what agents run
 //! (`molt-agent`).
 
+mod approve;
 mod audit;
 mod backup;
 mod certs;
@@ -10,6 +11,7 @@ mod client;
 mod doctor;
 mod error;
 mod events;
+mod format;
 mod init;
 mod migrate;
 mod output;
@@ -48,12 +50,17 @@ enum Verb {
     Status(status::StatusArgs),
     /// Take a claim or a session away from its holder
     Revoke(revoke::RevokeArgs),
+    /// Let a change go on that takes a person's approval
+    Approve(approve::ApproveArgs),
     /// Follow what happens
     #[command(subcommand)]
     Events(events::EventsVerb),
     /// Verify or export the record of everything that happened
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// Say how records are written, and raise that after an upgrade
+    #[command(subcommand)]
+    Format(format::FormatVerb),
     /// Say who may come in by a token
     #[command(subcommand)]
     Tokens(tokens::TokensVerb),
@@ -125,6 +132,8 @@ fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Serve(args) => runtime(Threads::Many)?.block_on(serve::serve(&args)),
         Verb::Status(args) => runtime(Threads::One)?.block_on(status::status(&args)),
         Verb::Revoke(args) => runtime(Threads::One)?.block_on(revoke::revoke(&args)),
+        Verb::Format(verb) => runtime(Threads::One)?.block_on(format::format(&verb)),
+        Verb::Approve(args) => runtime(Threads::One)?.block_on(approve::approve(&args)),
         Verb::Backup(args) => runtime(Threads::One)?.block_on(backup::backup(&args)),
         Verb::Restore(args) => runtime(Threads::One)?.block_on(restore::restore(&args)),
         Verb::Migrate(args) => runtime(Threads::One)?.block_on(migrate::migrate(&args)),

@@ -102,6 +102,7 @@ fn greeting(serving: &Serving) -> Vec<String> {
         }
     };
     lines.push(format!("spans    {}", spans_line(&serving.spans)));
+    lines.push(format!("limits   {}", serving.limits));
     if let Some(bytes) = serving.dropped {
         lines.push(format!("dropped  {bytes} bytes of an unfinished commit"));
     }

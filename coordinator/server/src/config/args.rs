@@ -157,6 +157,7 @@ impl Merge<'_> {
             repos,
             tls: file.tls,
             spans,
+            limits: file.limits,
             raise_epoch: args.raise_epoch.clone(),
             ready_file: args.ready_file.clone(),
         });

@@ -8,18 +8,21 @@ use toml::de::DeTable;
 
 use super::check::{self, Content, Scheme};
 use super::finding::{Finding, Place, Problem};
+use super::limits::{self, Limits};
 use super::spans::SpanArgs;
 use super::{
     DEFAULT_FLEET, DEFAULT_REPO, EtcdPlace, EtcdUser, KeyPair, RepoConfig, StorePlace, TlsFiles,
 };
-use crate::policy::amount::Span;
+use crate::policy::amount::{Bytes, Span};
 use crate::policy::document::{Findings, Item, Keys, Table};
 use crate::policy::{MAX_BYTES, Problem as TomlProblem};
 
-const ROOT: Keys = keys(&["name", "data", "listen", "advertise", "etcd", "repo", "tls", "spans"]);
+const ROOT: Keys =
+    keys(&["name", "data", "listen", "advertise", "etcd", "repo", "tls", "spans", "limits"]);
 const ETCD: Keys = keys(&["endpoints", "fleet", "user", "password_file", "ca", "cert", "key"]);
 const REPO: Keys = keys(&["name", "remote", "branch"]);
 const TLS: Keys = keys(&["cert", "key", "client_ca"]);
+const LIMITS: Keys = keys(&["per_second", "burst", "message", "connections", "streams"]);
 const SPANS: Keys = keys(&[
     "heartbeat",
     "session_ttl",
@@ -49,6 +52,7 @@ pub(super) struct FileLayer {
     pub(super) spans: SpanArgs,
     /// Where the spans are, if any is there.
     pub(super) spans_at: Option<Place>,
+    pub(super) limits: Limits,
 }
 
 /// Reads the text of the file at `path`, and looks at the files that it names.
@@ -93,6 +97,7 @@ impl Reader<'_, '_> {
             tls: self.tls(&root),
             spans: spans.as_ref().map(|table| self.spans(table)).unwrap_or_default(),
             spans_at: root.get("spans").map(|item| self.place(&item)),
+            limits: self.limits(&root).unwrap_or_default(),
         })
     }
 
@@ -281,6 +286,33 @@ impl Reader<'_, '_> {
             let problem = Problem::PasswordInTheClear(plain.clone());
             self.findings.note(item.at, &item.key, TomlProblem::Invalid(problem.to_string()));
         }
+    }
+
+    /// What is left out, or wrong and told, has its default.
+    fn limits(&mut self, root: &Table<'_>) -> Option<Limits> {
+        let table = root.table("limits", self.findings)?;
+        table.allow(&LIMITS, self.findings);
+        let mut count = |key, default| {
+            let item = table.get(key);
+            item.and_then(|item| item.count(self.findings)).unwrap_or(default)
+        };
+        let usual = Limits::default();
+        Some(Limits {
+            per_second: count("per_second", usual.per_second),
+            burst: count("burst", usual.burst),
+            connections: count("connections", usual.connections),
+            streams: count("streams", usual.streams),
+            message: self.message(&table).unwrap_or(usual.message),
+        })
+    }
+
+    fn message(&mut self, table: &Table<'_>) -> Option<usize> {
+        let item = table.get("message")?;
+        let Bytes(bytes) = item.parse(self.findings)?;
+        if !limits::MESSAGES.contains(&bytes) {
+            return item.invalid("is not from 16KiB to 4MiB", self.findings);
+        }
+        usize::try_from(bytes).ok()
     }
 
     fn spans(&mut self, table: &Table<'_>) -> SpanArgs {

@@ -1,4 +1,4 @@
-//! What `serve` is told: where state is, where to listen, which repositories, which spans.
+//! What `serve` is told: where state is, where to listen, which repositories, which spans and limits.
 //!
 //! A setting comes from the command line, else from the environment, else from
 //! the file that `--config` names, else from its default. All that can be
@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod file;
 mod finding;
+mod limits;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use molt_domain::policy::Spans;
 
 pub use args::{Examined, ServeArgs};
 pub use finding::{ConfigError, Finding, Place, Problem};
+pub use limits::Limits;
 pub use spans::spans_line;
 
 /// Where a coordinator listens, and is called, when nothing else is said.
@@ -52,6 +54,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// The spans that the rules use.
     pub spans: Spans,
+    /// How much one peer may ask for.
+    pub limits: Limits,
     /// Why lost records are given up, when they are.
     pub raise_epoch: Option<String>,
     /// Where to write the address that was bound, once calls are answered.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use tempfile::TempDir;
 
-use super::{Config, ConfigError, Examined, ServeArgs, StorePlace};
+use super::{Config, ConfigError, Examined, Limits, ServeArgs, StorePlace};
 use crate::policy::Severity;
 
 #[derive(Debug, Parser)]
@@ -207,6 +207,36 @@ fn a_key_is_kept_from_others() {
         let named = told.iter().any(|line| line.contains(&format!("(mode {mode:04o})")));
         assert_eq!(named, refused, "{told:?}");
     }
+}
+
+#[test]
+fn limits_are_counts_and_a_size_and_the_rest_is_usual() {
+    let limits = |text: &str| sound(&folder(&format!("{REPO}{text}")), &[]).limits;
+    assert_eq!(limits(""), Limits::default());
+    assert_eq!(Limits::default().message, molt_proto::MAX_COMMAND_BYTES);
+    let given = limits(
+        "[limits]\nper_second = 20\nburst = 50\nmessage = '1MiB'\nconnections = 8\nstreams = 9\n",
+    );
+    let (per_second, burst, message) = (20, 50, 1 << 20);
+    assert_eq!(given, Limits { per_second, burst, message, connections: 8, streams: 9 });
+    assert_eq!(limits("[limits]\nburst = 5\n"), Limits { burst: 5, ..Limits::default() });
+    refused(
+        &format!(
+            "{REPO}[limits]\nper_secund = 2\nburst = 0\nmessage = '1KiB'\nstreams = '9'\n\
+             connections = -1\n"
+        ),
+        &[
+            "c.toml:4: limits.per_secund: unknown key, did you mean `per_second`?",
+            "c.toml:5: limits.burst: 0 is not from 1 to 4294967295",
+            "c.toml:6: limits.message: is not from 16KiB to 4MiB",
+            "c.toml:7: limits.streams: expected a whole number, found a string",
+            "c.toml:8: limits.connections: -1 is not from 1 to 4294967295",
+        ],
+    );
+    refused(
+        &format!("{REPO}[limits]\nmessage = '1 meg'\n"),
+        &["c.toml:4: limits.message: `1 meg` is no amount of memory such as 512MB or 4GiB"],
+    );
 }
 
 #[test]

@@ -49,7 +49,11 @@ pub(super) enum Source {
     Memory,
 }
 
-pub(super) type Answer = Box<dyn FnOnce(Result<Reply, Failure>, Source, Committed<'_>) + Send>;
+/// Words a reply on the board as it is right after the command, or takes the failure.
+pub(super) type Answer =
+    Box<dyn FnOnce(Result<(&Reply, Committed<'_>), Failure>) -> Delivery + Send>;
+/// Lets the caller have what was worded, or what went wrong on the way to the store.
+pub(super) type Delivery = Box<dyn FnOnce(Result<Source, Failure>) + Send>;
 pub(super) type Reader = Box<dyn FnOnce(Result<Committed<'_>, Failure>) + Send>;
 
 /// What the engine is told.
@@ -91,7 +95,7 @@ impl Handle {
         Self { sender, history, horizon }
     }
 
-    /// Carries out a request and renders its reply on the board as it is right after the commit.
+    /// Carries out a request and renders its reply on the board as it is right after the command.
     ///
     /// # Errors
     ///
@@ -102,9 +106,16 @@ impl Handle {
         F: FnOnce(&Reply, Committed<'_>) -> T + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let answer: Answer = Box::new(move |reply, source, committed| {
-            // The caller may have gone; the command was carried out all the same.
-            drop(sender.send((reply.map(|reply| render(&reply, committed)), source)));
+        let answer: Answer = Box::new(move |reply| {
+            let worded = reply.map(|(reply, at)| render(reply, at));
+            Box::new(move |outcome| {
+                let answer = match outcome {
+                    Ok(source) => (worded, source),
+                    Err(failure) => (Err(failure), Source::Commit),
+                };
+                // The caller may have gone; the command was carried out all the same.
+                drop(sender.send(answer));
+            })
         });
         let message = Message::Submit { request: Box::new(request), answer };
         self.sender.try_send(message).map_err(|error| match error {

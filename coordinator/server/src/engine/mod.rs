@@ -1,13 +1,17 @@
 //! The loop that owns the board.
 //!
-//! It takes all waiting commands, decides them one after another, commits what
-//! they change as one store transaction, then answers and publishes. A command
-//! is never split; a batch that the store refuses is undone in memory. Readers
-//! run between batches, so they see only what is committed. Not here: the rules
-//! (`molt-domain`), the wire (`rpc`), and what follows from the state
-//! (`reconcile`).
+//! It decides waiting commands one after another and commits what they change
+//! as one store transaction, then answers and publishes. While one commit is
+//! on its way the next batch is decided on top of it; nobody is told anything
+//! of a batch before the store has it. A command is never split; a batch that
+//! the store refuses is undone in memory, with what was decided on top of it.
+//! Readers run while nothing is undecided, so they see only what is committed.
+//! Not here: the rules (`molt-domain`), the wire (`rpc`), and what follows from
+//! the state (`reconcile`).
 
 mod batch;
+mod flight;
+mod format;
 mod handle;
 mod history;
 mod horizon;
@@ -17,24 +21,25 @@ mod pulse;
 mod time;
 mod waiting;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::board::{Board, Caller, Now, Request};
 use molt_domain::policy::Spans;
-use molt_retry::Policy;
 use molt_store::{
-    Candidate, Commit, Head, Json, Leadership, SettleError, Settled, Store, TenureError,
+    Candidate, Commit, FORMAT, Format, Head, Leadership, SettleError, Settled, Store, TenureError,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use self::batch::Batch;
 pub(crate) use self::batch::stored;
-use self::batch::{Batch, Pending};
+use self::flight::Flight;
+use self::handle::{Answer, Message, Note, Reader, Source};
 pub use self::handle::{Committed, Failure, Handle};
-use self::handle::{Message, Note, Source};
 use self::history::Journal;
 pub(crate) use self::history::record as audit_record;
 pub use self::history::{Compacted, History, Subscription};
@@ -47,7 +52,6 @@ pub use self::pulse::Beat;
 use self::time::BoardClock;
 pub use self::waiting::{Attendant, Place};
 use crate::clock::Clock;
-use crate::fault::fault;
 
 /// Messages that may wait; more are told to come back.
 const INBOX: usize = 4096;
@@ -83,11 +87,21 @@ pub struct Engine {
     store: Arc<dyn Store>,
     leadership: Leadership,
     head: Head,
+    /// What this program writes, once the store's is raised to it.
+    format: Format,
     board: Board,
     clock: BoardClock,
     journal: Journal,
     horizon: Horizon,
     inbox: mpsc::Receiver<Message>,
+    /// What has arrived and was not looked at yet.
+    backlog: VecDeque<Message>,
+    /// Those who wait until nothing is undecided.
+    readers: Vec<Reader>,
+    /// Decided, and not on its way to the store.
+    batch: Batch,
+    /// The commit that is on its way.
+    flight: Option<Flight>,
 }
 
 /// What an engine found when it took the lead.
@@ -119,11 +133,35 @@ impl Engine {
         let horizon = Horizon::new(store.facts().tenure, clock, sent);
         let start = Start { term: leadership.term(), number: head.number, records: records.len() };
         let clock = BoardClock::starting_at(ledger.time, clock);
-        let board = Board::recover(spans, ledger, records);
+        let mut board = Board::recover(spans, ledger, records);
+        board.set_formats(format::formats(head.format, FORMAT));
         let (sender, inbox) = mpsc::channel(INBOX);
         let handle = Handle::new(sender, journal.history(), horizon.clone());
-        let engine = Self { store, leadership, head, board, clock, journal, horizon, inbox };
+        let format = FORMAT;
+        let engine = Self {
+            store,
+            leadership,
+            head,
+            format,
+            board,
+            clock,
+            journal,
+            horizon,
+            inbox,
+            backlog: VecDeque::new(),
+            readers: Vec::new(),
+            batch: Batch::default(),
+            flight: None,
+        };
         Ok((engine, handle, start))
+    }
+
+    /// The same engine of a program that writes records in `format` once that is raised.
+    #[must_use]
+    pub fn writing(mut self, format: Format) -> Self {
+        self.format = format;
+        self.board.set_formats(format::formats(self.head.format, format));
+        self
     }
 
     /// Runs until it is stopped or the lead is lost. Once stopped it takes nothing new, answers
@@ -150,25 +188,79 @@ impl Engine {
     }
 
     async fn serve(&mut self, stop: &CancellationToken) -> Result<(), Ended> {
-        let mut waiting = Vec::new();
+        let (mut arrived, mut is_open) = (Vec::new(), true);
         loop {
-            let wait = self.horizon.renewal_in();
+            self.advance().await?;
+            let is_idle = self.flight.is_none();
+            if is_idle && !is_open {
+                return Ok(());
+            }
+            let wait = self.horizon.renewal_in().filter(|_| is_idle);
             if wait == Some(Duration::ZERO) {
                 self.renew().await?;
                 continue;
             }
             tokio::select! {
-                // What has arrived is counted before anything else.
+                // Whoever waits for a commit is answered first; then what has arrived counts.
                 biased;
-                count = self.inbox.recv_many(&mut waiting, INBOX) => {
-                    if count == 0 {
-                        return Ok(());
-                    }
-                    self.turn(waiting.drain(..)).await?;
+                settled = flight::landing(&mut self.flight) => self.land(settled)?,
+                count = self.inbox.recv_many(&mut arrived, INBOX),
+                    if is_open && self.backlog.is_empty() =>
+                {
+                    is_open = count > 0;
+                    self.backlog.extend(arrived.drain(..));
                 }
                 () = sleep_or_never(wait) => {}
                 () = stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
             }
+        }
+    }
+
+    /// Goes as far as is possible without waiting for the commit that is on its way.
+    async fn advance(&mut self) -> Result<(), Ended> {
+        loop {
+            self.decide();
+            if self.flight.is_some() {
+                return Ok(());
+            }
+            if !self.batch.is_empty() {
+                self.launch()?;
+                continue;
+            }
+            self.let_readers_in();
+            match self.backlog.pop_front() {
+                None => return Ok(()),
+                Some(Message::Forget { entries, done }) => self.forget(entries, done).await?,
+                Some(message) => self.backlog.push_front(message),
+            }
+        }
+    }
+
+    /// Decides what has arrived, until the batch is full or somebody waits for it to be committed.
+    fn decide(&mut self) {
+        while self.readers.is_empty() {
+            let arrived = || self.inbox.try_recv().ok();
+            let Some(message) = self.backlog.pop_front().or_else(arrived) else {
+                return;
+            };
+            match message {
+                Message::Submit { request, answer } => {
+                    if let Some(later) = self.take(request, answer) {
+                        return self.backlog.push_front(later);
+                    }
+                }
+                Message::Read(reader) => self.readers.push(reader),
+                Message::Note(note) => self.note(note),
+                Message::Forget { .. } => return self.backlog.push_front(message),
+            }
+        }
+    }
+
+    /// Serves readers, when nothing is undecided.
+    fn let_readers_in(&mut self) {
+        let now = self.now();
+        for reader in std::mem::take(&mut self.readers) {
+            reader(self.certain().map(|()| self.committed(now)));
         }
     }
 
@@ -190,7 +282,7 @@ impl Engine {
     }
 
     /// Gives the lead back; who cannot is waited for.
-    async fn resign(&self) {
+    async fn resign(&mut self) {
         let number = self.head.number;
         match self.store.resign(&self.leadership).await {
             Ok(()) => info!(phase = "drain", number, "the lead is given back"),
@@ -198,31 +290,6 @@ impl Engine {
                 warn!(phase = "drain", number, %error, "the lead could not be given back");
             }
         }
-    }
-
-    /// Handles what waits: commands in as few commits as fit, then readers.
-    async fn turn(&mut self, messages: impl Iterator<Item = Message>) -> Result<(), Ended> {
-        let mut readers = Vec::new();
-        let mut batch = Batch::default();
-        for message in messages {
-            match message {
-                Message::Submit { request, answer } => {
-                    self.take(&mut batch, *request, answer).await?;
-                }
-                Message::Read(reader) => readers.push(reader),
-                Message::Note(note) => self.note(note),
-                Message::Forget { entries, done } => {
-                    self.commit(std::mem::take(&mut batch)).await?;
-                    self.forget(entries, done).await?;
-                }
-            }
-        }
-        self.commit(batch).await?;
-        let now = self.now();
-        for reader in readers {
-            reader(self.certain().map(|()| self.committed(now)));
-        }
-        Ok(())
     }
 
     /// Whether an answer that no commit proves may be given.
@@ -235,162 +302,55 @@ impl Engine {
     }
 
     fn committed(&self, now: Now) -> Committed<'_> {
-        Committed {
-            board: &self.board,
-            now: now.board,
-            term: self.leadership.term(),
-            rev: self.head.number,
-        }
+        self.board_at(now, self.head.number)
     }
 
-    /// Decides one command, and applies it to the board in memory.
-    async fn take(
-        &mut self,
-        batch: &mut Batch,
-        request: Request,
-        answer: handle::Answer,
-    ) -> Result<(), Ended> {
+    /// The board with everything that is decided, as it is when that is committed.
+    fn decided(&self, now: Now) -> Committed<'_> {
+        let ahead = u64::from(self.flight.is_some()) + u64::from(self.batch.changes_anything());
+        self.board_at(now, self.head.number + ahead)
+    }
+
+    fn board_at(&self, now: Now, rev: u64) -> Committed<'_> {
+        Committed { board: &self.board, now: now.board, term: self.leadership.term(), rev }
+    }
+
+    /// Decides one command, and applies it to the board in memory. Gives it back when the batch has
+    /// no room for it.
+    fn take(&mut self, request: Box<Request>, answer: Answer) -> Option<Message> {
         let now = self.now();
         if let Err(rolled_back) = self.board.admit(&request.command) {
             let failure = Failure::Unavailable(rolled_back.to_string());
-            answer(Err(failure), Source::Memory, self.committed(now));
-            return Ok(());
+            answer(Err(failure))(Ok(Source::Memory));
+            return None;
         }
-        let mut decided = self.board.decide(&request, now);
-        if let Ok(decision) = &decided
-            && !batch.fits(decision)
-        {
-            self.commit(std::mem::take(batch)).await?;
-            decided = self.board.decide(&request, now);
-        }
-        match decided {
+        let delivery = match self.board.decide(&request, now) {
+            Ok(decision) if !self.batch.fits(&decision) => {
+                return Some(Message::Submit { request, answer });
+            }
             Ok(decision) => {
                 let actor = request.actor(&self.board);
                 if let Caller::Session(credentials) = &request.caller {
                     // Being used is a sign of life.
                     self.board.beat(credentials.session, now.board);
                 }
-                batch.add(&mut self.board, decision, Pending { actor, now, answer });
+                let reply = self.batch.add(&mut self.board, decision, &actor, now);
+                answer(Ok((&reply, self.decided(now))))
             }
             Err(refusal) => {
                 let actor = request.actor(&self.board);
                 debug!(phase = "decide", reason = refusal.reason(), %actor, "refused");
                 let word = request.command.word();
                 let id = self.board.note_refusal(&refusal, word, &actor, now);
-                let failure = self.certain().err().unwrap_or(Failure::Refused { refusal, id });
-                answer(Err(failure), Source::Memory, self.committed(now));
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits a batch, then answers and publishes; undoes it when the store does not take it.
-    async fn commit(&mut self, mut batch: Batch) -> Result<(), Ended> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let now = self.now();
-        if !batch.changes_anything() {
-            for (pending, reply) in batch.answers {
-                let reply = self.certain().map(|()| reply);
-                (pending.answer)(reply, Source::Memory, self.committed(now));
-            }
-            return Ok(());
-        }
-        let before = self.board.ledger().clone();
-        let (ledger, written, entries) = batch.written(&before, now);
-        let commit = Json::encode(&ledger)
-            .map_err(|error| Ended::Unbuildable(error.into()))
-            .and_then(|ledger| {
-                Commit::new(&self.leadership, ledger, written)
-                    .map_err(|error| Ended::Unbuildable(error.into()))
-            });
-        let commit = match commit {
-            Ok(commit) => commit,
-            Err(ended) => {
-                warn!(phase = "commit", "a batch could not be built");
-                self.undo(batch, &Failure::Unavailable("the change does not fit a commit".into()));
-                return Err(ended);
+                answer(Err(Failure::Refused { refusal, id }))
             }
         };
-        if fault!(AnsweredFirst) {
-            for (pending, reply) in batch.answers.drain(..) {
-                (pending.answer)(Ok(reply), Source::Commit, self.committed(now));
-            }
-        }
-        let Some(settled) = self.settle(commit).await else {
-            self.undo(batch, &Failure::Unknown);
-            return Err(self.cut_off());
-        };
-        match settled {
-            Ok(Settled::Applied(head)) => {
-                self.head = head;
-                self.board.set_ledger(ledger);
-                self.journal.publish(entries);
-                for (pending, reply) in batch.answers {
-                    (pending.answer)(Ok(reply), Source::Commit, self.committed(now));
-                }
-                Ok(())
-            }
-            Ok(Settled::Lost(head)) => {
-                self.head = head;
-                self.undo(batch, &Failure::Unavailable("the store lost the commit".into()));
-                Ok(())
-            }
-            Err(SettleError::Unavailable(cause)) => {
-                warn!(phase = "commit", %cause, "the store is unavailable");
-                self.undo(batch, &Failure::Unavailable(format!("the store: {cause}")));
-                Ok(())
-            }
-            Err(SettleError::Deposed { term }) => {
-                self.undo(batch, &Failure::Unknown);
-                Err(Ended::Deposed { term })
-            }
-            Err(SettleError::Overtaken { head }) => {
-                self.undo(batch, &Failure::Unknown);
-                Err(Ended::Overtaken { number: head.number })
-            }
-        }
+        self.batch.answer(delivery);
+        None
     }
 
     fn cut_off(&self) -> Ended {
         Ended::CutOff { term: self.leadership.term() }
-    }
-
-    /// Commits until the outcome is known, or this leader's horizon is reached: `None`. What became
-    /// of the commit, the next leader finds in what it loads.
-    async fn settle(&self, commit: Commit) -> Option<Result<Settled, SettleError>> {
-        let mut delays = Policy::COMMIT_UNKNOWN.delays(molt_retry::Seed::fresh());
-        let pause = |_| {
-            // Out of patience is not out of duty: the outcome must be known before anything else.
-            let delay = delays.next_delay().unwrap_or(Duration::from_millis(500));
-            tokio::time::sleep(delay)
-        };
-        let store = self.store.as_ref();
-        let sent = self.clock.sending();
-        let settling =
-            molt_store::commit_and_settle(store, &self.leadership, &self.head, commit, pause);
-        let settled = tokio::select! {
-            biased;
-            settled = settling => settled,
-            () = sleep_or_never(self.horizon.patience()) => return None,
-        };
-        if settled.is_ok() {
-            self.horizon.heard(sent);
-        }
-        Some(settled)
-    }
-
-    fn undo(&mut self, batch: Batch, failure: &Failure) {
-        for change in batch.undo.into_iter().rev().filter(|_| !fault!(UndoForgotten)) {
-            self.board.apply(change);
-        }
-        let before = batch.fence_before.unwrap_or(self.board.ledger().fence());
-        self.board.set_ledger(self.board.ledger().clone().at(before));
-        let now = self.now();
-        for (pending, _) in batch.answers {
-            (pending.answer)(Err(failure.clone()), Source::Commit, self.committed(now));
-        }
     }
 
     fn note(&mut self, note: Note) {
@@ -426,7 +386,12 @@ impl Engine {
         let ledger = self.head.ledger.clone();
         let commit = Commit::new(&self.leadership, ledger, changes)
             .map_err(|error| Ended::Unbuildable(error.into()))?;
-        match self.settle(commit).await.ok_or_else(|| self.cut_off())? {
+        let sent = self.clock.sending();
+        let settled = self.settling(commit).await.ok_or_else(|| self.cut_off())?;
+        if settled.is_ok() {
+            self.horizon.heard(sent);
+        }
+        match settled {
             Ok(Settled::Applied(head)) => {
                 self.head = head;
                 self.journal.forget(&anchor);

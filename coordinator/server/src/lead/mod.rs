@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::policy::Spans;
-use molt_store::{CampaignError, Candidate, Store, Tenure};
+use molt_store::{CampaignError, Candidate, FORMAT, Format, Store, Tenure};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -89,13 +89,22 @@ pub struct Lead {
     store: Arc<dyn Store>,
     ground: Ground,
     seat: Seat,
+    format: Format,
 }
 
 impl Lead {
     /// A coordinator that may lead over `store`; clients are served as `seat` says.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, ground: Ground, seat: Seat) -> Self {
-        Self { store, ground, seat }
+        Self { store, ground, seat, format: FORMAT }
+    }
+
+    /// The same for a program of this format: it leads over no store that needs a newer one, and
+    /// raises the store's to this one when it is told to.
+    #[must_use]
+    pub fn writing(mut self, format: Format) -> Self {
+        self.ground.candidate.program = format.written;
+        Self { format, ..self }
     }
 
     /// Asks for the lead once, and reads what there is.
@@ -107,6 +116,7 @@ impl Lead {
         let Ground { candidate, spans, clock, .. } = &self.ground;
         match Engine::open(Arc::clone(&self.store), candidate, *spans, *clock).await {
             Ok((engine, handle, start)) => {
+                let engine = engine.writing(self.format);
                 let term = Term::begin(engine, handle, start, &self.ground)?;
                 Ok(Standing::Leading(Box::new(term)))
             }
@@ -138,8 +148,9 @@ impl Lead {
                 Standing::StandingBy { leader } => {
                     self.seat.leave(leader).await;
                     tokio::select! {
-                        () = tokio::time::sleep(CAMPAIGN_EVERY) => {}
+                        biased;
                         () = stop.cancelled() => {}
+                        () = tokio::time::sleep(CAMPAIGN_EVERY) => {}
                     }
                 }
             }

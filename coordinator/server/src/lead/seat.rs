@@ -14,6 +14,7 @@ use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use crate::config::Limits;
 use crate::rpc::{Service, worded};
 
 /// Who answers calls at present.
@@ -31,19 +32,26 @@ enum Sitting {
 /// service name stands for the program, which serves either way.
 #[derive(Clone)]
 pub struct Seat {
+    /// The longest message that is read, in bytes.
+    message: usize,
     sitting: watch::Sender<Sitting>,
     health: HealthReporter,
 }
 
 impl Default for Seat {
-    /// A seat that nobody is known to sit on.
     fn default() -> Self {
-        let sitting = watch::Sender::new(Sitting::Elsewhere(None));
-        Self { sitting, health: HealthReporter::new() }
+        Self::new(Limits::default().message)
     }
 }
 
 impl Seat {
+    /// A seat that nobody is known to sit on, where messages have so many bytes at most.
+    #[must_use]
+    pub fn new(message: usize) -> Self {
+        let sitting = watch::Sender::new(Sitting::Elsewhere(None));
+        Self { message, sitting, health: HealthReporter::new() }
+    }
+
     /// The health service that tells whether this coordinator leads.
     #[must_use]
     pub fn health(&self) -> HealthServer<HealthService> {
@@ -57,8 +65,7 @@ impl Seat {
     }
 
     pub(super) async fn take(&self, service: Service) {
-        let server = CoordinatorServer::new(service)
-            .max_decoding_message_size(molt_proto::MAX_COMMAND_BYTES);
+        let server = CoordinatorServer::new(service).max_decoding_message_size(self.message);
         self.sitting.send_replace(Sitting::Here(server));
         self.health.set_serving::<Switch>().await;
     }

@@ -127,6 +127,8 @@ impl Term {
             .behind(ground.gate.clone());
         seat.take(service).await;
         let lost = tokio::select! {
+            // A lead that is lost is not given back.
+            biased;
             ended = &mut engine => Some(ended),
             () = stop.cancelled() => None,
         };

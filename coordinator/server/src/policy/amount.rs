@@ -11,7 +11,7 @@ pub(crate) struct Span(pub(crate) Duration);
 
 /// An amount of memory of at least a byte, such as `512MB` or `4GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bytes(pub(super) u64);
+pub(crate) struct Bytes(pub(crate) u64);
 
 /// A text that is no span.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ impl FromStr for Span {
 /// A text that is no amount of memory.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no amount of memory such as 512MB or 4GiB")]
-pub(super) struct InvalidBytes(String);
+pub(crate) struct InvalidBytes(String);
 
 impl FromStr for Bytes {
     type Err = InvalidBytes;

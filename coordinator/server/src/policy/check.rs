@@ -12,7 +12,7 @@ use molt_repo::TreePath;
 
 use super::document::{Findings, dotted};
 use super::finding::{Finding, Problem, Severity};
-use super::read::{self, examine};
+use super::read::{self, Examined, examine};
 use super::scopes::Scopes;
 use super::tracked::tracked;
 
@@ -78,7 +78,8 @@ fn counted(count: usize, noun: &str) -> String {
 
 /// Reads a policy and holds it against the paths of the tracked files.
 pub fn check<'a>(text: &str, tracked: impl IntoIterator<Item = &'a str>) -> Report {
-    report(text, |scopes, findings| note_oddities(scopes, tracked, findings))
+    let tracked: Vec<&str> = tracked.into_iter().collect();
+    report(text, |examined, findings| note_oddities(examined, &tracked, findings))
 }
 
 /// Checks the policy in the file at `path` against the git working tree around it.
@@ -96,25 +97,26 @@ pub fn run_check(path: &Path) -> (String, Outcome) {
         Err(error) => return (format!("{file}: unreadable: {error}\n"), Outcome::Faulty),
     };
     let report = match read::text(&bytes) {
-        Ok(text) => report(text, |scopes, findings| note_tree(path, scopes, findings)),
+        Ok(text) => report(text, |examined, findings| note_tree(path, examined, findings)),
         Err(findings) => Report { findings, policy: None },
     };
     (report.in_file(&file), report.outcome())
 }
 
-fn report(text: &str, note: impl FnOnce(&Scopes, &mut Findings<'_>)) -> Report {
+fn report(text: &str, note: impl FnOnce(&Examined, &mut Findings<'_>)) -> Report {
     let mut findings = Findings::new(text);
     let examined = examine(text, &mut findings);
     if let Some(examined) = &examined {
-        note(&examined.scopes, &mut findings);
+        note(examined, &mut findings);
     }
     let sound = findings.errors() == 0;
     let policy = examined.filter(|_| sound).map(|examined| examined.policy);
     Report { findings: findings.into_sorted(), policy }
 }
 
-/// Notes what is odd about the scopes in the working tree around the file at `path`.
-fn note_tree(path: &Path, scopes: &Scopes, findings: &mut Findings<'_>) {
+/// Notes what is odd about the policy in the working tree around the file at `path`.
+fn note_tree(path: &Path, examined: &Examined, findings: &mut Findings<'_>) {
+    let scopes = &examined.scopes;
     let tracked = match tracked(path.parent().unwrap_or(path)) {
         Ok(tracked) => tracked.paths,
         Err(error) => {
@@ -123,7 +125,8 @@ fn note_tree(path: &Path, scopes: &Scopes, findings: &mut Findings<'_>) {
             return note_overlaps(scopes, findings);
         }
     };
-    note_oddities(scopes, tracked.iter().filter_map(TreePath::as_text), findings);
+    let texts: Vec<&str> = tracked.iter().filter_map(TreePath::as_text).collect();
+    note_oddities(examined, &texts, findings);
     let mut odd = tracked.iter().filter(|path| path.as_text().is_none());
     if let Some(first) = odd.next() {
         let problem = Problem::NotText { count: odd.count() + 1, first: first.to_string() };
@@ -131,13 +134,17 @@ fn note_tree(path: &Path, scopes: &Scopes, findings: &mut Findings<'_>) {
     }
 }
 
-fn note_oddities<'a>(
-    scopes: &Scopes,
-    tracked: impl IntoIterator<Item = &'a str>,
-    findings: &mut Findings<'_>,
-) {
-    for oddity in scopes.tree.lint(tracked) {
+fn note_oddities(examined: &Examined, tracked: &[&str], findings: &mut Findings<'_>) {
+    let Examined { policy, scopes, protected } = examined;
+    for oddity in scopes.tree.lint(tracked.iter().copied()) {
         note_oddity(scopes, oddity, findings);
+    }
+    let case = policy.scopes.case();
+    for (pattern, &at) in policy.merge.protect.iter().zip(protected) {
+        if !tracked.iter().any(|path| pattern.matches_in(path, case)) {
+            let problem = Problem::ProtectsNothing(pattern.as_str().to_owned());
+            findings.note(at, "merge.protect", problem);
+        }
     }
 }
 

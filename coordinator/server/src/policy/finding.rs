@@ -96,6 +96,9 @@ pub enum Problem {
     /// The scopes were not compared with the tree.
     #[error("the tracked files were not looked at: {0}")]
     NoTree(String),
+    /// A protected pattern that matches no tracked file: perhaps a slip.
+    #[error("`{0}` matches no tracked file: it protects nothing yet")]
+    ProtectsNothing(String),
     /// Nothing has to pass before a change lands.
     #[error("nothing is required: every change that is submitted lands")]
     NothingRequired,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use molt_domain::gate::{Compare, Gate, Reader, UnknownReader};
 use molt_domain::name::{GateName, PoolName};
 use molt_domain::policy::{CHANGE_GATES, Merge, Method, Pool, Trust};
+use molt_domain::scope::Pattern;
 
 use super::amount::{Bytes, Span};
 use super::document::{Findings, Item, Keys, Table};
@@ -23,7 +24,7 @@ const GATE: Keys = Keys {
 };
 
 const MERGE: Keys =
-    Keys { honoured: &["method", "required", "trust_agent_hosts"], unsupported: &["protect"] };
+    Keys { honoured: &["method", "required", "trust_agent_hosts", "protect"], unsupported: &[] };
 
 /// Reads every pool under `root`. A faulty one is there too: its name is good.
 pub(super) fn pools(root: &Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<PoolName, Pool> {
@@ -168,12 +169,18 @@ fn environment(table: &Table<'_>, findings: &mut Findings<'_>) -> BTreeMap<Strin
     environment
 }
 
+/// How changes land, and where each protected pattern is said.
+pub(super) struct Landing {
+    pub(super) merge: Merge,
+    pub(super) protected: Vec<usize>,
+}
+
 /// Reads how changes land. Without `required`, every gate of the file and of the coordinator is.
 pub(super) fn merge(
     root: &Table<'_>,
     gates: &BTreeMap<GateName, Gate>,
     findings: &mut Findings<'_>,
-) -> Merge {
+) -> Landing {
     let table = root.table("merge", findings);
     if let Some(table) = &table {
         table.allow(&MERGE, findings);
@@ -182,11 +189,29 @@ pub(super) fn merge(
     let method = item("method").and_then(|item| method(&item, findings));
     let required = item("required").and_then(|item| required(&item, gates, findings));
     let trusted = item("trust_agent_hosts").and_then(|item| item.flag(findings));
-    Merge {
+    let protect = item("protect").and_then(|item| protect(&item, findings));
+    let (protect, protected) = protect.unwrap_or_default().into_iter().unzip();
+    let merge = Merge {
+        protect,
         trust: if trusted == Some(true) { Trust::AgentHosts } else { Trust::Provers },
         method: method.unwrap_or(Method::Merge),
         required: required.unwrap_or_else(|| all_gates(gates)),
+    };
+    Landing { merge, protected }
+}
+
+/// The patterns of what takes a person's approval, each said once, with their places.
+fn protect(item: &Item<'_>, findings: &mut Findings<'_>) -> Option<Vec<(Pattern, usize)>> {
+    let mut patterns: Vec<(Pattern, usize)> = Vec::new();
+    for member in item.list(findings)? {
+        let Some(pattern) = member.parse::<Pattern>(findings) else { continue };
+        if patterns.iter().any(|(known, _)| *known == pattern) {
+            let why = format!("names `{}` twice", pattern.as_str());
+            findings.error(member.at, &member.key, Problem::Invalid(why));
+        }
+        patterns.push((pattern, member.at));
     }
+    Some(patterns)
 }
 
 fn method(item: &Item<'_>, findings: &mut Findings<'_>) -> Option<Method> {

@@ -24,8 +24,7 @@ pub use propose::propose;
 pub(crate) use read::text;
 pub use read::{DEFAULT_TIMEOUT, FORMAT, read, read_bytes};
 
-/// The policy's file name, at the root of the repository.
-pub const FILE: &str = "molt.toml";
+pub use molt_domain::policy::POLICY_FILE as FILE;
 
 /// The longest policy, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;

@@ -6,10 +6,11 @@ use molt_domain::policy::Policy;
 use molt_domain::scope::Case;
 use toml::de::DeTable;
 
+use super::MAX_BYTES;
 use super::document::{Findings, Keys, Table};
 use super::finding::{Finding, Problem, Severity};
+use super::gates::{self, Landing};
 use super::scopes::{self, Scopes};
-use super::{MAX_BYTES, gates};
 
 /// The version of the format that this program reads.
 pub const FORMAT: u32 = 1;
@@ -66,6 +67,8 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, Vec<Finding>> {
 pub(super) struct Examined {
     pub(super) policy: Policy,
     pub(super) scopes: Scopes,
+    /// Where each pattern of `policy.merge.protect` is.
+    pub(super) protected: Vec<usize>,
 }
 
 /// Reads what can be read, and notes what cannot. `None` when nothing can.
@@ -93,10 +96,10 @@ pub(super) fn examine(text: &str, findings: &mut Findings<'_>) -> Option<Examine
     let scopes = scopes::read(&root, case.unwrap_or_default(), &open, findings);
     let pools = gates::pools(&root, findings);
     let gates = gates::gates(&root, &pools, findings);
-    let merge = gates::merge(&root, &gates, findings);
+    let Landing { merge, protected } = gates::merge(&root, &gates, findings);
     let digest = blake3::hash(text.as_bytes()).to_hex()[..32].to_owned();
     let policy = Policy { digest, scopes: scopes.tree.clone(), pools, gates, merge };
-    Some(Examined { policy, scopes })
+    Some(Examined { policy, scopes, protected })
 }
 
 /// Whether the format is the one that the rest of this room reads: keys of another mean nothing.

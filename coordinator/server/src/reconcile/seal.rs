@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::audit::Entry;
@@ -24,6 +25,16 @@ const STAY: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Archive {
     folder: PathBuf,
+    desk: Desk,
+}
+
+/// Where segments are written.
+#[derive(Debug, Clone, Copy)]
+enum Desk {
+    /// On a thread for what blocks.
+    Aside,
+    /// On the thread that asks.
+    Here,
 }
 
 /// A segment that cannot be written or read.
@@ -51,6 +62,15 @@ pub enum ArchiveError {
     },
 }
 
+/// A segment that was not sealed.
+#[derive(Debug, thiserror::Error)]
+enum SealError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("the thread that wrote the segment ended")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
 impl Archive {
     /// The archive in `folder`, which is made if it is absent.
     ///
@@ -59,7 +79,25 @@ impl Archive {
     /// The folder cannot be made.
     pub fn open(folder: &Path) -> Result<Self, ArchiveError> {
         fs::create_dir_all(folder).map_err(|source| file(folder, source))?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), desk: Desk::Aside })
+    }
+
+    /// The same, written on the thread that asks: a simulation has one thread, and would not be
+    /// the same twice if another one had a say in what comes first.
+    #[must_use]
+    pub fn on_one_thread(self) -> Self {
+        Self { desk: Desk::Here, ..self }
+    }
+
+    /// Seals entries, as [`Self::write`] does, without keeping a runtime from its other work.
+    async fn seal(&self, entries: Vec<Arc<Entry>>) -> Result<(), SealError> {
+        match self.desk {
+            Desk::Here => Ok(self.write(&entries)?),
+            Desk::Aside => {
+                let archive = self.clone();
+                Ok(tokio::task::spawn_blocking(move || archive.write(&entries)).await??)
+            }
+        }
     }
 
     /// Writes entries as a segment that outlives a crash.
@@ -135,8 +173,9 @@ pub(crate) async fn run(handle: Handle, archive: Archive, stop: CancellationToke
     let mut timer = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = timer.tick() => {}
+            biased;
             () = stop.cancelled() => return,
+            _ = timer.tick() => {}
         }
         while handle.history().unsealed() >= SEGMENT + STAY {
             if !seal_one(&handle, &archive).await {
@@ -152,17 +191,9 @@ async fn seal_one(handle: &Handle, archive: &Archive) -> bool {
     let Some(last) = entries.last().map(|entry| entry.seq) else {
         return false;
     };
-    let archive = archive.clone();
-    match tokio::task::spawn_blocking(move || archive.write(&entries)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            warn!(phase = "seal", %error, "entries stay in the store");
-            return false;
-        }
-        Err(error) => {
-            warn!(phase = "seal", %error, "entries stay in the store");
-            return false;
-        }
+    if let Err(error) = archive.seal(entries).await {
+        warn!(phase = "seal", %error, "entries stay in the store");
+        return false;
     }
     let before = handle.history().sealed();
     let mut sealed = before;
@@ -184,8 +215,6 @@ async fn seal_one(handle: &Handle, archive: &Archive) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use molt_domain::board::Command;
     use molt_domain::policy::Spans;
     use molt_domain::session::Root;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use molt_domain::board::{Command, Event};
 use molt_domain::name::RepoName;
-use molt_domain::policy::Repo;
+use molt_domain::policy::{POLICY_FILE, Repo};
 use molt_domain::train::{Car, State, first};
 use molt_forge::{Branch, ForgeError, GitForge, InvalidName};
 use molt_repo::{Git, Mirror, RepoError};
@@ -25,9 +25,6 @@ use crate::policy;
 
 /// How often the remote is looked at when nothing nudges.
 const EVERY: Duration = Duration::from_secs(3);
-
-/// The file that holds the policy.
-const POLICY_FILE: &str = "molt.toml";
 
 /// Why a step could not be done; the next one tries again.
 #[derive(Debug, thiserror::Error)]
@@ -141,9 +138,10 @@ impl Train {
                 Err(error) => warn!(phase = "train", error = %chain(&error), "will try again"),
             }
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                () = nudge.notified() => {}
+                biased;
                 () = stop.cancelled() => return,
+                () = nudge.notified() => {}
+                () = tokio::time::sleep(EVERY) => {}
             }
         }
     }
@@ -228,6 +226,8 @@ fn concerns_trains(event: &Event) -> bool {
     matches!(
         event,
         Event::Submitted { .. }
+            | Event::Approved { .. }
+            | Event::Withheld { .. }
             | Event::Ready { .. }
             | Event::Ejected { .. }
             | Event::Landed { .. }

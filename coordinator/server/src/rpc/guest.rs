@@ -2,9 +2,8 @@
 
 use molt_domain::access::{self, Identity, Peer, Repos, Right};
 use molt_domain::board::{Now, Refusal};
-use molt_domain::id::{JobId, SessionId};
+use molt_domain::id::{JobId, SessionId, TokenId};
 use molt_proto::convert::{Beat, Place};
-use molt_proto::protocol;
 use tonic::Status;
 
 use super::{Service, refused, status};
@@ -45,6 +44,14 @@ impl Guest {
         }
     }
 
+    /// The token by which it came, if it came by one.
+    pub(super) fn token(&self) -> Option<TokenId> {
+        match &self.peer {
+            Peer::Local => None,
+            Peer::Known(identity) => identity.token,
+        }
+    }
+
     /// What it may be told of what happens.
     pub(super) fn sight(&self) -> Sight {
         match &self.peer {
@@ -61,7 +68,7 @@ impl Guest {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight {
     /// The token by which it came: the stream ends with it.
-    pub(super) token: Option<molt_domain::id::TokenId>,
+    pub(super) token: Option<TokenId>,
     pub(super) detail: Detail,
 }
 
@@ -77,7 +84,7 @@ pub(super) enum Detail {
 impl Service {
     /// Who calls, if it may go on.
     pub(super) async fn guest<T>(&self, call: &tonic::Request<T>) -> Result<Guest, Status> {
-        protocol::check(call.metadata())?;
+        self.gate.understands(call.metadata())?;
         let admitted = self.gate.admit(call)?;
         let peer = match admitted.shown.clone() {
             Shown::Nothing => Peer::Local,

@@ -118,6 +118,7 @@ pub(super) fn stream(
         let serving =
             Daemon { service, guest, host: None, sessions: BTreeSet::new(), mapped: None };
         let ended = tokio::select! {
+            biased;
             ended = serving.serve(says, &sender) => ended,
             () = stop.cancelled() => Ok(()),
             () = sender.closed() => Ok(()),
@@ -166,6 +167,9 @@ impl Daemon {
         let mut news = follow(&history);
         loop {
             let hears = tokio::select! {
+                // A beat first: sessions live by it, and its answer tells the news too. A daemon
+                // that beats without a pause only keeps itself from hearing more.
+                biased;
                 said = says.message() => match said.map_err(words::unreadable)?.map(|said| said.says) {
                     None => return Ok(()),
                     Some(Some(Says::Beat(beat))) => Some(Hears::Beat(self.beat(beat).await?)),

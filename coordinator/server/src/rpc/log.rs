@@ -31,6 +31,7 @@ pub(super) fn stream(service: Service, request: v1::LogRequest) -> Answers<v1::L
     super::detach(async move {
         let stop = service.stop.clone();
         let ended = tokio::select! {
+            biased;
             ended = show(&service, &request, &sender) => ended,
             () = stop.cancelled() => Ok(()),
             () = sender.closed() => Ok(()),

@@ -3,6 +3,7 @@
 mod attend;
 mod guest;
 mod host;
+mod lapse;
 mod log;
 mod watch;
 mod words;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::access::{Peer, Right};
-use molt_domain::board::Request;
+use molt_domain::board::{Command, Request};
 use molt_domain::name::RepoName;
 use molt_proto::convert::{self, Place};
 use molt_proto::{error, granted, v1, view};
@@ -79,10 +80,16 @@ impl Service {
     async fn act_on(&self, peer: Peer, command: v1::Command) -> Result<v1::Reply, Status> {
         let request = Request::try_from(command).map_err(|invalid| refused(&invalid.into()))?;
         let request = Request { peer, ..request };
+        let revokes = matches!(request.command, Command::RevokeToken { .. });
         let submitted = self
             .handle
             .submit(request, |reply, at| convert::reply(reply, at.board, at.now, at.term, at.rev));
-        submitted.await.map_err(status)
+        let reply = submitted.await;
+        if revokes {
+            // Whatever the answer is: one that is not known may have been carried out.
+            self.gate.token_revoked();
+        }
+        reply.map_err(status)
     }
 }
 
@@ -121,9 +128,9 @@ impl v1::coordinator_server::Coordinator for Service {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let guest = self.guest(&call).await?;
         self.witness(&guest, call.metadata()).await?;
-        let service = self.clone();
+        let (service, caller) = (self.clone(), guest.clone());
         let outcomes = call.into_inner().then(move |command| {
-            let (service, guest) = (service.clone(), guest.clone());
+            let (service, guest) = (service.clone(), caller.clone());
             async move {
                 use v1::outcome::Outcome;
                 let command = command.map_err(words::unreadable)?;
@@ -138,7 +145,7 @@ impl v1::coordinator_server::Coordinator for Service {
                 Ok(v1::Outcome { outcome: Some(outcome) })
             }
         });
-        Ok(Response::new(Box::pin(outcomes)))
+        Ok(Response::new(self.while_good(&guest, Box::pin(outcomes))))
     }
 
     async fn read(&self, call: tonic::Request<v1::Query>) -> Result<Response<v1::View>, Status> {
@@ -165,7 +172,8 @@ impl v1::coordinator_server::Coordinator for Service {
         let request = call.into_inner();
         let history = self.handle.history();
         let after = if request.tail { history.last() } else { request.after };
-        watch::entries(history, after, guest.sight()).map(Response::new)
+        let entries = watch::entries(history, after, guest.sight())?;
+        Ok(Response::new(self.while_good(&guest, entries)))
     }
 
     type AttendStream = Answers<v1::Attendance>;
@@ -178,8 +186,8 @@ impl v1::coordinator_server::Coordinator for Service {
         let request = call.into_inner();
         let place = Place::try_from(&request).map_err(|invalid| refused(&invalid.into()))?;
         self.may_attend(&guest, place).await?;
-        let stream = attend::until_settled(self.handle.clone(), place, self.stop.clone());
-        stream.map(Response::new)
+        let stream = attend::until_settled(self.handle.clone(), place, self.stop.clone())?;
+        Ok(Response::new(self.while_good(&guest, stream)))
     }
 
     type HostStream = Answers<v1::HostHears>;
@@ -190,7 +198,8 @@ impl v1::coordinator_server::Coordinator for Service {
     ) -> Result<Response<Self::HostStream>, Status> {
         let guest = self.guest(&call).await?;
         self.witness(&guest, call.metadata()).await?;
-        Ok(Response::new(host::stream(self.clone(), guest, call.into_inner())))
+        let stream = host::stream(self.clone(), guest.clone(), call.into_inner());
+        Ok(Response::new(self.while_good(&guest, stream)))
     }
 
     type LogStream = Answers<v1::LogPart>;
@@ -202,7 +211,8 @@ impl v1::coordinator_server::Coordinator for Service {
         let guest = self.guest(&call).await?;
         let request = call.into_inner();
         self.may_read_log(&guest, &request.job).await?;
-        Ok(Response::new(log::stream(self.clone(), request)))
+        let stream = log::stream(self.clone(), request);
+        Ok(Response::new(self.while_good(&guest, stream)))
     }
 
     type AuditStream = Answers<v1::Entry>;

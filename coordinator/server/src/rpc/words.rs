@@ -24,12 +24,15 @@ pub(super) fn unreadable(status: Status) -> Status {
         return status;
     }
     let problem = match status.code() {
-        Code::OutOfRange => {
-            format!("larger than {} bytes, the limit", molt_proto::MAX_COMMAND_BYTES)
-        }
+        Code::OutOfRange => format!("larger than {}, the limit", limit(status.message())),
         _ => format!("it does not read: {}", status.message()),
     };
     error::status(&Invalid::field("message", problem).into(), None)
+}
+
+/// The limit that the transport names, which is the one that it was given.
+fn limit(text: &str) -> &str {
+    text.rsplit_once("the limit is: ").map_or("what is taken", |(_, limit)| limit)
 }
 
 /// Whether the transport made a status because of a message; ours have details.
@@ -55,7 +58,7 @@ mod tests {
         let large = "Error, decoded message length too large: found 9 bytes, the limit is: 8 bytes";
         let broken = "failed to decode Protobuf message: invalid tag value: 0";
         let table = [
-            (Status::out_of_range(large), "message: larger than 262144 bytes, the limit"),
+            (Status::out_of_range(large), "message: larger than 8 bytes, the limit"),
             (Status::internal(broken), "message: it does not read: failed to decode Protobuf"),
         ];
         for (status, words) in table {

@@ -1,5 +1,6 @@
 //! A host: a name and a state folder, with at most one daemon.
 
+use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,8 @@ use super::programs;
 /// A host of a fleet.
 #[derive(Debug)]
 pub(crate) struct Host {
+    /// What else its programs find in their environment.
+    pub(crate) variables: Vec<(&'static str, OsString)>,
     name: String,
     scratch: PathBuf,
     coordinator: String,
@@ -24,7 +27,8 @@ impl Host {
     /// One without a daemon.
     pub(crate) fn new(scratch: &Path, name: &str, coordinator: &str) -> Self {
         let (scratch, name) = (scratch.to_owned(), name.to_owned());
-        Self { name, scratch, coordinator: coordinator.to_owned(), daemon: None }
+        let coordinator = coordinator.to_owned();
+        Self { variables: Vec::new(), name, scratch, coordinator, daemon: None }
     }
 
     /// What it is called.
@@ -48,6 +52,7 @@ impl Host {
         command.args(arguments).current_dir(&self.scratch);
         command.env("MOLT_HOST", &self.name).env("MOLT_STATE", self.state());
         command.env("MOLT_COORD_ENDPOINTS", &self.coordinator);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -11,7 +11,7 @@ use crate::job::{self, Job};
 use crate::lock::{self, Lock, LockKey};
 use crate::policy::Trust;
 use crate::slot::{SlotKey, Slots};
-use crate::train::{self, Car};
+use crate::train::{self, Candidate, Car, Need};
 
 impl Why<'_> {
     fn line(&self, line: &[Waiter]) -> Vec<String> {
@@ -182,11 +182,13 @@ impl Why<'_> {
         let memory = job.gate.memory.unwrap_or(0);
         let able = live.iter().filter(|host| host.means.jobs > 0 && memory <= host.means.memory);
         let merge = self.board.tables.repos.get(&job.repo).map(|repo| &repo.policy.merge);
-        let doubted = |host: &&&Arc<Host>| merge.is_some_and(|merge| !host.counts(merge));
-        let doubted = live.iter().filter(doubted).count();
-        let doubted = match doubted {
-            0 => String::new(),
-            n => format!("; {n} are no provers, whose results alone count"),
+        let doubts = |host: &&Arc<Host>| Some((host.name.clone(), host.doubt(merge?)?));
+        let doubts: Vec<_> = live.iter().filter_map(doubts).collect();
+        let doubted = match doubts.as_slice() {
+            [] => String::new(),
+            [(name, doubt), ..] => {
+                format!("; {} of them do not count, such as {name}: {doubt}", doubts.len())
+            }
         };
         let pool = job.gate.pool.as_ref().map(|pool| format!(", with a free slot of {pool}"));
         format!(
@@ -221,6 +223,13 @@ impl Why<'_> {
         let mut lines = vec![format!("{} of {} is {}", car.id, car.agent, car.state.reason())];
         lines.extend(self.car_facts(car));
         lines.push(format!("head     {}", car.head));
+        if !car.origin.is_own() {
+            lines.push(format!("from     {}", car.origin));
+        }
+        lines.extend(car.approval.as_ref().map(|approval| {
+            let (when, why) = (self.ago(approval.at), first_line(&approval.reason));
+            format!("approved by {}, {when}: {why}", approval.by)
+        }));
         lines.push(format!("title    {}", first_line(&car.title)));
         lines.push(format!("since    submitted {}", self.ago(car.submitted)));
         lines
@@ -231,9 +240,7 @@ impl Why<'_> {
         let repo = self.board.tables.repos.get(&car.repo);
         match &car.state {
             train::State::Queued => {
-                let ahead = cars.filter(|other| {
-                    other.repo == car.repo && other.state.is_open() && other.id < car.id
-                });
+                let ahead = cars.filter(|other| other.is_ahead_of(car));
                 let closed = repo.and_then(|repo| repo.unreadable.as_ref());
                 let mut lines = vec![format!(
                     "ahead    {} cars; one order, the first is worked on",
@@ -244,6 +251,11 @@ impl Why<'_> {
                 }));
                 lines
             }
+            train::State::Withheld { need } => vec![
+                format!("because  {need}"),
+                format!("rule     {}", approval_rule(need)),
+                format!("next     {}", need.remedy()),
+            ],
             train::State::Building { candidate, passed } => {
                 let required =
                     repo.map(|repo| repo.policy.merge.required.clone()).unwrap_or_default();
@@ -252,7 +264,7 @@ impl Why<'_> {
                     .filter(|gate| !passed.contains(*gate))
                     .map(ToString::to_string)
                     .collect();
-                vec![
+                let mut lines = vec![
                     format!(
                         "needs    {} of {} gates: {}",
                         left.len(),
@@ -260,13 +272,17 @@ impl Why<'_> {
                         left.join(" ")
                     ),
                     format!("tests    {} on {}", candidate.commit, candidate.base),
-                ]
+                ];
+                lines.extend(barrier(candidate));
+                lines
             }
             train::State::Ready { candidate } => {
-                vec![format!(
+                let mut lines = vec![format!(
                     "lands    {} next: every required gate passed on it",
                     candidate.commit
-                )]
+                )];
+                lines.extend(barrier(candidate));
+                lines
             }
             train::State::Landing { candidate, fence } => vec![
                 format!("lands    {} under fence {fence}", candidate.commit),
@@ -282,4 +298,23 @@ impl Why<'_> {
             ],
         }
     }
+}
+
+/// What a person's approval is for, and that nobody waits for it.
+fn approval_rule(need: &Need) -> &'static str {
+    match need {
+        Need::Fork => {
+            "nothing of a fork's change runs before a person approved its head; others go ahead"
+        }
+        Need::Protected { .. } => {
+            "a change of protected paths takes a person's approval of its head; others go ahead"
+        }
+    }
+}
+
+/// That nothing is tested or lands beside a change of protected paths.
+fn barrier(candidate: &Candidate) -> Option<String> {
+    let paths = &candidate.protected;
+    (!paths.is_empty())
+        .then(|| format!("barrier  nothing is tested beside it: it changes {}", paths.join(" ")))
 }

@@ -67,7 +67,9 @@ fn words(role: Role) -> &'static [&'static str] {
             "retry",
             "revoke-claim",
             "revoke-session",
+            "approve",
             "raise-epoch",
+            "raise-format",
             "issue-token",
             "revoke-token",
         ],
@@ -137,7 +139,10 @@ fn within_repos(step: &Step<'_>, identity: &Identity, before: &Tables) -> Checke
     let outside = touched.into_iter().find(|repo| !own.contains(repo));
     let fleet = matches!(
         step.request.command,
-        Command::RaiseEpoch { .. } | Command::IssueToken(_) | Command::RevokeToken { .. }
+        Command::RaiseEpoch { .. }
+            | Command::RaiseFormat { .. }
+            | Command::IssueToken(_)
+            | Command::RevokeToken { .. }
     );
     ensure(outside.is_none() && !fleet, "13 tokens are limited to repositories", || {
         format!("{outside:?} {:?} by {identity:?}", step.request.command)

@@ -55,7 +55,9 @@ pub fn cars(memory: &mut Memory, step: &Step<'_>, before: &Tables, after: &Table
         let count = open.iter().filter(landing).count();
         ensure(count <= 1, "M3 one landing at a time", || format!("{count} cars of {name}"))?;
         let Command::Intend { car } = &step.request.command else { continue };
-        let first = open.iter().map(|car| car.id).min();
+        // Who waits for a person holds nobody up.
+        let turns = open.iter().filter(|car| !matches!(car.state, State::Withheld { .. }));
+        let first = turns.map(|car| car.id).min();
         ensure(first.is_none_or(|first| first == *car), "M4 the train has one order", || {
             format!("{car} before {first:?}")
         })?;

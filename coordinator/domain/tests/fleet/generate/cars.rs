@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use molt_domain::board::{Board, Command, Request};
 use molt_domain::id::{CarId, Fence};
 use molt_domain::name::RepoName;
-use molt_domain::train::{self, Candidate, Car};
+use molt_domain::train::{self, Candidate, Car, Origin};
 
 use super::{Generator, commit};
 use crate::fleet::policy::{self, PATHS, name, policy, repo};
@@ -18,7 +18,7 @@ impl Generator {
         let cars: Vec<&Car> = tables.cars.values().map(AsRef::as_ref).collect();
         let command = match kind {
             "submit" => {
-                if cars.iter().filter(|car| car.state.is_open()).count() > 5 {
+                if cars.iter().filter(|car| car.state.is_open()).count() > 6 {
                     return None;
                 }
                 let heads: Vec<&String> = cars.iter().map(|car| &car.head).collect();
@@ -27,7 +27,12 @@ impl Generator {
                     1..4 => (*self.random.pick(&heads)?).clone(),
                     _ => commit(self.made()),
                 };
-                Command::Submit { head, title: "change".to_owned(), body: String::new() }
+                let origin = match self.random.below(12) {
+                    0 => Origin::Fork("eve/molt".to_owned()),
+                    _ => Origin::Own,
+                };
+                let (title, body) = ("change".to_owned(), String::new());
+                Command::Submit { head, title, body, origin }
             }
             "dequeue" => {
                 let open: Vec<CarId> =
@@ -54,6 +59,22 @@ impl Generator {
             }
         };
         Some(self.by_agent(at, command))
+    }
+
+    /// A person's word for a change that waits for it, or now and then for any other, or for
+    /// another head; or an agent's, which counts for nothing.
+    pub(super) fn approve(&mut self, board: &Board) -> Option<Request> {
+        let cars: Vec<&Car> = board.tables().cars.values().map(AsRef::as_ref).collect();
+        let waits = |car: &&Car| matches!(car.state, train::State::Withheld { .. });
+        let waiting: Vec<&Car> = cars.iter().copied().filter(waits).collect();
+        let any = self.random.percent(4);
+        let car = *self.random.pick(if any { &cars } else { &waiting })?;
+        let head = if self.random.percent(8) { commit(7) } else { car.head.clone() };
+        let command = Command::Approve { car: car.id, head, reason: self.reason() };
+        match self.agent().filter(|_| self.random.percent(10)) {
+            Some(at) => Some(self.by_agent(at, command)),
+            None => Some(self.operator(command)),
+        }
     }
 
     pub(super) fn of_reconcilers(&mut self, kind: &str, board: &Board) -> Option<Request> {
@@ -105,7 +126,8 @@ impl Generator {
                     | ("confirm-landing" | "withdraw-intent", train::State::Landing { .. })
             )
         };
-        let first = open.iter().min_by_key(|car| car.id).filter(wanted);
+        let turns = open.iter().filter(|car| car.state.has_a_turn());
+        let first = turns.min_by_key(|car| car.id).filter(wanted);
         first
             .or_else(|| open.iter().find(wanted).filter(|_| self.random.percent(10)))
             .map(|car| Car::clone(car))
@@ -150,6 +172,7 @@ impl Generator {
             .collect();
         let changed = match self.random.below(20) {
             0 => vec!["molt.toml".to_owned()],
+            3 | 4 => vec!["tools/dev.py".to_owned()],
             1 | 2 => vec![PATHS[self.random.below(PATHS.len())].to_owned()],
             _ => covered.into_iter().take(2).map(str::to_owned).collect(),
         };
@@ -169,6 +192,8 @@ impl Generator {
             from: format!("refs/molt/train/{}", car.id),
             changed,
             odd: u32::from(self.random.percent(2)),
+            unreadable: self.random.percent(2).then(|| "line 1: no".to_owned()),
+            protected: Vec::new(),
             inputs,
             base_inputs,
         }

@@ -129,10 +129,13 @@ fn what_this_version_cannot_do_is_refused() {
         ],
     );
     expect(
-        "[merge]\nmethod = 'squash'\nprotect = ['x']",
+        "[merge]\nmethod = 'squash'\nprotect = ['x', '/x', 'x', 3]",
         &[
             "molt.toml:3: merge.method: `squash` is not supported by this version: use merge or ff",
-            "molt.toml:4: merge.protect: `protect` is not supported by this version",
+            "molt.toml:4: merge.protect: pattern `/x` is invalid at character 1: a leading `/`: \
+             patterns start at the root anyway",
+            "molt.toml:4: merge.protect: names `x` twice",
+            "molt.toml:4: merge.protect: expected a string, found an integer",
         ],
     );
 }

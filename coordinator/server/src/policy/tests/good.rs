@@ -45,6 +45,7 @@ env = { PYTHONHASHSEED = "0" }
 [merge]
 method = "ff"
 required = ["lint", "diff", "scope", "announce"]
+protect = ["tools/**", ".github/**"]
 "#;
 
 #[test]
@@ -66,6 +67,12 @@ fn every_key_is_honoured() {
     assert_eq!(required, ["lint", "diff", "scope", "announce"]);
     assert_eq!(policy.merge.method, Method::Ff);
     assert_eq!(policy.gates.len(), 2);
+    assert_eq!(policy.merge.protect, ["tools/**".parse().unwrap(), ".github/**".parse().unwrap()]);
+    // The repository's case is the patterns' too, and the policy protects itself.
+    for path in ["tools/dev.py", "Tools/DEV.py", ".github/w/ci.yml", "molt.toml", "Molt.toml"] {
+        assert!(policy.protects(path), "{path}");
+    }
+    assert!(!policy.protects("src/molt.toml") && !policy.protects("tools"));
 
     let diff = &policy.gates[&"diff".parse().unwrap()];
     assert_eq!(diff.run, "python3 -u tests/diff.py --jobs ${jobs}");
@@ -90,6 +97,8 @@ fn what_is_left_out_is_the_careful_choice() {
     assert_eq!(required, ["lint", "scope", "announce"]);
     assert_eq!(policy.merge.method, Method::Merge);
     assert_eq!(policy.scopes.case(), Case::Sensitive);
+    assert!(policy.merge.protect.is_empty() && policy.protects("molt.toml"));
+    assert!(!policy.protects("Molt.toml"));
 }
 
 #[test]
@@ -127,6 +136,7 @@ paths = ["tools/**", "docs/tools/**"]
 paths = ["old/**"]
 [merge]
 required = []
+protect = ["tools/x", "tool/**"]
 "#;
     let tracked = ["docs/a.md", "tools/x", "s1", "s2", "s3", "s4", "s5", "s6"];
     let report = check(text, tracked);
@@ -139,11 +149,14 @@ required = []
          molt.toml:6: note: scope.old: scope `old` matches no tracked file\n\
          molt.toml:9: note: merge.required: nothing is required: \
          every change that is submitted lands\n\
-         molt.toml: sound, 3 scopes, 0 gates, 4 notes\n"
+         molt.toml:10: note: merge.protect: `tool/**` matches no tracked file: \
+         it protects nothing yet\n\
+         molt.toml: sound, 3 scopes, 0 gates, 5 notes\n"
     );
     assert!(read(text).is_ok(), "notes keep no policy from being in force");
-    let tidy = check(FULL, ["runtime/a", "runtime/gc/b", "Cargo.toml", "LOGS/x"]);
-    assert_eq!(tidy.findings, []);
+    let scoped = ["runtime/a", "runtime/gc/b", "Cargo.toml", "LOGS/x"];
+    let plain = FULL.replace("protect = [\"tools/**\", \".github/**\"]\n", "");
+    assert_eq!(check(&plain, scoped).findings, []);
 }
 
 #[test]

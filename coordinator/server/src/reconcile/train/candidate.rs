@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use molt_domain::board::Command;
 use molt_domain::name::GateName;
-use molt_domain::policy::{Method, Repo};
+use molt_domain::policy::{Method, POLICY_FILE, Repo};
 use molt_domain::train::{Candidate, Car};
 use molt_forge::{Forge, RefId};
 use molt_repo::{CandidateIdentity, Inputs, InvalidOid, Merge, Oid, RepoError};
 use tracing::info;
 
-use super::{Places, Step, Train, TrainError};
+use super::{Places, Step, Train, TrainError, read_policy};
+
+/// Characters of what is wrong with a policy that its proposer is told.
+const TOLD: usize = 1000;
 
 impl Train {
     /// Merges a car with the base and tells the board what came of it.
@@ -94,6 +97,7 @@ fn describe(
     }
     changed.sort();
     changed.dedup();
+    let unreadable = unreadable(git, commit, &changed)?;
     let short = commit.as_str().get(..12).unwrap_or(commit.as_str());
     let id: RefId = format!("{}-{short}", car.id).parse()?;
     let published: molt_forge::Oid = match commit.as_str().parse() {
@@ -108,9 +112,24 @@ fn describe(
         from: format!("refs/molt/train/{id}"),
         changed,
         odd,
+        unreadable,
+        protected: Vec::new(),
         inputs: inputs(git, repo, commit)?,
         base_inputs: inputs(git, repo, base)?,
     })
+}
+
+/// Why the policy would not read once the commit landed, where it changes the policy.
+fn unreadable(
+    git: &Places,
+    commit: &Oid,
+    changed: &[String],
+) -> Result<Option<String>, TrainError> {
+    if !changed.iter().any(|path| path == POLICY_FILE) {
+        return Ok(None);
+    }
+    let problem = read_policy(git.mirror.read_file(commit, POLICY_FILE)?).err();
+    Ok(problem.map(|problem| problem.chars().take(TOLD).collect()))
 }
 
 /// The digest of each required run gate's inputs in a commit: the whole tree.

@@ -6,7 +6,9 @@
 use molt_domain::board::Command;
 use molt_domain::id::Fence;
 use molt_domain::train::{Candidate, Car};
-use molt_forge::{FenceCommit, FenceRecord, Forge, Landed, Landing, Oid, RefId, Withdrawn};
+use molt_forge::{
+    FenceCommit, FenceRecord, Forge, ForgeError, Landed, Landing, Oid, RefId, Withdrawn,
+};
 use tracing::{info, warn};
 
 use super::{Places, Step, Train, TrainError};
@@ -80,7 +82,15 @@ fn carry_out(
         candidate: commit.clone(),
         fence: git.forge.next_fence(expected, &record)?,
     };
-    match git.forge.land(&landing)? {
+    let landed = match git.forge.land(&landing) {
+        // Whoever intended it led before, and made the candidate in a mirror of its own.
+        Err(ForgeError::MissingCommit { .. }) => {
+            git.mirror.fetch()?;
+            git.forge.land(&landing)?
+        }
+        landed => landed?,
+    };
+    match landed {
         Landed::Moved => {
             retire(git, candidate, &commit);
             Ok(Outcome::Confirmed)
