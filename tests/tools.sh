@@ -32,6 +32,11 @@ package etcd etcd-server "keeps a fleet's state; what claims are measured agains
 package protoc protobuf-compiler "builds the client of etcd"
 [ "${1:-}" = bench ] && exit
 
+# Preloaded, not called: a file tells whether it is there. Elsewhere no clock is set.
+have_library() { compgen -G "/usr/lib*/$1" >/dev/null || compgen -G "/usr/lib*/*/$1" >/dev/null; }
+[ "$(uname)" != Linux ] || have_library faketime/libfaketime.so.1 ||
+    package libfaketime libfaketime "sets the clocks of single programs in the fault tests"
+
 cargo_install cargo-nextest "runs the tests"
 cargo_install cargo-deny "checks licences, sources and banned crates"
 have git || { echo "tools: git is missing: install git 2.38 or later" >&2; exit 1; }

@@ -101,6 +101,16 @@ fn finished(attempt: u32, host: &str) -> Value {
     })
 }
 
+fn taken(task: &str, session: &str, claim: &str) -> Value {
+    json!({
+        "what": "task_taken", "task": task, "session": session, "name": "cyd", "claim": claim
+    })
+}
+
+fn ended(task: &str) -> Value {
+    json!({"what": "task_ended", "task": task, "state": "done", "reason": ""})
+}
+
 fn landed(car: &str) -> Value {
     json!({
         "what": "landed", "car": car, "branch": "main", "base": "b", "commit": "c", "tree": "t",
@@ -120,7 +130,7 @@ fn heard(kind: &str, id: &str, fence: Option<&str>) -> Sign {
 
 impl Story {
     /// Claims, a lock in two hands one after the other, a slot, a build, a job that went to
-    /// another host, a landing; a fault and what went on after it.
+    /// another host, a landing, a task; a fault and what went on after it.
     fn new() -> Self {
         let returned = json!({
             "what": "job_returned", "job": "job_0001", "gate": "lint", "attempt": 1,
@@ -148,6 +158,14 @@ impl Story {
             (2_120, finished(2, "h2")),
             (2_130, submitted),
             (2_140, landed("car_0001")),
+            (
+                2_142,
+                json!({"what": "task_added", "task": "tsk_0001", "repo": "main", "title": "c"}),
+            ),
+            (2_144, claimed("clm_0005", "ses_0003", "c", 5)),
+            (2_144, taken("tsk_0001", "ses_0003", "clm_0005")),
+            (2_148, ended("tsk_0001")),
+            (2_148, released("clm_0005", "ses_0003", "c")),
             (2_150, lost(9_000)),
             (2_160, json!({"what": "resumed", "session": "ses_0001", "epoch": 2})),
             (2_170, json!({"what": "left", "session": "ses_0001", "name": "ann"})),
@@ -170,6 +188,9 @@ impl Story {
         story.line(2_040, heard("build", "00ff", None));
         story.line(2_050, heard("submit", "car_0001", None));
         story.line(2_060, heard("landing", "car_0001", None));
+        story.line(2_070, heard("add", "tsk_0001", None));
+        story.line(2_080, heard("task", "tsk_0001", Some("5")));
+        story.line(2_090, heard("done", "tsk_0001", None));
         story.line(60_000, Sign::Over);
         story
     }
@@ -188,6 +209,13 @@ impl Story {
         let found = self.events.iter().position(|(_, event)| event["what"] == what);
         let place = found.expect("it is in the story");
         (self.events[place].0, place)
+    }
+
+    /// Makes something else of the first event that is `what`, or of its time.
+    fn change(&mut self, what: &str, change: impl FnOnce(&mut u64, &mut Value)) {
+        let (_, place) = self.find(what);
+        let (at, event) = &mut self.events[place];
+        change(at, event);
     }
 
     fn remove(&mut self, what: &str) {
@@ -243,7 +271,7 @@ impl Story {
 fn a_genuine_story_holds() {
     let report = Story::new().check();
     assert!(report.holds(), "{report}");
-    assert_eq!((report.fact("grants"), report.fact("lost in silence")), (6, 1));
+    assert_eq!((report.fact("grants"), report.fact("lost in silence")), (7, 1));
     assert_eq!(report.fact("slowest progress in ms"), 2_051);
 }
 
@@ -353,11 +381,34 @@ fn a_late_result_is_found() {
 
 #[test]
 fn a_task_without_its_claim_is_found() {
-    let taken = json!({
-        "what": "task_taken", "task": "tsk_0001", "session": "ses_0001", "name": "ann",
-        "claim": "clm_0009"
-    });
-    Story::found(|story| story.insert("left", taken), "tsk_0001 was taken without clm_0009");
+    let without = "tsk_0001 was taken without clm_0005";
+    Story::found(|story| story.change("task_taken", |at, _| *at += 1), without);
+    let by_another = |_: &mut u64, event: &mut Value| event["session"] = json!("ses_0001");
+    Story::found(|story| story.change("task_taken", by_another), without);
+    Story::found(
+        |story| story.insert("task_ended", taken("tsk_0002", "ses_0001", "clm_0009")),
+        "tsk_0002 was taken without clm_0009",
+    );
+    Story::found(
+        |story| story.insert("task_taken", taken("tsk_0001", "ses_0003", "clm_0005")),
+        "tsk_0001 was taken twice",
+    );
+    Story::found(
+        |story| story.insert("task_ended", ended("tsk_0001")),
+        "tsk_0001 was given up and nobody had it",
+    );
+}
+
+#[test]
+fn a_task_and_a_claim_that_outlive_each_other_are_found() {
+    Story::found(|story| story.remove("task_ended"), "tsk_0001 outlived its clm_0005");
+    Story::found(
+        |story| {
+            let (_, place) = story.find("task_ended");
+            story.events.remove(place + 1);
+        },
+        "clm_0005 outlived its tsk_0001",
+    );
 }
 
 #[test]
@@ -368,6 +419,10 @@ fn something_acknowledged_that_is_not_there_is_found() {
         heard("submit", "car_0002", None),
         heard("landing", "car_0002", None),
         heard("build", "11ff", None),
+        heard("add", "tsk_0002", None),
+        heard("task", "tsk_0001", Some("2")),
+        heard("task", "tsk_0002", Some("5")),
+        heard("done", "tsk_0002", None),
     ];
     for sign in forgotten {
         Story::found(|story| story.line(50, sign), "was acknowledged");
@@ -404,7 +459,7 @@ fn a_fleet_that_does_not_go_on_is_found() {
 
 #[test]
 fn a_run_with_too_little_in_it_is_invalid() {
-    Story::found(|story| story.least = (200, 1, 1), "invalid run: 6 grants");
+    Story::found(|story| story.least = (200, 1, 1), "invalid run: 7 grants");
     Story::found(|story| story.least = (1, 20, 1), "invalid run: 1 landings");
     Story::found(|story| story.least = (1, 1, 3), "invalid run: 1 faults");
 }

@@ -1,32 +1,40 @@
-//! What becomes of the fleet when its leader dies, freezes, is cut off or goes in peace.
+//! What becomes of the fleet when its leader dies, sleeps, is cut off, has no room or goes in peace.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use molt_tests::verify::fleet::journal;
 
-use crate::harness::{pause, skip, until};
-use crate::load::{POLICY, scene, under_load};
-use crate::scene::{ETCDS, PROGRESS, Scene, Size};
+use crate::clocks::Sleep;
+use crate::harness::{pause, scratch, skip, until};
+use crate::load::{POLICY, scene_of, under_load};
+use crate::scene::{COORDINATORS, ETCDS, Machines, PROGRESS, Scene, Size, Variables};
 use crate::service::term;
+use crate::{full, sleep};
 
 /// How long a leader's word holds.
 const TTL: Duration = Duration::from_secs(3);
 
 #[test]
 fn the_fleet_outlives_its_leaders() {
-    let scene = scene(Size::Whole);
+    let folder = scratch();
+    let sleeps = match COORDINATORS.map(|name| Sleep::new(folder.path(), name)) {
+        [Some(first), Some(second)] => Some([first, second]),
+        _ => None,
+    };
+    let disks = COORDINATORS.map(|name| (name, full::DISK)).into();
+    let mut machines = Machines { disks, ..Machines::default() };
+    let stops = Stops::new(folder.path());
+    for (number, name) in COORDINATORS.into_iter().enumerate() {
+        let sleeps = sleeps.as_ref().map(|sleeps| sleeps[number].variables());
+        let variables = [sleeps.unwrap_or_default(), stops.variables()].concat();
+        machines.variables.insert(name, variables);
+    }
+    let scene = scene_of(Size::Whole, &machines);
     under_load(&scene, |load| {
-        let (frozen, term) = scene.leader();
-        load.fault(
-            "the leader is frozen for longer than its word holds",
-            || {
-                scene.coordinators[frozen].freeze();
-                scene.next_leader(term);
-                pause(TTL);
-            },
-            || scene.coordinators[frozen].thaw(),
-        );
+        sleep::leader(&scene, sleeps.as_ref(), load);
         if scene.net.can_cut() {
             let (cut, term) = scene.leader();
             let name = scene.coordinators[cut].name();
@@ -51,14 +59,57 @@ fn the_fleet_outlives_its_leaders() {
         }
         let (killed, term) = scene.leader();
         load.fault(
-            "the leader is killed",
+            "the leader is killed between its intent to land and the push",
             || {
-                scene.coordinators[killed].kill();
+                stops.hold(|| {
+                    scene.coordinators[killed].kill();
+                });
                 scene.next_leader(term);
             },
-            || scene.coordinators[killed].start(),
+            // Its successor has to carry on what it did not begin.
+            || {
+                let before = load.counts().get("landing").copied();
+                let landed = || (load.counts().get("landing").copied() > before).then_some(());
+                until("what was intended lands", landed);
+                scene.coordinators[killed].start();
+            },
         );
+        full::leaders_disk(&scene, load);
     });
+}
+
+/// A `git` that stops before a push to the base where it is told to.
+struct Stops {
+    program: PathBuf,
+    told: PathBuf,
+    stopped: PathBuf,
+}
+
+impl Stops {
+    fn new(folder: &Path) -> Self {
+        let [program, told, stopped] = ["git", "stop", "stopped"].map(|name| folder.join(name));
+        let text = format!(
+            "#!/bin/sh\ncase \" $* \" in *\" push \"*:refs/heads/main*)\n\
+             [ ! -e {told:?} ] || {{ : >{stopped:?}; exec sleep 5; }} ;;\nesac\nexec git \"$@\"\n"
+        );
+        std::fs::write(&program, text).expect("a program");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("a program");
+        Self { program, told, stopped }
+    }
+
+    /// What makes a coordinator use it.
+    fn variables(&self) -> Variables {
+        vec![("MOLT_GIT", self.program.clone().into())]
+    }
+
+    /// Waits until a push to the base has stopped, and lets all later ones pass.
+    fn hold(&self, then: impl FnOnce()) {
+        std::fs::write(&self.told, "").expect("a sign");
+        until("a landing is intended", || self.stopped.exists().then_some(()));
+        then();
+        std::fs::remove_file(&self.told).expect("the sign");
+    }
 }
 
 /// A leader that is cut off from its store answers nothing any more before its successor does.

@@ -1,27 +1,34 @@
-//! What becomes of what a host holds when the host is cut off, frozen or loses its daemon.
+//! What becomes of what a host holds when the host sleeps, is cut off, frozen, full or loses its
+//! daemon, or its clock on the wall is set.
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::harness::{Said, lines, pause, skip, until};
-use crate::load::{Load, scene, under_load};
-use crate::scene::{COORDINATORS, Scene, Size};
-
-/// Longer than a session lives without a renewal and its locks stay closed.
-const LONG: Duration = Duration::from_secs(15);
+use crate::clocks::{Sleep, WallClock};
+use crate::harness::{Said, lines, pause, scratch, skip, until};
+use crate::load::{scene_of, under_load};
+use crate::scene::{COORDINATORS, Machines, Scene, Size};
+use crate::sleep::Nap;
+use crate::{full, sleep};
 
 /// Shorter than the margin by which a holder stops early.
 const SHORT: Duration = Duration::from_secs(2);
 
 #[test]
 fn the_fleet_outlives_its_hosts() {
-    let scene = scene(Size::Whole);
+    let folder = scratch();
+    let clocks = (WallClock::new(folder.path()), Sleep::new(folder.path(), "h2"));
+    let (Some(wall), Some(asleep)) = clocks else {
+        return skip("machines::the_fleet_outlives_its_hosts");
+    };
+    let variables = [("h1", wall.variables()), ("h2", asleep.variables())].into();
+    let disks = vec![("h1", full::DISK)];
+    let scene = scene_of(Size::Whole, &Machines { variables, disks, quota: None });
     if !scene.net.can_cut() {
         return skip("machines::the_fleet_outlives_its_hosts");
     }
     let report = under_load(&scene, |load| {
-        cut_off(&scene, load);
+        sleep::jumps(&scene, &wall, load);
+        Nap::new(&scene, load).take(&wall, &asleep);
         load.fault(
             "what a host says reaches nobody",
             || {
@@ -42,22 +49,9 @@ fn the_fleet_outlives_its_hosts() {
             },
             || {},
         );
+        full::hosts_disk(&scene, load);
     });
-    assert!(report.fact("lost in silence") > 0, "a host was cut off for long enough");
-}
-
-/// A host is cut off until its sessions are lost: its runs have stopped before others began.
-fn cut_off(scene: &Scene, load: &Load<'_>) {
-    load.fault(
-        "a host is cut off for longer than its sessions live",
-        || {
-            let before = load.troubles();
-            scene.net.part("h2", &COORDINATORS);
-            load.trouble_after(before);
-            pause(LONG);
-        },
-        || scene.net.heal(),
-    );
+    assert!(report.fact("lost in silence") > 0, "a host slept for long enough");
 }
 
 /// A gate each of whose runs ends when that one is told to.
@@ -74,7 +68,7 @@ required = ["slow", "scope"]
 /// A host that comes back with the result of a run that went to another host is not believed.
 #[test]
 fn a_late_result_of_a_lost_host_changes_nothing() {
-    let scratch = crate::harness::scratch();
+    let scratch = scratch();
     let runs = scratch.path().join("runs");
     let policy = SLOW.replace("RUNS", &runs.to_string_lossy());
     let let_end = |run: u32| {
@@ -106,25 +100,13 @@ fn a_late_result_of_a_lost_host_changes_nothing() {
     assert!(!told("dropped"), "nobody has heard of it");
     scene.net.heal();
     until("its result was refused", || told("attempt 2 is on h4").then_some(()));
-    assert!(events(&scene, "job_finished").is_empty(), "nothing that h3 says counts");
+    assert!(scene.events("job_finished").is_empty(), "nothing that h3 says counts");
     let_end(2);
     scene.host("h1").enter(|| {
         lea.run(&["gate", "wait", &car, "--wait", "30s"]).exits(0);
     });
-    let finished = events(&scene, "job_finished");
+    let finished = scene.events("job_finished");
     assert_eq!(finished.len(), 1, "{finished:?}");
     assert_eq!(finished[0]["host"], "h4");
     assert_eq!(finished[0]["attempt"], 2);
-}
-
-/// The events of one kind so far.
-fn events(scene: &Scene, what: &str) -> Vec<Value> {
-    let audit = scene.export();
-    let all = lines(&audit);
-    std::fs::remove_file(&audit).expect("it was exported a moment ago");
-    let events = all.iter().map(|line| {
-        let entry: Value = serde_json::from_str(line).expect("an entry");
-        entry["event"].clone()
-    });
-    events.filter(|event| event["what"] == what).collect()
 }

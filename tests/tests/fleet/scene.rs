@@ -1,5 +1,7 @@
 //! A fleet as a whole: its places, etcds, coordinators, hosts and repository.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,10 +11,13 @@ use molt_tests::verify::{Asked, Report, fleet, verify};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Agent, Remote, scratch, until};
+use serde_json::Value;
+
+use crate::disk::Disk;
+use crate::harness::{Agent, Remote, lines, scratch, until};
 use crate::net::Net;
 use crate::service::{Coordinator, Keeping, Told};
-use crate::site::Site;
+use crate::site::{Means, Site};
 
 /// The places of etcds.
 pub(crate) const ETCDS: [&str; 3] = ["e1", "e2", "e3"];
@@ -55,6 +60,26 @@ pub(crate) enum Size {
     Proxied,
 }
 
+/// Variables of programs.
+pub(crate) type Variables = Vec<(&'static str, OsString)>;
+
+/// What is particular about the machines of a fleet.
+#[derive(Debug, Default)]
+pub(crate) struct Machines {
+    /// What the programs at a place find in their environment.
+    pub(crate) variables: BTreeMap<&'static str, Variables>,
+    /// Places whose programs keep their files on a disk of their own, of so many MiB.
+    pub(crate) disks: Vec<(&'static str, u32)>,
+    /// How large etcd's database may grow, in bytes.
+    pub(crate) quota: Option<u64>,
+}
+
+impl Machines {
+    fn variables(&self, place: &str) -> &[(&'static str, OsString)] {
+        self.variables.get(place).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// A fleet. Fields are dropped in this order: whoever uses something before it.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -63,6 +88,8 @@ pub(crate) struct Scene {
     pub(crate) etcd: Option<Etcd>,
     pub(crate) remote: Remote,
     pub(crate) net: Net,
+    variables: BTreeMap<&'static str, Variables>,
+    disks: BTreeMap<&'static str, Disk>,
     scratch: TempDir,
 }
 
@@ -77,11 +104,11 @@ pub(crate) struct Etcd {
 
 impl Etcd {
     #[track_caller]
-    fn new(net: &Net, size: Size) -> Self {
+    fn new(net: &Net, size: Size, quota_bytes: Option<u64>) -> Self {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
         let places = ETCDS.iter().map(|name| net.place(name).of_etcd()).collect();
-        let options = Options { places, ..Options::default() };
+        let options = Options { places, quota_bytes, ..Options::default() };
         let cluster = runtime.block_on(Cluster::start(ETCDS.len(), options)).expect("three etcds");
         let members = if size == Size::Proxied { cluster.members() } else { &[] };
         let start = |address| runtime.block_on(Proxy::start_at(net.bridge(), address));
@@ -117,11 +144,22 @@ impl Scene {
     /// in place of the usual ones.
     #[track_caller]
     pub(crate) fn new(size: Size, files: &[(&str, &str)], spans: &[(&str, &str)]) -> Self {
+        Self::of(size, files, (spans, &Machines::default()))
+    }
+
+    /// The same on particular machines.
+    #[track_caller]
+    pub(crate) fn of(
+        size: Size,
+        files: &[(&str, &str)],
+        (spans, machines): (&[(&str, &str)], &Machines),
+    ) -> Self {
         let names = [ETCDS.as_slice(), &COORDINATORS, &HOSTS].concat();
         let net = Net::new(&names);
         let scratch = scratch();
+        let disks = disks(scratch.path(), machines);
         let remote = Remote::new(scratch.path(), files);
-        let etcd = (size != Size::Single).then(|| Etcd::new(&net, size));
+        let etcd = (size != Size::Single).then(|| Etcd::new(&net, size, machines.quota));
         let keeping = match &etcd {
             None => vec![Keeping::Embedded],
             Some(etcd) => etcd.endpoints().into(),
@@ -129,12 +167,15 @@ impl Scene {
         let other = |(key, _): &&(&str, &str)| spans.iter().all(|(own, _)| own != key);
         let spans = [SPANS.iter().filter(other).copied().collect(), spans.to_vec()].concat();
         let coordinators = COORDINATORS.iter().zip(&keeping).map(|(name, keeping)| {
-            let told = Told { keeping, remote: remote.path(), spans: &spans };
+            let variables = machines.variables(name);
+            let told = Told { keeping, remote: remote.path(), spans: &spans, variables };
             Coordinator::new(scratch.path(), name, net.place(name), &told)
         });
         let coordinators = coordinators.collect();
         std::fs::create_dir(scratch.path().join("journals")).expect("the journals' folder");
-        let scene = Self { hosts: Vec::new(), coordinators, etcd, remote, net, scratch };
+        let variables = machines.variables.clone();
+        let hosts = Vec::new();
+        let scene = Self { hosts, coordinators, etcd, remote, net, variables, disks, scratch };
         scene.coordinators.iter().for_each(Coordinator::start);
         scene.leader();
         scene
@@ -147,8 +188,15 @@ impl Scene {
         let endpoints = endpoints.join(",");
         for (name, jobs) in hosts {
             let place = self.net.place(name);
-            self.hosts.push(Site::new(self.scratch.path(), name, place, (&endpoints, *jobs)));
+            let variables = self.variables.get(name).map_or(&[][..], Vec::as_slice);
+            let means = Means { coordinators: &endpoints, jobs: *jobs, variables };
+            self.hosts.push(Site::new(self.scratch.path(), name, place, &means));
         }
+    }
+
+    /// The disk of a place that was to have one of its own, if this user may mount disks.
+    pub(crate) fn disk(&self, place: &str) -> Option<&Disk> {
+        self.disks.get(place)
     }
 
     /// A host by its name.
@@ -170,6 +218,11 @@ impl Scene {
     /// The journal of a writer.
     pub(crate) fn journal(&self, writer: &str) -> PathBuf {
         self.path("journals").join(writer).with_extension(ENDING)
+    }
+
+    /// Whether a journal has told of something yet.
+    pub(crate) fn journal_tells(&self, writer: &str, what: &str) -> bool {
+        lines(&self.journal(writer)).iter().any(|line| line.contains(&format!("{what:?}")))
     }
 
     /// Waits until a coordinator leads: which, and its term.
@@ -213,6 +266,19 @@ impl Scene {
         let name = path.to_str().expect("a path of text");
         self.coordinators[leader].run(&["audit", "export", name]).exits(0);
         path
+    }
+
+    /// The events of one kind so far.
+    #[track_caller]
+    pub(crate) fn events(&self, what: &str) -> Vec<Value> {
+        let audit = self.export();
+        let all = lines(&audit);
+        std::fs::remove_file(&audit).expect("it was exported a moment ago");
+        let events = all.iter().map(|line| {
+            let entry: Value = serde_json::from_str(line).expect("an entry");
+            entry["event"].clone()
+        });
+        events.filter(|event| event["what"] == what).collect()
     }
 
     /// Checks what happened: the audit and the journals, and the landings against git.
@@ -259,6 +325,19 @@ impl Scene {
         let copied = std::process::Command::new("cp").arg("-R").arg(from).arg(folder).status();
         println!("kept {}: {copied:?}", from.display());
     }
+}
+
+/// Disks for the folders of coordinators and hosts, before anybody uses these.
+fn disks(scratch: &Path, machines: &Machines) -> BTreeMap<&'static str, Disk> {
+    let disk = |(place, size): &(&'static str, u32)| {
+        let kind = if COORDINATORS.contains(place) { "data" } else { "state" };
+        Some((*place, Disk::mount(&scratch.join(format!("{kind}-{place}")), *size)?))
+    };
+    let disks: BTreeMap<_, _> = machines.disks.iter().filter_map(disk).collect();
+    if disks.len() < machines.disks.len() {
+        println!("no disks of their own here: none can be filled");
+    }
+    disks
 }
 
 fn print(report: &Report) {

@@ -1,5 +1,6 @@
 //! The coordinators of a fleet: each a process at a place of its own.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,7 @@ pub(crate) struct Coordinator {
     address: String,
     scratch: PathBuf,
     config: PathBuf,
+    variables: Vec<(&'static str, OsString)>,
     serving: Mutex<Option<Running>>,
     frozen: AtomicBool,
 }
@@ -44,6 +46,8 @@ pub(crate) struct Told<'a> {
     pub(crate) remote: &'a Path,
     /// Keys and values of `[spans]`.
     pub(crate) spans: &'a [(&'a str, &'a str)],
+    /// What the program finds in its environment.
+    pub(crate) variables: &'a [(&'static str, OsString)],
 }
 
 impl Coordinator {
@@ -69,6 +73,7 @@ impl Coordinator {
             address,
             scratch: scratch.to_owned(),
             config,
+            variables: told.variables.to_vec(),
             serving: Mutex::default(),
             frozen: AtomicBool::new(false),
         }
@@ -92,6 +97,7 @@ impl Coordinator {
         let mut command = command(programs::coordinator(), &self.scratch);
         command.arg("serve").arg("--config").arg(&self.config);
         command.arg("--ready-file").arg(&ready).current_dir(&self.scratch);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if let Some(level) = std::env::var_os("MOLT_LOG") {
             command.env("MOLT_LOG", level);
         }

@@ -1,8 +1,10 @@
 //! A host with its place: its daemon and its agents are processes there.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::harness::{Agent, Host, Remote, send, until};
 use crate::net::Place;
@@ -17,17 +19,29 @@ pub(crate) struct Site {
     scratch: PathBuf,
 }
 
+/// What a host is given.
+#[derive(Debug)]
+pub(crate) struct Means<'a> {
+    /// Where its coordinators are.
+    pub(crate) coordinators: &'a str,
+    /// How many jobs its daemon runs at once.
+    pub(crate) jobs: u32,
+    /// What its programs find in their environment.
+    pub(crate) variables: &'a [(&'static str, OsString)],
+}
+
 impl Site {
-    /// One with a daemon that runs `jobs` jobs at once.
+    /// One with a daemon.
     #[track_caller]
     pub(crate) fn new(
         scratch: &Path,
         name: &'static str,
         place: &Place,
-        (coordinators, jobs): (&str, u32),
+        means: &Means<'_>,
     ) -> Self {
-        let mut host = Host::new(scratch, name, coordinators);
-        place.enter(|| host.serve(jobs));
+        let mut host = Host::new(scratch, name, means.coordinators);
+        host.variables = means.variables.to_vec();
+        place.enter(|| host.serve(means.jobs));
         Self { name, place: place.clone(), host, scratch: scratch.to_owned() }
     }
 
@@ -65,6 +79,22 @@ impl Site {
                 frozen.push(pid);
             }
         }
+    }
+
+    /// The processes that hold something here: the children of runs.
+    pub(crate) fn holders(&self) -> Vec<i32> {
+        let here = self.place.processes();
+        let child = |run: &PathBuf| {
+            let record = std::fs::read(run.join("supervisor.json")).ok()?;
+            let record: Value = serde_json::from_slice(&record).ok()?;
+            record["child"]["pid"].as_i64().and_then(|pid| pid.try_into().ok())
+        };
+        self.runs().iter().filter_map(child).filter(|pid| here.contains(pid)).collect()
+    }
+
+    /// The folders of the runs that were ever started here.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        self.host.runs()
     }
 
     /// Lets processes of the host go on.

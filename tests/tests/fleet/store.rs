@@ -1,10 +1,11 @@
-//! What becomes of the fleet when its etcds die, hang or lose each other.
+//! What becomes of the fleet when its etcds die, hang, lose each other or are full.
 
 use std::time::Duration;
 
+use crate::full;
 use crate::harness::{pause, until};
-use crate::load::{Load, scene, under_load};
-use crate::scene::{ETCDS, Scene, Size};
+use crate::load::{Load, scene_of, under_load};
+use crate::scene::{ETCDS, Machines, Scene, Size};
 
 /// How long the etcd that leads hangs.
 const HANG: Duration = Duration::from_secs(10);
@@ -14,7 +15,8 @@ const NOTICED: Duration = Duration::from_secs(1);
 
 #[test]
 fn the_fleet_outlives_its_etcds() {
-    let scene = scene(Size::Whole);
+    let machines = Machines { quota: Some(full::QUOTA), ..Machines::default() };
+    let scene = scene_of(Size::Whole, &machines);
     let report = under_load(&scene, |load| {
         let etcd = scene.etcd();
         let follower = (etcd.leader() + 1) % ETCDS.len();
@@ -52,6 +54,8 @@ fn the_fleet_outlives_its_etcds() {
         if scene.net.can_cut() {
             parted(&scene, load);
         }
+        full::history(&scene, load);
+        full::etcd(&scene, load);
     });
     assert_eq!(report.fact("lost in silence"), 0, "no session was lost");
 }

@@ -3,8 +3,6 @@
 //! They stand for bugs of hosts, clients and candidates. Those of the product's own code are
 //! switched where that code is (`molt_store::fault`, `molt_coordinator::fault`).
 
-use std::cell::Cell;
-
 /// A bug that can be seeded, named after the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -22,24 +20,6 @@ pub(crate) enum Bug {
     GivenBackEarly,
 }
 
-thread_local! {
-    static ON: Cell<Option<Bug>> = const { Cell::new(None) };
-}
-
-/// Runs `run` on this thread with a bug switched on.
-#[cfg(feature = "seeded-bugs")]
-pub(crate) fn with<T>(bug: Bug, run: impl FnOnce() -> T) -> T {
-    struct Off;
-    impl Drop for Off {
-        fn drop(&mut self) {
-            ON.set(None);
-        }
-    }
-    let _off = Off;
-    ON.set(Some(bug));
-    run()
-}
-
 pub(crate) fn is_on(bug: Bug) -> bool {
-    ON.get() == Some(bug)
+    molt_fault::is_on(bug)
 }

@@ -204,6 +204,9 @@ impl Client {
     /// Whether an answer of `term` is to be believed; a newer one is remembered.
     fn believe(&self, term: u64) -> Result<(), Failure> {
         let mut seen = self.seen();
+        if term < seen.term {
+            self.referee.outdated();
+        }
         if term < seen.term && !is_on(Bug::OlderTermBelieved) {
             let reason = format!("the answer is of term {term}, but {} was seen", seen.term);
             return Err(Failure::Unknown { reason });

@@ -62,12 +62,7 @@ impl Coordinator {
 
     /// Tells it to stop in order.
     pub(crate) fn stop(&self) {
-        let stop = self.stop.clone();
-        // Not in the moment in which its timers are due: which came first would be chance.
-        drop(self.node.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(3)).await;
-            stop.cancel();
-        }));
+        self.stop.cancel();
     }
 
     /// How it ended, once it has.
@@ -88,18 +83,18 @@ async fn hold(
     stop: &CancellationToken,
 ) -> Result<(), String> {
     let Fleet { net, shelf, referee, spans, .. } = fleet.clone();
-    let store = Remote::new(me, shelf, net.clone(), referee.clone(), spans.leader_ttl);
+    let store = Remote::new(me, shelf, net, referee.clone(), spans.leader_ttl);
     let ground = Ground {
         candidate: Candidate::new(pipe::name(me), pipe::address(me)),
         spans,
         clock: Clock::Runtime { began: Instant::now() },
-        archive: Archive::open(folder).map_err(|error| error.to_string())?,
+        archive: Archive::open(folder).map_err(|error| error.to_string())?.on_one_thread(),
         places: Arc::new([]),
         gate: Gate::default(),
     };
     let seat = Seat::default();
     let mut listening = JoinSet::new();
-    listening.spawn(listen(me, seat.switch(), calls, net, referee));
+    listening.spawn(listen(me, seat.switch(), calls, referee));
     let lead = Lead::new(Arc::new(store), ground, seat);
     let held = lead.hold(Standing::StandingBy { leader: None }, stop).await;
     // What is answered already leaves the machine.
@@ -112,7 +107,6 @@ async fn listen(
     me: usize,
     switch: Switch,
     mut calls: mpsc::UnboundedReceiver<Call>,
-    net: Net,
     referee: Referee,
 ) {
     let mut answering = JoinSet::new();
@@ -121,14 +115,14 @@ async fn listen(
             biased;
             call = calls.recv() => {
                 let Some(call) = call else { return };
-                answering.spawn(answer(me, switch.clone(), call, net.clone(), referee.clone()));
+                answering.spawn(answer(me, switch.clone(), call, referee.clone()));
             }
             Some(_) = answering.join_next() => {}
         }
     }
 }
 
-async fn answer(me: usize, mut switch: Switch, call: Call, net: Net, referee: Referee) {
+async fn answer(me: usize, mut switch: Switch, call: Call, referee: Referee) {
     let Call { request, mut answers } = call;
     let (mut parts, bytes) = request;
     // A host whose word is taken for who it is, as on loopback.
@@ -141,7 +135,7 @@ async fn answer(me: usize, mut switch: Switch, call: Call, net: Net, referee: Re
         tonic::codegen::http::Request::from_parts(parts, Body::new(pipe::Whole::of(bytes)));
     let Ok(response) = switch.call(request).await;
     let (parts, mut body) = response.into_parts();
-    answers.head(&net, me, parts);
+    answers.head(parts);
     for _ in 0..most {
         tokio::select! {
             biased;
@@ -151,13 +145,13 @@ async fn answer(me: usize, mut switch: Switch, call: Call, net: Net, referee: Re
                     if remembered && frame.is_data() {
                         referee.remembers(me, since);
                     }
-                    answers.frame(&net, me, frame);
+                    answers.frame(frame);
                 }
                 Some(Err(_)) | None => break,
             }
         }
     }
-    answers.end(&net, me);
+    answers.end();
 }
 
 /// An error with its causes.

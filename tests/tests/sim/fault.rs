@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     DaemonAway(usize),
     /// The agents of a host only look.
     Quiet(usize),
+    /// What the agents of a host run takes long.
+    LongRuns(usize),
     /// A host's clock runs ahead by so many milliseconds, at once.
     Jump(usize, u64),
     /// The store takes no change.
@@ -53,7 +55,7 @@ impl fmt::Display for Fault {
 }
 
 /// A fault with its beginning and its end, in milliseconds from now.
-type Timed = (Fault, u64, u64);
+pub(crate) type Timed = (Fault, u64, u64);
 
 /// Draws what goes wrong next. `leader` is who leads now.
 pub(crate) fn draw(random: &mut Random, leader: usize) -> Vec<Timed> {
@@ -114,10 +116,7 @@ fn limp(random: &mut Random, coordinator: usize) -> Vec<Timed> {
 /// but its horizon keeps the coordinator from answering. The store's answers may come late before.
 fn lonely(random: &mut Random, coordinator: usize, host: usize) -> Vec<Timed> {
     let (me, there) = (Place::Coordinator(coordinator), Place::Host(host));
-    let coordinators = (0..COORDINATORS).filter(|it| *it != coordinator).map(Place::Coordinator);
-    let hosts = (0..HOSTS).filter(|it| *it != host).map(Place::Host);
-    let others: Vec<Place> = [Place::Store].into_iter().chain(coordinators).chain(hosts).collect();
-    let mut cut = across(&[me, there], &others);
+    let mut cut = across(&[me, there], &everybody_but(&[me, there]));
     let (at, end) = (14_000, 14_000 + random.within((6_000, 14_000)));
     let mut all = vec![(Fault::Quiet(host), 0, end)];
     if random.permille(500) {
@@ -135,10 +134,20 @@ fn lonely(random: &mut Random, coordinator: usize, host: usize) -> Vec<Timed> {
 
 /// A coordinator's answers come late while it gives the lead to another one.
 fn handover(random: &mut Random, coordinator: usize) -> Vec<Timed> {
-    let me = Place::Coordinator(coordinator);
-    let links = (0..HOSTS).map(|host| (me, Place::Host(host))).collect();
-    let slow = Fault::Slow(links, (300, 2_600));
+    let slow = Fault::Slow(to_hosts(coordinator), (300, 2_600));
     vec![(slow, 0, 3_000), (Fault::Restart(coordinator), 500, 600 + random.below(2_000))]
+}
+
+/// The links from a coordinator to every host.
+pub(crate) fn to_hosts(coordinator: usize) -> Vec<Link> {
+    (0..HOSTS).map(|host| (Place::Coordinator(coordinator), Place::Host(host))).collect()
+}
+
+/// Every place but some.
+pub(crate) fn everybody_but(some: &[Place]) -> Vec<Place> {
+    let coordinators = (0..COORDINATORS).map(Place::Coordinator);
+    let all = [Place::Store].into_iter().chain(coordinators).chain((0..HOSTS).map(Place::Host));
+    all.filter(|place| !some.contains(place)).collect()
 }
 
 /// Both or one of the directions between a coordinator and another place.
@@ -167,6 +176,6 @@ fn split(random: &mut Random, coordinator: usize) -> Vec<Link> {
 }
 
 /// Every link between two sides.
-fn across(one: &[Place], other: &[Place]) -> Vec<Link> {
+pub(crate) fn across(one: &[Place], other: &[Place]) -> Vec<Link> {
     one.iter().flat_map(|a| other.iter().flat_map(|b| [(*a, *b), (*b, *a)])).collect()
 }

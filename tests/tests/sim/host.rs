@@ -73,6 +73,8 @@ pub(crate) struct Switches {
     pub(crate) daemon_away: AtomicBool,
     /// People only look.
     pub(crate) quiet: AtomicBool,
+    /// What is run takes long.
+    pub(crate) long_runs: AtomicBool,
     /// Nobody takes anything new.
     pub(crate) winding_up: AtomicBool,
 }
@@ -186,11 +188,10 @@ async fn tidy(here: &Here, reply: &v1::BeatReply, seen: &BTreeSet<HoldId>) -> BT
 fn means(here: &Here, sessions: &[SessionId]) -> v1::BeatRequest {
     v1::BeatRequest {
         host: here.name(),
-        jobs: 0,
         cores: 4,
         memory: 1 << 30,
-        labels: Vec::new(),
         sessions: sessions.iter().map(ToString::to_string).collect(),
+        ..v1::BeatRequest::default()
     }
 }
 

@@ -13,7 +13,7 @@ use molt_domain::id::{ClaimId, Fence, HoldId, SessionId, millis};
 use molt_domain::policy::Spans;
 
 use crate::net::QUANTUM;
-use crate::referee::{Checked, ensure};
+use crate::outcome::{Checked, ensure};
 use crate::rules::conflict;
 
 /// What holders have been doing.

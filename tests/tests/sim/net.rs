@@ -52,6 +52,10 @@ impl Weather {
     pub(crate) const ROUGH: Self = Self { lost: 12, late: 25, repeated: 25 };
 }
 
+/// A number of which there is one: what happens in the same moment happens in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
 /// How long an ordinary parcel, and a late one, is on its way, in milliseconds.
 const ORDINARY: (u64, u64) = (QUANTUM, 3 * QUANTUM);
 const LATE: (u64, u64) = (200, 8_000);
@@ -64,20 +68,30 @@ struct Inner {
     now: u64,
     random: Random,
     weather: Weather,
-    /// A machine loses power at this moment: what its tasks do as they are dropped reaches nobody.
+    /// A machine loses power at this moment: what its tasks send as they are dropped leaves nothing.
     mute: bool,
     cuts: BTreeSet<Link>,
     slow: BTreeMap<Link, (u64, u64)>,
     /// By arrival, then in the order of sending.
-    under_way: BTreeMap<(u64, u64), Parcel>,
-    sent: u64,
+    under_way: BTreeMap<(u64, Ticket), Parcel>,
+    /// What did not arrive. It is kept, because nobody is told: not even by a destructor.
+    lost: Vec<Deed>,
+    tickets: u64,
     trace: Trace,
 }
 
 struct Parcel {
-    link: Link,
-    what: &'static str,
+    way: Way,
     deed: Deed,
+}
+
+/// How something comes about.
+#[derive(Clone, Copy)]
+enum Way {
+    /// It is sent.
+    Sent(Link, &'static str),
+    /// Somebody notices that a connection is gone: over a link, or by waiting.
+    Noticed(Option<Link>),
 }
 
 impl Net {
@@ -90,7 +104,8 @@ impl Net {
             cuts: BTreeSet::new(),
             slow: BTreeMap::new(),
             under_way: BTreeMap::new(),
-            sent: 0,
+            lost: Vec::new(),
+            tickets: 0,
             trace: Trace::new(kept),
         })))
     }
@@ -121,11 +136,13 @@ impl Net {
         let mut guard = self.inner();
         let inner = &mut *guard;
         if inner.mute {
+            inner.lost.push(deed);
             return None;
         }
         let weather = inner.weather;
         if inner.cuts.contains(&link) || inner.random.permille(weather.lost) {
             inner.note("lost", link, what);
+            inner.lost.push(deed);
             return None;
         }
         let span = match inner.slow.get(&link) {
@@ -134,14 +151,24 @@ impl Net {
             None => ORDINARY,
         };
         let due = (inner.now + inner.random.within(span)).max(after);
-        inner.sent += 1;
-        let (now, sent) = (inner.now, inner.sent);
-        inner
-            .trace
-            .detail(now, || format!("sent  {} -> {} {what} as {sent}, due {due}", link.0, link.1));
-        let key = (due, inner.sent);
-        inner.under_way.insert(key, Parcel { link, what, deed });
+        let (now, ticket) = (inner.now, inner.ticket());
+        inner.trace.detail(now, || {
+            format!("sent  {} -> {} {what} as {}, due {due}", link.0, link.1, ticket.0)
+        });
+        inner.under_way.insert((due, ticket), Parcel { way: Way::Sent(link, what), deed });
         Some(due)
+    }
+
+    /// A place in the order of what happens in one moment.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.inner().ticket()
+    }
+
+    /// Does something at a time, unless `over` is cut then, as part of what a destructor sets off:
+    /// destructors run in any order, so it has its place in the order already.
+    pub(crate) fn notice(&self, ticket: Ticket, at: u64, over: Option<Link>, deed: Deed) {
+        let parcel = Parcel { way: Way::Noticed(over), deed };
+        self.inner().under_way.insert((at, ticket), parcel);
     }
 
     /// Whether the network sends something twice this time.
@@ -166,13 +193,16 @@ impl Net {
             if due.0 > inner.now {
                 return None;
             }
-            let Parcel { link, what, deed } = inner.under_way.remove(&due)?;
-            if inner.cuts.contains(&link) {
-                inner.note("cut", link, what);
-                continue;
+            let Parcel { way, deed } = inner.under_way.remove(&due)?;
+            let (Way::Sent(link, _) | Way::Noticed(Some(link))) = way else { return Some(deed) };
+            let cut = inner.cuts.contains(&link);
+            if let Way::Sent(_, what) = way {
+                inner.note(if cut { "cut" } else { "got" }, link, what);
             }
-            inner.note("got", link, what);
-            return Some(deed);
+            if !cut {
+                return Some(deed);
+            }
+            inner.lost.push(deed);
         }
     }
 
@@ -231,9 +261,23 @@ impl Net {
     pub(crate) fn last_steps(&self) -> Vec<String> {
         self.inner().trace.last()
     }
+
+    /// Lets go of everything that is under way or lost, which is what keeps a run in memory.
+    pub(crate) fn close(&self) {
+        let gone = {
+            let mut inner = self.inner();
+            (std::mem::take(&mut inner.under_way), std::mem::take(&mut inner.lost))
+        };
+        self.drop_silently(gone);
+    }
 }
 
 impl Inner {
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
     fn note(&mut self, became: &str, (from, to): Link, what: &str) {
         let now = self.now;
         self.trace.step(now, || format!("{became:<5} {from} -> {to} {what}"));

@@ -10,12 +10,12 @@ use std::task::{Context, Poll};
 
 use http_body::Frame;
 use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::http::{request, response};
 use tonic::codegen::{Body as _, Bytes, Service, http};
 
-use crate::net::{Net, Place};
+use crate::net::{Link, Net, Place, QUANTUM, Ticket};
 
 /// What people call a coordinator.
 pub(crate) fn name(coordinator: usize) -> String {
@@ -61,17 +61,25 @@ impl Doors {
     }
 }
 
+/// How long the peer of a machine that lost power takes to find a connection gone, in
+/// milliseconds; that of a program whose machine lives is told at once.
+const KEEPALIVE: u64 = 20_000;
+
 /// A part of an answer.
 enum Piece {
     Head(Box<response::Parts>),
     Frame(Frame<Bytes>),
-    Refused,
+    End,
+    Broken,
 }
 
 /// The server's end of a call.
 pub(crate) struct Answers {
-    host: usize,
-    /// `None`: the call is a repetition of the network's, or its connection broke.
+    net: Net,
+    link: Link,
+    /// When it breaks, in the order of what breaks together.
+    ticket: Ticket,
+    /// `None`: the call is a repetition of the network's, or there is nothing more to say.
     pieces: Option<mpsc::UnboundedSender<Piece>>,
     hung_up: CancellationToken,
     /// When the last piece arrives.
@@ -79,40 +87,43 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    pub(crate) fn head(&mut self, net: &Net, me: usize, parts: response::Parts) {
-        self.piece(net, me, "head", Piece::Head(Box::new(parts)));
+    pub(crate) fn head(&mut self, parts: response::Parts) {
+        self.piece("head", Piece::Head(Box::new(parts)));
     }
 
-    pub(crate) fn frame(&mut self, net: &Net, me: usize, frame: Frame<Bytes>) {
-        self.piece(net, me, "answer", Piece::Frame(frame));
+    pub(crate) fn frame(&mut self, frame: Frame<Bytes>) {
+        self.piece("answer", Piece::Frame(frame));
     }
 
     /// Says that nothing more comes.
-    pub(crate) fn end(mut self, net: &Net, me: usize) {
-        if let Some(pieces) = self.pieces.take() {
-            let link = (Place::Coordinator(me), Place::Host(self.host));
-            // A lost end leaves the connection open, as a cut does.
-            let lost = pieces.clone();
-            if net.send_after(link, "end", self.last, Box::new(move || drop(pieces))).is_none() {
-                std::mem::forget(lost);
-            }
-        }
+    pub(crate) fn end(mut self) {
+        self.piece("end", Piece::End);
+        self.pieces = None;
     }
 
-    fn piece(&mut self, net: &Net, me: usize, what: &'static str, piece: Piece) {
+    fn piece(&mut self, what: &'static str, piece: Piece) {
         let Some(pieces) = self.pieces.clone() else { return };
-        let link = (Place::Coordinator(me), Place::Host(self.host));
         let deed = move || drop(pieces.send(piece));
-        match net.send_after(link, what, self.last, Box::new(deed)) {
+        match self.net.send_after(self.link, what, self.last, Box::new(deed)) {
             Some(due) => self.last = due,
             // What comes after a lost piece is lost too; the client is not told.
-            None => std::mem::forget(self.pieces.take()),
+            None => self.pieces = None,
         }
     }
 
     /// Returns when the client is gone.
     pub(crate) async fn hung_up(&self) {
         self.hung_up.cancelled().await;
+    }
+}
+
+impl Drop for Answers {
+    /// A program that ends breaks its connections, behind what is under way on them.
+    fn drop(&mut self) {
+        let Some(pieces) = self.pieces.take() else { return };
+        let at = self.last.max(self.net.now() + QUANTUM);
+        let broken = Box::new(move || drop(pieces.send(Piece::Broken)));
+        self.net.notice(self.ticket, at, Some(self.link), broken);
     }
 }
 
@@ -162,37 +173,42 @@ impl Pipe {
     ) -> Result<http::Response<Pieces>, Broken> {
         let (sender, mut pieces) = mpsc::unbounded_channel();
         let hung_up = CancellationToken::new();
-        let guard = HangUp { pipe: self.clone(), _token: Some(hung_up.clone().drop_guard()) };
+        let guard =
+            HangUp { pipe: self.clone(), ticket: self.net.ticket(), hung_up: hung_up.clone() };
         let what = verb(&parts);
         if self.net.repeats() {
-            let ghost = Answers {
-                host: self.host,
-                pieces: None,
-                hung_up: CancellationToken::new(),
-                last: 0,
-            };
+            let ghost = self.answers(None, CancellationToken::new());
             self.send(what, (parts.clone(), bytes.clone()), ghost);
         }
-        let answers = Answers { host: self.host, pieces: Some(sender), hung_up, last: 0 };
-        self.send(what, (parts, bytes), answers);
+        self.send(what, (parts, bytes), self.answers(Some(sender), hung_up));
         match pieces.recv().await {
             Some(Piece::Head(parts)) => {
                 Ok(http::Response::from_parts(*parts, Pieces { pieces, _guard: guard }))
             }
-            Some(Piece::Frame(_) | Piece::Refused) => Err(Broken),
+            Some(Piece::Frame(_) | Piece::End | Piece::Broken) => Err(Broken),
             // Nobody tells a client that its request or the answer is lost.
             None => std::future::pending().await,
         }
     }
 
+    fn answers(
+        &self,
+        pieces: Option<mpsc::UnboundedSender<Piece>>,
+        hung_up: CancellationToken,
+    ) -> Answers {
+        let Self { net, host, to, .. } = self.clone();
+        let link = (Place::Coordinator(to), Place::Host(host));
+        Answers { ticket: net.ticket(), net, link, pieces, hung_up, last: 0 }
+    }
+
     fn send(&self, what: &'static str, request: (request::Parts, Bytes), answers: Answers) {
         let Self { net, doors, host, to } = self.clone();
         let link = (Place::Host(host), Place::Coordinator(to));
-        let back = net.clone();
         let deed = move || {
             if let Err(call) = doors.knock(to, Call { request, answers }) {
                 let mut answers = call.answers;
-                answers.piece(&back, to, "refused", Piece::Refused);
+                answers.piece("refused", Piece::Broken);
+                answers.pieces = None;
             }
         };
         net.send(link, what, Box::new(deed));
@@ -210,21 +226,21 @@ fn verb(parts: &request::Parts) -> &'static str {
     }
 }
 
-/// Tells the server, in time, that the client is gone.
+/// Tells the server that the client is gone; one that is not told finds out.
 struct HangUp {
     pipe: Pipe,
-    _token: Option<DropGuard>,
+    /// When it finds out, in the order of what is found out together.
+    ticket: Ticket,
+    hung_up: CancellationToken,
 }
 
 impl Drop for HangUp {
     fn drop(&mut self) {
-        let Pipe { net, host, to, .. } = &self.pipe;
-        let token = self._token.take();
-        net.send(
-            (Place::Host(*host), Place::Coordinator(*to)),
-            "hang up",
-            Box::new(|| drop(token)),
-        );
+        let Self { pipe: Pipe { net, host, to, .. }, ticket, hung_up } = self;
+        let (told, found) = (hung_up.clone(), hung_up.clone());
+        net.notice(*ticket, net.now() + KEEPALIVE, None, Box::new(move || found.cancel()));
+        let link = (Place::Host(*host), Place::Coordinator(*to));
+        net.send(link, "hang up", Box::new(move || told.cancel()));
     }
 }
 
@@ -244,8 +260,10 @@ impl tonic::codegen::Body for Pieces {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match std::task::ready!(self.pieces.poll_recv(cx)) {
             Some(Piece::Frame(frame)) => Poll::Ready(Some(Ok(frame))),
-            Some(Piece::Head(_) | Piece::Refused) => Poll::Ready(Some(Err(Broken))),
-            None => Poll::Ready(None),
+            Some(Piece::End) => Poll::Ready(None),
+            Some(Piece::Head(_) | Piece::Broken) => Poll::Ready(Some(Err(Broken))),
+            // Nobody tells a client that the rest is lost.
+            None => Poll::Pending,
         }
     }
 }

@@ -6,7 +6,6 @@
 //! here: what must hold of one board (`rules`) and of the holders (`journal`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,49 +15,21 @@ use molt_domain::id::{BoardTime, Fence, SessionId, TaskId, millis};
 use molt_domain::policy::Spans;
 use molt_domain::session::Loss;
 use molt_domain::{claim, lock};
-use molt_store::{Commit, Head, Record};
+use molt_store::{Commit, CommitError, Head, Record};
 
 use crate::journal::Journal;
 use crate::net::{Net, QUANTUM};
+use crate::outcome::{Broken, Checked, Tally, ensure};
 use crate::rules;
 
 /// How long board time may run on at one look after a stall, in milliseconds.
 const STEP: u64 = 1_000;
 
+/// What is long on its way, in milliseconds.
+const LATE: u64 = 2_000;
+
 /// How much earlier than the leader's ttl its horizon lies, for ttls that are not short.
 const MARGIN: Duration = Duration::from_secs(2);
-
-/// An invariant that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Broken {
-    pub(crate) invariant: &'static str,
-    pub(crate) detail: String,
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is broken: {}", self.invariant, self.detail)
-    }
-}
-
-pub(crate) type Checked<T = ()> = Result<T, Broken>;
-
-pub(crate) fn ensure(
-    holds: bool,
-    invariant: &'static str,
-    detail: impl FnOnce() -> String,
-) -> Checked {
-    if holds { Ok(()) } else { Err(Broken { invariant, detail: detail() }) }
-}
-
-/// What was done in a run, so that a run that tested nothing shows.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tally {
-    pub(crate) commits: u64,
-    pub(crate) terms: u64,
-    pub(crate) answers: u64,
-    pub(crate) events: BTreeMap<String, u64>,
-}
 
 /// The referee; clones are the same one.
 #[derive(Clone)]
@@ -235,9 +206,23 @@ impl Referee {
         self.judge(|state| state.committed(me, term, sent, head, commit));
     }
 
+    /// The store refused a commit that was made for the head `expected`.
+    pub(crate) fn refused(&self, expected: u64, why: &CommitError) {
+        let mut state = self.state();
+        let fits = expected == state.number;
+        match why {
+            CommitError::Deposed { .. } if fits => state.tally.deposed += 1,
+            CommitError::Moved { .. } => state.tally.overtaken += 1,
+            _ => {}
+        }
+    }
+
     /// A coordinator has the store's word for what it sent at `sent`.
     pub(crate) fn heard(&self, coordinator: usize, sent: u64) {
-        self.state().heard.insert(coordinator, sent);
+        let mut state = self.state();
+        let now = state.net.now();
+        state.tally.heard_late += u64::from(now - sent >= LATE);
+        state.heard.insert(coordinator, sent);
     }
 
     /// A coordinator answers from memory; it had run for `since` when it was asked.
@@ -287,6 +272,16 @@ impl Referee {
         });
     }
 
+    /// A client was answered from an older term than it has seen.
+    pub(crate) fn outdated(&self) {
+        self.state().tally.outdated += 1;
+    }
+
+    /// A child is told to end.
+    pub(crate) fn stopped(&self) {
+        self.state().tally.stopped += 1;
+    }
+
     /// A client was told of something that only a commit makes true.
     pub(crate) fn told(&self, what: &str) {
         self.judge(|state| {
@@ -325,6 +320,13 @@ impl Referee {
             let now = state.net.now();
             write(&mut state.journal, now, &state.board, &state.renewed)
         });
+    }
+
+    /// Whether every session has ended, and nothing is held or waited for.
+    pub(crate) fn nobody_is_left(&self) -> bool {
+        let state = self.state();
+        let tables = state.board.tables();
+        tables.sessions.is_empty() && rules::nothing_is_left(tables).is_ok()
     }
 
     /// After everybody wound up: nothing is held, nobody waits.
@@ -376,6 +378,8 @@ impl State {
                 }
             }
         }
+        // A commit has no order of its own, and what is told of it must have one.
+        changes.sort_by_key(Change::key);
         for change in &changes {
             self.board.apply(change.clone());
         }

@@ -6,7 +6,8 @@ use molt_domain::claim::{self, Claim, MAX_OVERTAKEN, meets};
 use molt_domain::id::Fence;
 use molt_domain::{lock, session, task};
 
-use crate::referee::{Checked, ensure, is_held, waits};
+use crate::outcome::{Checked, ensure};
+use crate::referee::{is_held, waits};
 
 /// Everything that is looked at after a commit.
 pub(crate) fn hold(before: &Board, after: &Board, changes: &[Change]) -> Checked {

@@ -181,9 +181,11 @@ impl Agent {
         };
         self.begin(session, &held);
         let most = if self.random.permille(200) { 30_000 } else { 5_000 };
-        let span = self.random.within((200, most));
+        let least = if self.here.switches.long_runs.load(Ordering::Relaxed) { 25_000 } else { 200 };
+        let span = self.random.within((least, most.max(least)));
         let ended = Instant::now() + Duration::from_millis(span);
         if self.outlives(session, ended, deadline, held.reach).await {
+            self.here.referee.stopped();
             let grace = self.here.beats.get().kill_grace;
             let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
             self.pause((0, grace)).await;

@@ -229,8 +229,9 @@ impl Store for Remote {
         let (began, sent) = (self.net.now(), self.referee.ran(me));
         let committed = self.call("commit", move |shelf, referee| {
             let result = shelf.commit(&leadership, &expected, commit.clone());
-            if let Ok(head) = &result {
-                referee.committed(me, leadership.term(), sent, head, &commit);
+            match &result {
+                Ok(head) => referee.committed(me, leadership.term(), sent, head, &commit),
+                Err(why) => referee.refused(expected.number, why),
             }
             result
         });

@@ -1,6 +1,5 @@
 //! A run: a fleet, its faults, and the loop that gives everybody a turn.
 
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::Agent;
 use crate::client::Client;
 use crate::coordinator::{Coordinator, Fleet};
-use crate::fault::{self, COORDINATORS, Fault, HOSTS};
+use crate::fault::{self, COORDINATORS, Fault, HOSTS, Timed};
 use crate::host::{self, Beat, Disk, Here, Switches};
 use crate::net::{Net, Weather};
 use crate::news::News;
 use crate::node::Node;
+use crate::outcome::Outcome;
 use crate::pipe::Doors;
 use crate::random::Random;
-use crate::referee::{Broken, Referee, Tally};
+use crate::referee::Referee;
 use crate::store::Shelf;
 
 /// Steps that are kept for people.
@@ -45,6 +45,9 @@ pub(crate) const SPANS: Spans = Spans {
     failure_memory: Duration::from_secs(10),
     leader_ttl: Duration::from_secs(4),
 };
+
+/// When everybody is at work and somebody leads, in milliseconds.
+const SETTLED: u64 = 10_000;
 
 /// After the last heal, everything is given back within so many milliseconds: the grace of who was
 /// lost last, and the offers of who does not come.
@@ -70,38 +73,6 @@ slots = 2
 method = "merge"
 required = ["scope"]
 "#;
-
-/// How a run ended.
-#[derive(Debug, Clone)]
-pub(crate) struct Outcome {
-    pub(crate) seed: u64,
-    pub(crate) steps: u64,
-    pub(crate) faults: u64,
-    /// Virtual time, in milliseconds.
-    pub(crate) lasted: u64,
-    pub(crate) digest: String,
-    pub(crate) tally: Tally,
-    pub(crate) broken: Option<Broken>,
-    /// The step at which it broke.
-    pub(crate) broken_at: u64,
-    /// The last steps.
-    pub(crate) last: Vec<String>,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, steps, faults, lasted, broken, .. } = self;
-        writeln!(f, "seed {seed:#x}: {steps} steps, {faults} faults, {lasted} ms")?;
-        if let Some(broken) = broken {
-            for step in &self.last {
-                writeln!(f, "  {step}")?;
-            }
-            writeln!(f, "step {}: {broken}", self.broken_at)?;
-            writeln!(f, "again: MOLT_SIM_SEED={seed:#x} MOLT_SIM_RUNS=1")?;
-        }
-        Ok(())
-    }
-}
 
 /// A host with or without power.
 struct Host {
@@ -138,6 +109,14 @@ pub(crate) fn live_keeping(seed: u64, steps: u64, kept: usize) -> Outcome {
     world.outcome(seed)
 }
 
+/// Lives through a course of faults, of which the leader is told; it lasts so many milliseconds.
+pub(crate) fn live_through(seed: u64, course: fn(usize) -> Vec<Timed>, lasts: u64) -> Outcome {
+    let mut world = World::new(seed, KEPT);
+    world.perform(course, lasts);
+    world.wind_up();
+    world.outcome(seed)
+}
+
 impl World {
     fn new(seed: u64, kept: usize) -> Self {
         let mut random = Random::new(seed);
@@ -162,7 +141,7 @@ impl World {
             random,
             under_way: Vec::new(),
             to_come: Vec::new(),
-            next: 10_000,
+            next: SETTLED,
             faults: 0,
         };
         (0..HOSTS).for_each(|host| world.power_on(host));
@@ -190,16 +169,38 @@ impl World {
                 let course = if drawn.len() > 1 { last } else { 0 };
                 // Quiet times in between let a fleet go on; crowds of faults do not.
                 self.next = now + course + self.random.within((300, 8_000));
-                for (fault, after, until) in drawn {
-                    self.to_come.push((fault, now + after, now + until));
-                }
+                self.plan(drawn);
             }
-            let (due, later): (Vec<_>, Vec<_>) =
-                self.to_come.drain(..).partition(|(_, at, _)| *at <= now);
-            self.to_come = later;
-            for (fault, _, until) in due {
-                self.begin(fault, until);
-            }
+            self.begin_what_is_due();
+        }
+    }
+
+    /// Time with the faults of a course, which begins when everybody is at work.
+    fn perform(&mut self, course: fn(usize) -> Vec<Timed>, lasts: u64) {
+        let begins = self.net().now() + SETTLED;
+        while self.net().now() < begins && !self.is_over() {
+            self.quantum();
+        }
+        self.plan(course(self.fleet.referee.leader()));
+        while self.net().now() < begins + lasts && !self.is_over() {
+            self.begin_what_is_due();
+            self.quantum();
+        }
+    }
+
+    fn plan(&mut self, faults: Vec<Timed>) {
+        let now = self.net().now();
+        let planned = faults.into_iter();
+        self.to_come.extend(planned.map(|(fault, at, until)| (fault, now + at, now + until)));
+    }
+
+    fn begin_what_is_due(&mut self) {
+        let now = self.net().now();
+        let (due, later): (Vec<_>, Vec<_>) =
+            self.to_come.drain(..).partition(|(_, at, _)| *at <= now);
+        self.to_come = later;
+        for (fault, _, until) in due {
+            self.begin(fault, until);
         }
     }
 
@@ -215,7 +216,7 @@ impl World {
             host.switches.winding_up.store(true, Ordering::Relaxed);
         }
         let end = self.net().now() + WIND_UP;
-        while self.net().now() < end && !self.is_over() {
+        while self.net().now() < end && !self.is_over() && !self.fleet.referee.nobody_is_left() {
             self.quantum();
         }
         if !self.is_over() {
@@ -224,18 +225,22 @@ impl World {
     }
 
     fn outcome(self, seed: u64) -> Outcome {
-        let net = self.net();
-        Outcome {
+        let Self { fleet, coordinators, hosts, faults, .. } = self;
+        let Fleet { net, referee, .. } = fleet;
+        net.drop_silently((coordinators, hosts));
+        let outcome = Outcome {
             seed,
             steps: net.steps(),
-            faults: self.faults,
+            faults,
             lasted: net.now(),
             digest: net.digest(),
-            tally: self.fleet.referee.tally(),
-            broken: self.fleet.referee.broken(),
-            broken_at: self.fleet.referee.broken_at(),
+            tally: referee.tally(),
+            broken: referee.broken(),
+            broken_at: referee.broken_at(),
             last: net.last_steps(),
-        }
+        };
+        net.close();
+        outcome
     }
 
     /// A quantum of virtual time for everybody.
@@ -335,6 +340,10 @@ impl World {
                 self.hosts[*host].switches.quiet.store(true, Ordering::Relaxed);
                 true
             }
+            Fault::LongRuns(host) => {
+                self.hosts[*host].switches.long_runs.store(true, Ordering::Relaxed);
+                true
+            }
             Fault::Jump(host, ahead) => {
                 self.is_awake(*host) && {
                     let ahead = Duration::from_millis(*ahead);
@@ -384,6 +393,9 @@ impl World {
             }
             Fault::Quiet(host) => {
                 self.hosts[*host].switches.quiet.store(false, Ordering::Relaxed);
+            }
+            Fault::LongRuns(host) => {
+                self.hosts[*host].switches.long_runs.store(false, Ordering::Relaxed);
             }
             Fault::Jump(..) => {}
             Fault::Full => self.fleet.shelf.set_full(false),

@@ -29,6 +29,11 @@ pub(super) struct Board {
     pub(super) landed: BTreeSet<String>,
     /// The holds of builds that passed.
     pub(super) built: BTreeSet<String>,
+    pub(super) added: BTreeSet<String>,
+    /// Tasks with the claims that they were taken with.
+    pub(super) taken: BTreeSet<(String, String)>,
+    /// Tasks that came to an end.
+    pub(super) done: BTreeSet<String>,
     last_fence: Option<Fence>,
 }
 
@@ -140,8 +145,12 @@ pub(super) enum Event {
     JobCancelled {
         job: String,
     },
+    TaskAdded {
+        task: String,
+    },
     TaskTaken {
         task: String,
+        session: String,
         claim: Option<String>,
     },
     TaskReturned {
@@ -214,6 +223,11 @@ impl Board {
             }
             Event::Intended { fence } => drop(self.grow(place, *fence, report)),
             Event::Released { claim, .. } => drop(self.released.insert(claim.clone())),
+            Event::TaskAdded { task } => drop(self.added.insert(task.clone())),
+            Event::TaskTaken { task, claim: Some(claim), .. } => {
+                self.taken.insert((task.clone(), claim.clone()));
+            }
+            Event::TaskEnded { task } => drop(self.done.insert(task.clone())),
             Event::Submitted { car } if !self.submitted.insert(car.clone()) => {
                 report.violation(format!("audit {}: {car} was submitted twice", place.seq));
             }

@@ -18,6 +18,9 @@ pub(super) struct Claims {
 #[derive(Debug)]
 struct Held {
     scopes: BTreeSet<String>,
+    session: String,
+    /// Since when, in board time.
+    since: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,12 @@ impl Claims {
     /// Whether a claim is held.
     pub(super) fn is_held(&self, claim: &str) -> bool {
         self.held.contains_key(claim)
+    }
+
+    /// Whether a claim was granted to a session in the same decision as what happens now.
+    pub(super) fn was_granted_now(&self, place: Place, claim: &str, session: &str) -> bool {
+        let held = self.held.get(claim);
+        held.is_some_and(|held| (held.since, held.session.as_str()) == (place.at, session))
     }
 
     pub(super) fn take(&mut self, place: Place, event: &Event, report: &mut Report) {
@@ -141,7 +150,8 @@ impl Claims {
                 report.violation(format!("audit {seq}: {id} was overtaken {times} times"));
             }
         }
-        self.held.insert(claim.to_owned(), Held { scopes: scopes.clone() });
+        let held = Held { scopes: scopes.clone(), session: session.to_owned(), since: place.at };
+        self.held.insert(claim.to_owned(), held);
     }
 
     /// Nobody else holds any of it.

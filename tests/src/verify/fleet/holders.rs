@@ -114,6 +114,12 @@ fn acknowledged(journal: &Journal, (board, uses): (&Board, &[Use<'_>]), report: 
         let there = match (kind.as_str(), fence) {
             ("claim", Some(fence)) => board.claim_fences.get(fence) == Some(id),
             ("release", _) => board.released.contains(id),
+            ("add", _) => board.added.contains(id),
+            ("task", Some(fence)) => {
+                let claim = board.claim_fences.get(fence).cloned();
+                claim.is_some_and(|claim| board.taken.contains(&(id.clone(), claim)))
+            }
+            ("done", _) => board.done.contains(id),
             ("submit", _) => board.submitted.contains(id),
             ("landing", _) => board.landed.contains(id),
             ("build", _) => uses.iter().any(|one| built_as(one, id, board)),

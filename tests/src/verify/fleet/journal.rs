@@ -32,9 +32,10 @@ pub enum Sign {
     Ends(Holding),
     /// A definite answer was heard: what it says must be there for ever.
     Acknowledged {
-        /// `claim`, `release`, `lock`, `slot`, `build`, `submit`, `landing`.
+        /// `claim`, `release`, `lock`, `slot`, `build`, `submit`, `landing`; of tasks `add`,
+        /// `task`, `done`.
         kind: String,
-        /// Claim, car or fingerprint; of a lock, slot or build its holder's `by`.
+        /// Claim, task, car or fingerprint; of a lock, slot or build its holder's `by`.
         id: String,
         /// The grant's number, where there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,19 @@ use super::claims::Claims;
 pub(super) struct Work {
     jobs: BTreeMap<String, Assigned>,
     over: BTreeSet<String>,
-    tasks: BTreeSet<String>,
+    /// Tasks that somebody has, with the claims that they were taken with.
+    tasks: BTreeMap<String, Option<String>>,
+    /// Tasks of which one half is over: the other half ends in the same commit.
+    halves: Vec<Half>,
+}
+
+/// A task and its claim, one of which has ended.
+#[derive(Debug)]
+struct Half {
+    task: String,
+    claim: String,
+    /// When, in board time: one commit has one.
+    at: u64,
 }
 
 #[derive(Debug)]
@@ -27,6 +39,7 @@ impl Work {
         claims: &Claims,
         report: &mut Report,
     ) {
+        self.whole(place, claims, report);
         let seq = place.seq;
         match event {
             Event::JobAssigned { job, host, attempt } => {
@@ -61,18 +74,62 @@ impl Work {
                 self.jobs.remove(job);
                 self.over.insert(job.clone());
             }
-            Event::TaskTaken { task, claim } => {
-                if !self.tasks.insert(task.clone()) {
+            Event::TaskTaken { task, session, claim } => {
+                if self.tasks.insert(task.clone(), claim.clone()).is_some() {
                     report.violation(format!("audit {seq}: {task} was taken twice"));
                 }
-                if let Some(claim) = claim.as_ref().filter(|claim| !claims.is_held(claim)) {
+                if let Some(claim) = claim
+                    && !claims.was_granted_now(place, claim, session)
+                {
                     report.violation(format!("audit {seq}: {task} was taken without {claim}"));
                 }
             }
             Event::TaskReturned { task } | Event::TaskEnded { task } => {
-                self.tasks.remove(task);
+                self.given_up(place, task, report);
+            }
+            Event::Released { claim, .. }
+            | Event::Lapsed { claim, .. }
+            | Event::Revoked { claim, .. } => {
+                let of_it = |(_, with): &(&String, &Option<String>)| with.as_ref() == Some(claim);
+                if let Some((task, _)) = self.tasks.iter().find(of_it) {
+                    let (task, claim) = (task.clone(), claim.clone());
+                    self.halves.push(Half { task, claim, at: place.at });
+                }
             }
             _ => {}
+        }
+    }
+
+    /// Nobody has the task any more; its claim is given up with it.
+    fn given_up(&mut self, place: Place, task: &str, report: &mut Report) {
+        match self.tasks.remove(task) {
+            Some(Some(claim)) => {
+                let (task, at) = (task.to_owned(), place.at);
+                self.halves.push(Half { task, claim, at });
+            }
+            Some(None) => {}
+            None => {
+                let seq = place.seq;
+                report.violation(format!("audit {seq}: {task} was given up and nobody had it"));
+            }
+        }
+    }
+
+    /// Invariant 9: neither a task nor its claim outlives the other.
+    fn whole(&mut self, place: Place, claims: &Claims, report: &mut Report) {
+        let seq = place.seq;
+        for Half { task, claim, .. } in self.halves.extract_if(.., |half| half.at < place.at) {
+            let has_task = self.tasks.get(&task).is_some_and(|with| with.as_ref() == Some(&claim));
+            // A claim of which only some scopes were given back goes on, and its task with it.
+            match (has_task, claims.is_held(&claim)) {
+                (true, false) => {
+                    report.violation(format!("audit {seq}: {task} outlived its {claim}"));
+                }
+                (false, true) => {
+                    report.violation(format!("audit {seq}: {claim} outlived its {task}"));
+                }
+                (true, true) | (false, false) => {}
+            }
         }
     }
 }
