@@ -180,10 +180,9 @@ pub(crate) fn join(draft: &mut Draft<'_>, joining: Joining<'_>) -> Result<Reply,
 
 /// Who joined with the same secret a moment ago asks again because the answer was lost.
 fn joined_before(draft: &Draft<'_>, joining: &Joining<'_>) -> Option<Reply> {
-    let mut sessions = draft.tables.sessions.iter().map(|(_, session)| session);
-    let same = sessions.find(|it| {
-        it.secret == joining.secret && it.repo == *joining.repo && it.host == *joining.host
-    })?;
+    let proven = draft.board().index().proven_by(joining.secret);
+    let mut sessions = proven.filter_map(|id| draft.tables.sessions.get(&id));
+    let same = sessions.find(|it| it.repo == *joining.repo && it.host == *joining.host)?;
     (same.epoch == 1 && same.state == State::Live && same.root == *joining.root)
         .then(|| Reply::Session { id: same.id, name: same.name.clone(), epoch: same.epoch })
 }
@@ -193,12 +192,10 @@ fn free_name(
     repo: &RepoName,
     wanted: &AgentName,
 ) -> Result<AgentName, Box<Refusal>> {
-    let taken = |name: &AgentName| {
-        draft.tables.sessions.iter().any(|(_, other)| other.repo == *repo && other.name == *name)
-    };
+    let index = draft.board().index();
     let mut name = wanted.clone();
     let mut n = 1;
-    while taken(&name) {
+    while index.is_taken(repo, &name) {
         n += 1;
         name = format!("{wanted}#{n}")
             .parse()

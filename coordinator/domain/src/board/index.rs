@@ -4,16 +4,18 @@
 //! tables. It is rebuilt from the records at recovery.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
 use crate::access::TokenHash;
 use crate::board::answer::AnswerKey;
 use crate::board::table::{Change, Tables};
 use crate::claim::{Claim, State};
 use crate::id::{ClaimId, SessionId, TokenId};
-use crate::name::RepoName;
+use crate::name::{AgentName, RepoName};
 use crate::scope::ScopeName;
+use crate::session::Session;
 
-/// Claims by what they are looked up for.
+/// Records by what they are looked up for.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Index {
     by_session: HashMap<SessionId, BTreeSet<ClaimId>>,
@@ -25,6 +27,9 @@ pub(crate) struct Index {
     /// Answers whose session is not on the board.
     orphaned: BTreeSet<AnswerKey>,
     tokens: HashMap<TokenHash, TokenId>,
+    /// Sessions by what proves them.
+    by_secret: HashMap<String, BTreeSet<SessionId>>,
+    by_name: HashMap<RepoName, HashMap<AgentName, BTreeSet<SessionId>>>,
 }
 
 impl Index {
@@ -39,7 +44,13 @@ impl Index {
                     self.learn(claim);
                 }
             }
-            Change::Session(id, _) => {
+            Change::Session(id, before) => {
+                if let Some(session) = before {
+                    self.forget_session(session);
+                }
+                if let Some(session) = tables.sessions.get(id) {
+                    self.learn_session(session);
+                }
                 let answers = AnswerKey::all_of(*id).filter(|key| tables.answers.contains_key(key));
                 for key in answers {
                     self.place(key, tables);
@@ -66,6 +77,29 @@ impl Index {
         } else {
             self.orphaned.remove(&key);
         }
+    }
+
+    fn learn_session(&mut self, session: &Session) {
+        self.by_secret.entry(session.secret.clone()).or_default().insert(session.id);
+        let names = self.by_name.entry(session.repo.clone()).or_default();
+        names.entry(session.name.clone()).or_default().insert(session.id);
+    }
+
+    fn forget_session(&mut self, session: &Session) {
+        remove(&mut self.by_secret, &session.secret, &session.id);
+        if let Some(names) = self.by_name.get_mut(&session.repo) {
+            remove(names, &session.name, &session.id);
+        }
+    }
+
+    /// The sessions that a secret proves.
+    pub(crate) fn proven_by(&self, secret: &str) -> impl Iterator<Item = SessionId> {
+        self.by_secret.get(secret).into_iter().flatten().copied()
+    }
+
+    /// Whether a session of the repository has this name.
+    pub(crate) fn is_taken(&self, repo: &RepoName, name: &AgentName) -> bool {
+        self.by_name.get(repo).is_some_and(|names| names.contains_key(name))
     }
 
     /// The token of a digest.
@@ -152,7 +186,7 @@ impl Index {
     }
 }
 
-fn remove<K: std::hash::Hash + Eq>(map: &mut HashMap<K, BTreeSet<ClaimId>>, key: &K, id: &ClaimId) {
+fn remove<K: Hash + Eq, I: Ord>(map: &mut HashMap<K, BTreeSet<I>>, key: &K, id: &I) {
     if let Some(ids) = map.get_mut(key) {
         ids.remove(id);
         if ids.is_empty() {

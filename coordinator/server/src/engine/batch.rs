@@ -1,6 +1,6 @@
 //! Commands that are committed together.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use molt_domain::audit::{self, Entry};
 use molt_domain::board::{
@@ -23,8 +23,8 @@ pub(super) struct Batch {
     /// The ledger before the first command; `None` while there is none.
     before: Option<Ledger>,
     /// The last change of each key, as the store writes it: what takes time is done while the commit
-    /// before is on its way.
-    changes: HashMap<String, molt_store::Change>,
+    /// before is on its way. In the order of the keys, as a store's tree has them.
+    changes: BTreeMap<String, molt_store::Change>,
     /// What happened, in the audit's words.
     entries: Vec<Entry>,
     /// What the format is raised to, if it is.
@@ -101,7 +101,7 @@ impl Batch {
     /// What the store writes, and the audit's entries in it.
     pub(super) fn written(&mut self) -> (Vec<molt_store::Change>, Vec<Entry>) {
         let entries = std::mem::take(&mut self.entries);
-        let mut written: Vec<_> = self.changes.drain().map(|(_, change)| change).collect();
+        let mut written: Vec<_> = std::mem::take(&mut self.changes).into_values().collect();
         if let Some(first) = entries.first() {
             written.push(molt_store::Change::Put(history::record(first.seq, &entries)));
         }

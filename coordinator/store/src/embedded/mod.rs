@@ -2,9 +2,9 @@
 //!
 //! A folder holds `board.sqlite` (records as JSON text, one per row, readable with `sqlite3`),
 //! SQLite's write-ahead log beside it, and `board.lock`, by which the operating system keeps out
-//! a second process. All writing is done by one connection. A small commit is made on the thread of
-//! whoever commits: a switch to another one would cost it a third of its wait for the disk. A large
-//! one is made on a thread that may wait, while the engine decides what comes next.
+//! a second process. All writing is done by one connection, on the thread of whoever commits: the
+//! engine has one commit under way at most, and a thread of its own would cost each commit two
+//! switches, as long as a third of its wait for the disk.
 //!
 //! * `inspect`: looks at the files before SQLite may touch them.
 //! * `wal`: reads SQLite's write-ahead log, to know what a recovery will do.
@@ -22,7 +22,7 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -43,9 +43,6 @@ use writer::{Step, Writer};
 pub const DATABASE_FILE: &str = "board.sqlite";
 /// The file that is locked while the store is open, inside the store's folder.
 pub const LOCK_FILE: &str = "board.lock";
-
-/// Changes of a commit that is made where it was asked for: those of one command.
-const INLINE: usize = 4;
 
 /// How an embedded store behaves. The defaults suit a fleet on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +146,7 @@ pub enum OpenError {
 /// A store in one SQLite file. The file is this process's alone until the value is dropped.
 #[derive(Debug)]
 pub struct EmbeddedStore {
-    writer: Arc<Mutex<Writer>>,
+    writer: Mutex<Writer>,
 }
 
 impl EmbeddedStore {
@@ -170,19 +167,16 @@ impl EmbeddedStore {
         if let Tail::Dropped { bytes } = tail {
             tracing::warn!(path = %path.display(), head, bytes, "dropped an unfinished commit");
         }
-        Ok((Self { writer: Arc::new(Mutex::new(writer)) }, Opened { head, tail }))
+        Ok((Self { writer: Mutex::new(writer) }, Opened { head, tail }))
     }
 
+    /// The connection. Whoever has it waits for the disk on its own thread: nothing else is to be
+    /// decided before the commit is.
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        locked(&self.writer)
+        // A transaction that a panic left is rolled back when it is dropped, so what is in there
+        // is whole.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The connection. Whoever has it waits for the disk on its own thread.
-fn locked(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
-    // A transaction that a panic left is rolled back when it is dropped, so what is in there
-    // is whole.
-    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -208,14 +202,7 @@ impl Store for EmbeddedStore {
             next: expected.after(&commit),
             commit,
         };
-        if step.commit.changes().len() <= INLINE {
-            return self.writer().commit(step);
-        }
-        let writer = Arc::clone(&self.writer);
-        let commit = move || locked(&writer).commit(step);
-        // A commit whose thread is gone may have been made.
-        let lost = |error: tokio::task::JoinError| Err(CommitError::Unknown(error.into()));
-        tokio::task::spawn_blocking(commit).await.unwrap_or_else(lost)
+        self.writer().commit(step)
     }
 
     async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
