@@ -32,7 +32,7 @@ test: lint ## every lint and every test; ends in a count
 	$(CARGO) nextest run --locked --workspace --profile $(PROFILE)
 	@CARGO="$(CARGO)" tests/skips.sh
 
-bench: ## measure claims beside etcd, and the agent's commands; CHECK=1 judges
+bench: ## measure a fleet beside etcd, and the agent's commands; CHECK=1 judges
 	@tests/tools.sh bench
 	$(CARGO) build --release --locked -p molt-coordinator -p molt-agent -p molt-tests --features molt-tests/peers \
 		--bin molt-coordinator --bin molt-agent --bin molt-bench
