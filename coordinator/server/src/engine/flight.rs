@@ -141,7 +141,11 @@ impl Engine {
     /// Takes a batch back, after what was decided on top of it and never sent.
     fn undo(&mut self, batch: Batch, failure: Failure) {
         let on_top = std::mem::take(&mut self.batch);
-        let unsent = Failure::Unavailable("the store did not take what came before it".into());
+        // What kept the one from the store would have kept the other.
+        let unsent = match &failure {
+            Failure::Unavailable(reason) => Failure::Unavailable(reason.clone()),
+            _ => Failure::Unavailable("the store did not answer to what came before it".into()),
+        };
         for (mut batch, failure) in [(on_top, unsent), (batch, failure)] {
             batch.take_back(&mut self.board);
             batch.deliver(&Err(failure));

@@ -199,7 +199,8 @@ async fn a_commit_that_fails_takes_what_is_on_top_of_it_along() {
     ground.let_through(1);
     for answer in [first, second, refused] {
         let failure = answer.await.unwrap().unwrap_err();
-        assert!(matches!(failure, Failure::Unavailable(_)), "{failure}");
+        let Failure::Unavailable(reason) = failure else { panic!("{failure}") };
+        assert_eq!(reason, "the store: no room", "each is told the reason");
     }
     ground.store.is_full.store(false, Ordering::Relaxed);
     ground.let_through(1);
