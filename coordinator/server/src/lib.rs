@@ -2,8 +2,9 @@
 //!
 //! Data flows one way: [`rpc`] converts a call into a request, [`engine`]
 //! decides and commits it, [`reconcile`] carries out what the committed state
-//! calls for; [`lead`] says whether that happens here or elsewhere. Not here: the rules (`molt-domain`), storage (`molt-store`), git
-//! (`molt-repo`, `molt-forge`).
+//! calls for; [`lead`] says whether that happens here or elsewhere. Not here:
+//! the rules (`molt-domain`), storage (`molt-store`), git (`molt-repo`,
+//! `molt-forge`).
 
 pub mod auth;
 pub mod cli;
@@ -13,6 +14,8 @@ pub mod demo;
 pub mod doctor;
 pub mod engine;
 pub mod fault;
+#[cfg(test)]
+mod fixture;
 pub mod lead;
 pub mod policy;
 pub mod reconcile;

@@ -195,15 +195,17 @@ impl Engine {
             if is_idle && !is_open {
                 return Ok(());
             }
-            let wait = self.horizon.renewal_in().filter(|_| is_idle);
-            if wait == Some(Duration::ZERO) {
+            // A commit that is on its way shows as much as a renewal.
+            if is_idle && self.horizon.renewal_in() == Some(Duration::ZERO) {
                 self.renew().await?;
-                continue;
             }
+            let wait = self.horizon.renewal_in().filter(|_| is_idle);
             tokio::select! {
-                // Whoever waits for a commit is answered first; then what has arrived counts.
+                // Whoever waits for a commit is answered first; then what has arrived counts, and
+                // a renewal that is due again at once keeps nobody from either.
                 biased;
                 settled = flight::landing(&mut self.flight) => self.land(settled)?,
+                () = stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
                 count = self.inbox.recv_many(&mut arrived, INBOX),
                     if is_open && self.backlog.is_empty() =>
                 {
@@ -211,7 +213,6 @@ impl Engine {
                     self.backlog.extend(arrived.drain(..));
                 }
                 () = sleep_or_never(wait) => {}
-                () = stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
             }
         }
     }
@@ -237,8 +238,13 @@ impl Engine {
     }
 
     /// Decides what has arrived, until the batch is full or somebody waits for it to be committed.
+    /// Goes on for an inbox of messages at most, so that a crowd that is refused, or beats, keeps
+    /// nobody from what has landed.
     fn decide(&mut self) {
-        while self.readers.is_empty() {
+        for _ in 0..INBOX {
+            if !self.readers.is_empty() {
+                return;
+            }
             let arrived = || self.inbox.try_recv().ok();
             let Some(message) = self.backlog.pop_front().or_else(arrived) else {
                 return;

@@ -215,29 +215,14 @@ async fn seal_one(handle: &Handle, archive: &Archive) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use molt_domain::board::Command;
     use molt_domain::policy::Spans;
-    use molt_domain::session::Root;
     use molt_store::{Candidate, MemoryStore};
     use tokio::task::JoinSet;
 
     use super::*;
     use crate::clock::Clock;
     use crate::engine::Engine;
-
-    const POLICY: &str = "version = 1\n[scope.a]\npaths = [\"a/**\"]\n\
-                          [merge]\nmethod = \"merge\"\nrequired = [\"scope\"]\n";
-
-    fn joins(n: usize) -> Command {
-        Command::Join {
-            repo: "main".parse().unwrap(),
-            name: format!("agent-{n}").parse().unwrap(),
-            host: "host".parse().unwrap(),
-            root: Root::Use,
-            worktree: "/w".to_owned(),
-            secret: format!("{n:064}"),
-        }
-    }
+    use crate::fixture;
 
     #[tokio::test]
     async fn a_commit_that_goes_on_past_a_segment_stays_until_the_next() {
@@ -248,20 +233,14 @@ mod tests {
         let (engine, handle, _) =
             Engine::open(store, &candidate, Spans::default(), Clock::Machine).await.unwrap();
         let running = engine.start(CancellationToken::new());
-        let base = Command::ReadBase {
-            repo: "main".parse().unwrap(),
-            branch: "main".to_owned(),
-            commit: "1".repeat(40),
-            tree: "2".repeat(40),
-            policy: Ok(crate::policy::read(POLICY).unwrap()),
-        };
-        handle.own(base).await.unwrap();
+        handle.own(fixture::reads_base()).await.unwrap();
         // So many at once that commits have many entries, and a segment ends inside of one.
         for crowd in 0..6 {
             let mut joining = JoinSet::new();
             for n in 0..1000 {
                 let handle = handle.clone();
-                joining.spawn(async move { handle.own(joins(crowd * 1000 + n)).await });
+                let join = fixture::joins(&format!("agent-{}", crowd * 1000 + n));
+                joining.spawn(async move { handle.own(join).await });
             }
             while let Some(joined) = joining.join_next().await {
                 joined.unwrap().unwrap();

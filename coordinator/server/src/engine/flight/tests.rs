@@ -3,7 +3,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use molt_domain::board::{Command, Request};
 use molt_domain::policy::Spans;
-use molt_domain::session::Root;
 use molt_store::{
     CampaignError, Candidate, Commit, CommitError, Facts, Head, Leadership, LoadError, MemoryStore,
     Record, Store, TenureError,
@@ -14,9 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::engine::{Ended, Engine, Failure, Handle};
-
-const POLICY: &str = "version = 1\n[scope.a]\npaths = [\"a/**\"]\n\
-                      [merge]\nmethod = \"merge\"\nrequired = [\"scope\"]\n";
+use crate::fixture;
 
 /// A store whose commits wait until they are let through.
 struct Gated {
@@ -89,14 +86,7 @@ impl Ground {
         let (engine, handle, _) = opened.await.unwrap();
         let stop = CancellationToken::new();
         let running = engine.start(stop.clone());
-        let base = Command::ReadBase {
-            repo: "main".parse().unwrap(),
-            branch: "main".to_owned(),
-            commit: "1".repeat(40),
-            tree: "2".repeat(40),
-            policy: Ok(crate::policy::read(POLICY).unwrap()),
-        };
-        handle.own(base).await.unwrap();
+        handle.own(fixture::reads_base()).await.unwrap();
         let ground = Self { store, handle, running, stop };
         ground.arrived().await;
         ground
@@ -113,18 +103,10 @@ impl Ground {
 
     /// Asks for a session; answered with the commit's number and how many sessions there are.
     fn join(&self, name: &str) -> Answer {
-        let command = Command::Join {
-            repo: "main".parse().unwrap(),
-            name: name.parse().unwrap(),
-            host: "host".parse().unwrap(),
-            root: Root::Use,
-            worktree: "/w".to_owned(),
-            secret: name.to_owned(),
-        };
+        let request = Request::own(fixture::joins(name));
         let handle = self.handle.clone();
         asked(async move {
-            let count = handle
-                .submit(Request::own(command), |_, at| (at.rev, at.board.tables().sessions.len()));
+            let count = handle.submit(request, |_, at| (at.rev, at.board.tables().sessions.len()));
             count.await
         })
     }

@@ -12,20 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::clock::Clock;
 use crate::engine::{Engine, Handle};
-
-const POLICY: &str = "version = 1\n[scope.a]\npaths = [\"a/**\"]\n[scope.b]\npaths = [\"b/**\"]\n\
-                      [merge]\nmethod = \"merge\"\nrequired = [\"scope\"]\n";
-
-fn joins(name: &str) -> Command {
-    Command::Join {
-        repo: "main".parse().unwrap(),
-        name: name.parse().unwrap(),
-        host: "host".parse().unwrap(),
-        root: Root::Use,
-        worktree: "/w".to_owned(),
-        secret: name.to_owned(),
-    }
-}
+use crate::fixture::{joins, reads_base};
 
 fn claims(scope: &str) -> Command {
     Command::Claim(Wanted {
@@ -61,14 +48,7 @@ async fn fleet() -> (Whole, SessionId) {
         Engine::open(store.clone(), &candidate, Spans::default(), Clock::Machine).await.unwrap();
     let (engine, handle, _) = opened;
     let running = engine.start(CancellationToken::new());
-    let base = Command::ReadBase {
-        repo: "main".parse().unwrap(),
-        branch: "main".to_owned(),
-        commit: "1".repeat(40),
-        tree: "2".repeat(40),
-        policy: Ok(crate::policy::read(POLICY).unwrap()),
-    };
-    done(&handle, Request::own(base)).await;
+    done(&handle, Request::own(reads_base())).await;
     let joined = done(&handle, Request::own(joins("ann"))).await;
     let Reply::Session { id, .. } = joined else { panic!("a session, not {joined:?}") };
     done(&handle, by(id, claims("a"))).await;
