@@ -30,6 +30,10 @@ package() { # PROGRAM PACKAGE WHY
 [ "$(uname)" != Linux ] || package ip iproute2 "cuts hosts off in the fault tests"
 package etcd etcd-server "keeps a fleet's state; what claims are measured against"
 package protoc protobuf-compiler "builds the client of etcd"
+# Google's own definitions lie in a package of their own where there is apt, elsewhere with protoc.
+have_definitions() { compgen -G "/usr/*/google/protobuf/descriptor.proto" >/dev/null; }
+! have apt-get || have_definitions ||
+    package google.proto libprotobuf-dev "the definitions that the client of etcd builds on"
 [ "${1:-}" = bench ] && exit
 
 # Preloaded, not called: a file tells whether it is there. Elsewhere no clock is set.

@@ -129,6 +129,9 @@ fn stages(tree: &Tree, all: &[(String, String)]) -> Vec<String> {
         if keyword == "RUN" && rest.contains("protobuf-compiler") && at > last {
             complaints.push("protoc is shipped".to_owned());
         }
+        if rest.contains("protobuf-compiler") && !rest.contains("libprotobuf-dev") {
+            complaints.push("protoc has no definitions to build on".to_owned());
+        }
     }
     let builds = |rest: &str| rest.contains("cargo build") && rest.contains("--locked");
     if !all.iter().any(|(keyword, rest)| keyword == "RUN" && builds(rest)) {
@@ -184,6 +187,7 @@ fn the_image_is_sound_and_its_command_line_is_accepted() {
         (DOCKERFILE, "USER 10001:10001", "USER 0:0", "is no number, or root"),
         (DOCKERFILE, "--from=build", "--from=builder", "there is no stage `builder`"),
         (DOCKERFILE, " git openssh", " git protobuf-compiler openssh", "protoc is shipped"),
+        (DOCKERFILE, " libprotobuf-dev", "", "protoc has no definitions"),
         (DOCKERFILE, "COPY agent agent", "", "agent is not copied"),
         (DOCKERFILE, "COPY agent agent", "COPY agents agents", "agents is not in the repository"),
         (DOCKERFILE, "EXPOSE 7420", "EXPOSE 7421", "port 7421 is not the configuration's"),
