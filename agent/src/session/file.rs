@@ -14,7 +14,7 @@ use molt_domain::name::{AgentName, HostName, RepoName};
 use molt_proto::v1;
 use serde::{Deserialize, Serialize};
 
-use super::number::Numbers;
+use super::number::{Earlier, Numbers};
 use super::{Root, Secret};
 use crate::clock;
 use crate::error::Error;
@@ -159,14 +159,14 @@ impl SessionFile {
 
     /// Writes down that the request with `digest` is about to be sent, and says
     /// its number and the session that sends it.
-    pub fn begin(&self, digest: &str) -> Result<(u64, Record), Error> {
+    pub fn begin(&self, digest: &str, earlier: Earlier) -> Result<(u64, Record), Error> {
         let lock = self.lock()?;
         let mut record = lock.read()?.ok_or_else(|| self.gone())?;
         let unseen = |error| Error::bug(format!("cannot see processes: {error}"));
         let asker = ProcessIdentity::own().map_err(unseen)?;
         // One whose life cannot be seen is taken for alive: its number stays its own.
         let alive = |asker: &ProcessIdentity| asker.is_alive().unwrap_or(true);
-        let number = record.numbers.take(digest, asker, alive);
+        let number = record.numbers.take(digest, earlier, asker, alive);
         lock.write(&record)?;
         Ok((number, record))
     }
@@ -261,7 +261,7 @@ pub(crate) mod tests {
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(file.path()), 0o600);
         assert_eq!(mode(file.path().parent().unwrap()), 0o700);
-        file.begin("claim").unwrap();
+        file.begin("claim", Earlier::Dropped).unwrap();
         assert_eq!(mode(file.path()), 0o600, "after a change too");
     }
 
@@ -277,19 +277,23 @@ pub(crate) mod tests {
         assert!(!format!("{record:?}").contains(&kept));
         file.lock().unwrap().remove().unwrap();
         assert_eq!(file.read().unwrap(), None);
-        assert_eq!(file.begin("claim").unwrap_err().exit().code(), 9);
+        assert_eq!(file.begin("claim", Earlier::Dropped).unwrap_err().exit().code(), 9);
     }
 
     #[test]
     fn a_number_is_on_disk_before_its_request_is_sent() {
         let scratch = tempfile::tempdir().unwrap();
         let file = written(scratch.path());
-        let (number, _) = file.begin("claim").unwrap();
+        let (number, _) = file.begin("claim", Earlier::Dropped).unwrap();
         let text = std::fs::read_to_string(file.path()).unwrap();
         assert!(text.contains(&format!("\"number\": {number}")), "{text}");
-        assert_eq!(file.begin("claim").unwrap().0, number, "nobody said what became of it");
+        assert_eq!(
+            file.begin("claim", Earlier::Dropped).unwrap().0,
+            number,
+            "nobody said what became of it"
+        );
         file.settle(number).unwrap();
-        assert_ne!(file.begin("claim").unwrap().0, number);
+        assert_ne!(file.begin("claim", Earlier::Dropped).unwrap().0, number);
     }
 
     /// Plays one of several processes that use one session, where the test asks for it.
@@ -298,7 +302,7 @@ pub(crate) mod tests {
         let Some(path) = std::env::var_os("MOLT_TEST_ASKER") else { return };
         let file = SessionFile::at(PathBuf::from(path));
         for n in 0..20 {
-            let (number, _) = file.begin(&format!("claim {n}")).unwrap();
+            let (number, _) = file.begin(&format!("claim {n}"), Earlier::Dropped).unwrap();
             println!("\nnumber={number}");
             file.settle(number).unwrap();
         }

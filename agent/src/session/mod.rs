@@ -18,6 +18,7 @@ mod secret;
 mod sweep;
 
 pub use file::{Lock, Record, SessionFile};
+pub use number::Earlier;
 pub use place::Worktree;
 pub use root::Root;
 pub use secret::Secret;

@@ -32,6 +32,15 @@ struct Pending {
     repeated: bool,
 }
 
+/// What becomes of earlier requests whose outcome nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// The caller went on without them.
+    Dropped,
+    /// The caller comes back to them.
+    Kept,
+}
+
 impl Default for Numbers {
     fn default() -> Self {
         Self { next: 1, pending: Vec::new() }
@@ -40,23 +49,25 @@ impl Default for Numbers {
 
 impl Numbers {
     /// The number for a request of `asker`: that of the same request whose
-    /// outcome nobody knows, else the next. Unknown outcomes of other requests
-    /// are dropped. `alive` says whether another asker still waits.
+    /// outcome nobody knows, else the next. `earlier` says what becomes of
+    /// others. `alive` says whether another asker still waits.
     pub(super) fn take(
         &mut self,
         digest: &str,
+        earlier: Earlier,
         asker: ProcessIdentity,
         alive: impl Fn(&ProcessIdentity) -> bool,
     ) -> u64 {
         let own = asker.clone();
         let waited_for = |pending: &Pending| pending.asker != own && alive(&pending.asker);
-        let same = |pending: &&Pending| pending.digest == digest && !waited_for(pending);
-        let known = self.pending.iter().find(same).map(|pending| pending.number);
+        let same = |pending: &Pending| pending.digest == digest && !waited_for(pending);
+        let known = self.pending.iter().find(|pending| same(pending)).map(|pending| pending.number);
         let number = known.unwrap_or_else(|| {
             self.next += 1;
             self.next - 1
         });
-        self.pending.retain(waited_for);
+        self.pending
+            .retain(|pending| waited_for(pending) || (earlier == Earlier::Kept && !same(pending)));
         let (digest, repeated) = (digest.to_owned(), known.is_some());
         self.pending.push(Pending { number, digest, asker, repeated });
         number
@@ -108,39 +119,47 @@ mod tests {
     #[test]
     fn the_same_command_repeats_an_unknown_outcome() {
         let mut numbers = Numbers::default();
-        let first = numbers.take("claim runtime", process(1), nobody);
-        assert_eq!(numbers.take("claim runtime", process(2), nobody), first);
-        assert_eq!(numbers.take("claim runtime", process(2), nobody), first, "within one process");
+        let first = numbers.take("claim runtime", Earlier::Dropped, process(1), nobody);
+        assert_eq!(numbers.take("claim runtime", Earlier::Dropped, process(2), nobody), first);
+        assert_eq!(
+            numbers.take("claim runtime", Earlier::Dropped, process(2), nobody),
+            first,
+            "within one process"
+        );
     }
 
     #[test]
     fn a_definite_answer_ends_it() {
         let mut numbers = Numbers::default();
-        let first = numbers.take("claim runtime", process(1), nobody);
+        let first = numbers.take("claim runtime", Earlier::Dropped, process(1), nobody);
         numbers.settle(first);
-        assert_ne!(numbers.take("claim runtime", process(2), nobody), first);
+        assert_ne!(numbers.take("claim runtime", Earlier::Dropped, process(2), nobody), first);
     }
 
     #[test]
     fn who_reaches_nobody_does_not_end_what_may_have_been_done_before() {
         let mut numbers = Numbers::default();
-        let first = numbers.take("claim runtime", process(1), nobody);
+        let first = numbers.take("claim runtime", Earlier::Dropped, process(1), nobody);
         assert!(!numbers.unsent(first), "nothing was ever sent");
-        let second = numbers.take("claim runtime", process(2), nobody);
+        let second = numbers.take("claim runtime", Earlier::Dropped, process(2), nobody);
         assert_ne!(second, first);
-        assert_eq!(numbers.take("claim runtime", process(3), nobody), second, "no answer");
+        assert_eq!(
+            numbers.take("claim runtime", Earlier::Dropped, process(3), nobody),
+            second,
+            "no answer"
+        );
         assert!(numbers.unsent(second));
-        assert_eq!(numbers.take("claim runtime", process(4), nobody), second);
+        assert_eq!(numbers.take("claim runtime", Earlier::Dropped, process(4), nobody), second);
         numbers.settle(second);
-        assert_ne!(numbers.take("claim runtime", process(5), nobody), second);
+        assert_ne!(numbers.take("claim runtime", Earlier::Dropped, process(5), nobody), second);
     }
 
     #[test]
     fn another_command_means_that_the_caller_went_on() {
         let mut numbers = Numbers::default();
-        let first = numbers.take("claim runtime", process(1), nobody);
-        let other = numbers.take("release", process(2), nobody);
-        let again = numbers.take("claim runtime", process(3), nobody);
+        let first = numbers.take("claim runtime", Earlier::Dropped, process(1), nobody);
+        let other = numbers.take("release", Earlier::Dropped, process(2), nobody);
+        let again = numbers.take("claim runtime", Earlier::Dropped, process(3), nobody);
         assert!(first < other && other < again);
         assert_eq!(numbers.pending.len(), 1, "nothing is kept for ever");
     }
@@ -149,11 +168,25 @@ mod tests {
     fn commands_side_by_side_leave_each_other_alone() {
         let mut numbers = Numbers::default();
         let all_live = |_: &ProcessIdentity| true;
-        let first = numbers.take("claim runtime", process(1), all_live);
-        let same = numbers.take("claim runtime", process(2), all_live);
-        let other = numbers.take("release", process(3), all_live);
+        let first = numbers.take("claim runtime", Earlier::Dropped, process(1), all_live);
+        let same = numbers.take("claim runtime", Earlier::Dropped, process(2), all_live);
+        let other = numbers.take("release", Earlier::Dropped, process(3), all_live);
         assert!(first < same && same < other, "two askers are two requests");
         let only_first_died = |process: &ProcessIdentity| process.pid != 1;
-        assert_eq!(numbers.take("claim runtime", process(4), only_first_died), first);
+        assert_eq!(
+            numbers.take("claim runtime", Earlier::Dropped, process(4), only_first_died),
+            first
+        );
+    }
+
+    #[test]
+    fn who_comes_back_finds_what_was_asked_before() {
+        let mut numbers = Numbers::default();
+        let release = numbers.take("release", Earlier::Dropped, process(1), nobody);
+        let resume = numbers.take("resume", Earlier::Kept, process(2), nobody);
+        assert_eq!(numbers.take("resume", Earlier::Kept, process(3), nobody), resume);
+        numbers.settle(resume);
+        assert_eq!(numbers.take("release", Earlier::Dropped, process(4), nobody), release);
+        assert_eq!(numbers.pending.len(), 1, "each is kept once");
     }
 }

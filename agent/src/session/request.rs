@@ -4,6 +4,7 @@ use molt_proto::v1;
 use molt_proto::v1::command::Verb;
 
 use super::SessionFile;
+use super::number::Earlier;
 use crate::client::Client;
 use crate::error::Error;
 use crate::ui;
@@ -11,11 +12,18 @@ use crate::ui;
 /// Carries out `verb` as the session of `file`: its number is on disk before it
 /// is sent, and stays there when nobody says what became of it.
 pub async fn act(client: &Client, file: &SessionFile, verb: Verb) -> Result<v1::Reply, Error> {
-    let (number, record) = file.begin(&digest(&verb))?;
+    let earlier = match verb {
+        // What was asked before the session was lost is asked again after it.
+        Verb::Resume(_) => Earlier::Kept,
+        _ => Earlier::Dropped,
+    };
+    let (number, record) = file.begin(&digest(&verb), earlier)?;
     let caller = Some(record.caller());
     let outcome = client.act(v1::Command { caller, number, verb: Some(verb) }).await;
     match outcome {
         Err(error @ Error::Unknown { .. }) => Err(error),
+        // An earlier try may have been carried out, before the session was lost.
+        Err(error) if error.is_lost() => Err(error),
         Err(Error::Unavailable { problem }) => match file.unsent(number)? {
             true => Err(Error::Unknown { problem }),
             false => Err(Error::Unavailable { problem }),

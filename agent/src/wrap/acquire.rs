@@ -16,6 +16,7 @@ use super::interrupt::Interrupts;
 use super::{Failure, Patience, Wrapper};
 use crate::error::Error;
 use crate::run::ProcessIdentity;
+use crate::session::Earlier;
 use crate::ui;
 
 /// How long giving a place back is tried before that is left to the daemon.
@@ -111,7 +112,7 @@ impl Wrapper<'_> {
     /// request itself is written down.
     async fn ask(&self, ask: &Ask) -> Result<Told, Error> {
         let verb = ask.verb();
-        let (number, record) = self.file.begin(&digest(&verb))?;
+        let (number, record) = self.file.begin(&digest(&verb), Earlier::Dropped)?;
         let asked = Asked {
             ask: ask.clone(),
             number,
@@ -151,7 +152,7 @@ impl Wrapper<'_> {
 
     /// Carries out a verb as the session: its number is on disk before it is sent.
     pub(super) async fn act(&self, verb: Verb) -> Result<(), Error> {
-        let (number, record) = self.file.begin(&digest(&verb))?;
+        let (number, record) = self.file.begin(&digest(&verb), Earlier::Dropped)?;
         let caller = Some(record.caller());
         let outcome = self.client.act(v1::Command { caller, number, verb: Some(verb) }).await;
         match &outcome {

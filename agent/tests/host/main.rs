@@ -9,4 +9,5 @@ mod fleet;
 mod jobs;
 mod orphans;
 mod place;
+mod sessions;
 mod wrap;
