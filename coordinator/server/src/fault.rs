@@ -16,6 +16,8 @@ pub enum Bug {
     FenceNotMoved,
     /// Callers are answered before the store took the commit.
     AnsweredFirst,
+    /// A page of answers is written over while something on it lives.
+    LivingPageFreed,
 }
 
 /// Whether a bug is switched on here.

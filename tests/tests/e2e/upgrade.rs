@@ -256,9 +256,13 @@ fn upgrade(ground: &Ground, old_first: Running, used: &dyn Fn()) -> New {
     ground.leads(1);
     speaks(second.address, VERSION + 1);
     used();
+    let (now, then) = (FORMAT.written, next().format.written);
     let shown = ground.run(&["format", "show"]).exits(0).out;
-    assert!(shown.contains("format   1: programs of 1 and later lead"), "{shown}");
-    assert!(shown.contains("leader   its program writes 2"), "{shown}");
+    assert!(
+        shown.contains(&format!("format   {now}: programs of {now} and later lead")),
+        "{shown}"
+    );
+    assert!(shown.contains(&format!("leader   its program writes {then}")), "{shown}");
 
     // There is a way back for as long as nobody raised the format.
     let old_first = first.old();
@@ -269,7 +273,8 @@ fn upgrade(ground: &Ground, old_first: Running, used: &dyn Fn()) -> New {
         let verb = [&["format", "raise", "--reason", "all are new"], more].concat();
         ground.run(&verb).exits(0).out
     };
-    assert_eq!(raise(&[]), "already  at 1: the leader's program writes 1\n");
+    let already = |at: u32| format!("already  at {at}: the leader's program writes {at}\n");
+    assert_eq!(raise(&[]), already(now));
     let new_second = second.new_program();
     stop(old_first);
     ground.leads(1);
@@ -278,10 +283,11 @@ fn upgrade(ground: &Ground, old_first: Running, used: &dyn Fn()) -> New {
     // Somebody has forgotten one: it ends, and cannot come back.
     let old_first = first.old();
     let dry = raise(&["--dry-run"]);
-    assert_eq!(dry, "would raise  from 1 to 2: none below 2 leads then\n");
-    assert!(ground.run(&["format", "show"]).exits(0).out.contains("format   1:"));
-    assert_eq!(raise(&[]), "raised   from 1 to 2: none below 2 leads now\n");
-    assert_eq!(raise(&[]), "already  at 2: the leader's program writes 2\n");
+    assert_eq!(dry, format!("would raise  from {now} to {then}: none below {then} leads then\n"));
+    assert!(ground.run(&["format", "show"]).exits(0).out.contains(&format!("format   {now}:")));
+    let raised = format!("raised   from {now} to {then}: none below {then} leads now\n");
+    assert_eq!(raise(&[]), raised);
+    assert_eq!(raise(&[]), already(then));
     too_old(old_first);
     too_old(Running::start(first.old_command(), &first.scratch.join("said")));
     used();
@@ -296,8 +302,9 @@ fn upgrade(ground: &Ground, old_first: Running, used: &dyn Fn()) -> New {
 #[track_caller]
 fn too_old(old: Running) {
     let ended = old.end().exits(9);
-    let words = "program of format 1 is too old: the records are of format 2";
-    assert!(ended.err.contains(words), "{}{}", ended.out, ended.err);
+    let (now, then) = (FORMAT.written, next().format.written);
+    let words = format!("program of format {now} is too old: the records are of format {then}");
+    assert!(ended.err.contains(&words), "{}{}", ended.out, ended.err);
 }
 
 /// That a leader of this version of the wire answers it and the one before, and no other.

@@ -104,6 +104,9 @@ impl Agent {
         if self.here.switches.quiet.load(Ordering::Relaxed) {
             return self.look().await;
         }
+        if self.here.switches.adds.load(Ordering::Relaxed) {
+            return self.add_task().await;
+        }
         match self.random.below(100) {
             0..30 => self.claim().await,
             30..40 => self.add_task().await,

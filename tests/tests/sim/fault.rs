@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     DaemonAway(usize),
     /// The agents of a host only look.
     Quiet(usize),
+    /// People on a host only add work.
+    Adds(usize),
     /// What the agents of a host run takes long.
     LongRuns(usize),
     /// A host's clock runs ahead by so many milliseconds, at once.

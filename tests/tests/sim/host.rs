@@ -73,6 +73,8 @@ pub(crate) struct Switches {
     pub(crate) daemon_away: AtomicBool,
     /// People only look.
     pub(crate) quiet: AtomicBool,
+    /// People only add work.
+    pub(crate) adds: AtomicBool,
     /// What is run takes long.
     pub(crate) long_runs: AtomicBool,
     /// Nobody takes anything new.

@@ -36,6 +36,7 @@ mod net;
 mod news;
 mod node;
 mod outcome;
+mod pages;
 mod pipe;
 mod random;
 mod referee;

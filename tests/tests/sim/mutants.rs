@@ -32,7 +32,7 @@ enum Mutant {
 /// their names: any of them may see it first.
 type Row = (Mutant, Scenario, &'static [&'static str]);
 
-const MUTANTS: [Row; 16] = [
+const MUTANTS: [Row; 17] = [
     (
         Mutant::Store(store::Bug::HeadNotCompared),
         scenario::a_commit_that_comes_late_changes_nothing(),
@@ -73,6 +73,11 @@ const MUTANTS: [Row; 16] = [
         Mutant::Server(server::Bug::AnsweredFirst),
         scenario::a_calm_fleet_works(),
         &["12 ", "an answer is as new"],
+    ),
+    (
+        Mutant::Server(server::Bug::LivingPageFreed),
+        scenario::a_calm_fleet_works(),
+        &["12 answers are kept"],
     ),
     (
         Mutant::Domain(domain::Bug::RepeatedTwice),

@@ -20,6 +20,7 @@ use molt_store::{Commit, CommitError, Head, Record};
 use crate::journal::Journal;
 use crate::net::{Net, QUANTUM};
 use crate::outcome::{Broken, Checked, Tally, ensure};
+use crate::pages::{self, Pages};
 use crate::rules;
 
 /// How long board time may run on at one look after a stall, in milliseconds.
@@ -38,6 +39,7 @@ pub(crate) struct Referee(Arc<Mutex<State>>);
 struct State {
     net: Net,
     board: Board,
+    pages: Pages,
     spans: Spans,
     number: u64,
     /// The highest that was granted.
@@ -85,14 +87,13 @@ impl Referee {
         records: &[Record],
         head: u64,
     ) -> Self {
-        let read = |record: &Record| {
-            Change::read(record.key.as_str(), record.value.as_str().as_bytes()).ok()
-        };
-        let board = Board::recover(spans, ledger, records.iter().filter_map(read));
+        let read = |record: &Record| pages::read(record).unwrap_or_default();
+        let board = Board::recover(spans, ledger, records.iter().flat_map(read));
         Self(Arc::new(Mutex::new(State {
             journal: Journal::new(spans),
             net,
             board,
+            pages: Pages::default(),
             spans,
             number: head,
             fence: Fence { epoch: 0, n: 0 },
@@ -370,19 +371,20 @@ impl State {
                 }
                 _ if key.starts_with("audit/") || key.starts_with("seal/") => {}
                 molt_store::Change::Put(record) => {
-                    let read = Change::read(key, record.value.as_str().as_bytes());
-                    changes.push(read.map_err(|error| unread(error.to_string()))?);
+                    changes.extend(pages::read(record).map_err(&unread)?);
                 }
                 molt_store::Change::Delete { .. } => {
                     changes.extend(removal(&before, key));
                 }
             }
         }
+        self.pages.turn(commit.changes());
         // A commit has no order of its own, and what is told of it must have one.
         changes.sort_by_key(Change::key);
         for change in &changes {
             self.board.apply(change.clone());
         }
+        self.pages.keep(&self.board, number)?;
         self.pace(me, &ledger, sent)?;
         let anchor = before.ledger().audit.clone();
         self.board.set_ledger(ledger);
@@ -471,8 +473,8 @@ impl State {
     }
 }
 
-/// Whether a change is one that an earlier entry told of: answers are swept some time after their
-/// session, and a lost lock says with its loss when it opens.
+/// Whether a change is one that an earlier entry told of: an answer stands beside what was done,
+/// and a lost lock says with its loss when it opens.
 fn is_told_before(change: &Change, before: &Board) -> bool {
     match change {
         Change::Answer(..) => true,

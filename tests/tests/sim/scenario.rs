@@ -135,7 +135,10 @@ scenarios! {
         50_000,
         |leader| {
             let silent = |at| (Fault::Cut(to_hosts(leader)), at, at + 6_000);
-            vec![silent(0), silent(15_000), silent(30_000)]
+            let mut all = vec![silent(0), silent(15_000), silent(30_000)];
+            // What is done twice shows: of other requests a second one has no effect.
+            all.extend((0..HOSTS).map(|host| (Fault::Adds(host), 14_000, 22_000)));
+            all
         },
         |tally| tally.terms == 1 && tally.events.contains_key("task");
 

@@ -340,6 +340,10 @@ impl World {
                 self.hosts[*host].switches.quiet.store(true, Ordering::Relaxed);
                 true
             }
+            Fault::Adds(host) => {
+                self.hosts[*host].switches.adds.store(true, Ordering::Relaxed);
+                true
+            }
             Fault::LongRuns(host) => {
                 self.hosts[*host].switches.long_runs.store(true, Ordering::Relaxed);
                 true
@@ -393,6 +397,9 @@ impl World {
             }
             Fault::Quiet(host) => {
                 self.hosts[*host].switches.quiet.store(false, Ordering::Relaxed);
+            }
+            Fault::Adds(host) => {
+                self.hosts[*host].switches.adds.store(false, Ordering::Relaxed);
             }
             Fault::LongRuns(host) => {
                 self.hosts[*host].switches.long_runs.store(false, Ordering::Relaxed);

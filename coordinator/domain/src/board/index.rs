@@ -107,6 +107,11 @@ impl Index {
         self.tokens.get(hash).copied()
     }
 
+    /// Whether the session of an answer ended.
+    pub(crate) fn is_orphaned(&self, answer: AnswerKey) -> bool {
+        self.orphaned.contains(&answer)
+    }
+
     /// The answers of sessions that ended.
     pub(crate) fn orphaned_answers(&self) -> impl Iterator<Item = AnswerKey> {
         self.orphaned.iter().copied()

@@ -129,7 +129,7 @@ fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Certs(verb) => certs::certs(&verb),
         Verb::Tokens(verb) => runtime(Threads::One)?.block_on(tokens::tokens(&verb)),
         Verb::Demo(args) => crate::demo::demo(&args).map_err(Error::Demo),
-        Verb::Serve(args) => runtime(Threads::Many)?.block_on(serve::serve(&args)),
+        Verb::Serve(args) => runtime(Threads::Half)?.block_on(serve::serve(&args)),
         Verb::Status(args) => runtime(Threads::One)?.block_on(status::status(&args)),
         Verb::Revoke(args) => runtime(Threads::One)?.block_on(revoke::revoke(&args)),
         Verb::Format(verb) => runtime(Threads::One)?.block_on(format::format(&verb)),
@@ -148,13 +148,19 @@ fn run(verb: Verb) -> Result<ExitCode, Error> {
 #[derive(Clone, Copy)]
 enum Threads {
     One,
-    Many,
+    /// One for every two cores: whoever serves shares the machine with a store or with agents, and
+    /// waking a thread costs it more than a second one brings (ADR 0016).
+    Half,
 }
 
 fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime, Error> {
     let mut builder = match threads {
         Threads::One => tokio::runtime::Builder::new_current_thread(),
-        Threads::Many => tokio::runtime::Builder::new_multi_thread(),
+        Threads::Half => tokio::runtime::Builder::new_multi_thread(),
     };
+    if let Threads::Half = threads {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        builder.worker_threads((cores / 2).max(1));
+    }
     builder.enable_all().build().map_err(|source| Error::Runtime { source })
 }

@@ -6,12 +6,16 @@ use molt_domain::audit::{self, Entry};
 use molt_domain::board::{
     Actor, Board, Change, Decision, Event, Format, Formats, Ledger, Now, Reply,
 };
-use molt_store::commit::MAX_CHANGES;
+use molt_store::commit::{MAX_CHANGES, MAX_COMMIT_BYTES};
 use molt_store::{Json, Key, Record};
 
+use super::answers::{self, Layout, Texts};
 use super::handle::{Delivery, Failure, Source};
 use super::history;
 use crate::fault::fault;
+
+/// A batch of more bytes takes no further command; what one adds is far from the rest of a commit.
+const FULL: usize = MAX_COMMIT_BYTES / 4;
 
 /// Commands that are committed together: whole or not at all.
 #[derive(Default)]
@@ -25,6 +29,10 @@ pub(super) struct Batch {
     /// The last change of each key, as the store writes it: what takes time is done while the commit
     /// before is on its way. In the order of the keys, as a store's tree has them.
     changes: BTreeMap<String, molt_store::Change>,
+    /// The last answer of each place, which the store has in its own way.
+    answers: Texts,
+    /// What was written into the two, in bytes.
+    bytes: usize,
     /// What happened, in the audit's words.
     entries: Vec<Entry>,
     /// What the format is raised to, if it is.
@@ -36,14 +44,22 @@ impl Batch {
         self.deliveries.is_empty()
     }
 
+    /// How many commands there are.
+    pub(super) fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
     pub(super) fn changes_anything(&self) -> bool {
-        !self.changes.is_empty() || !self.entries.is_empty()
+        !self.changes.is_empty() || !self.answers.is_empty() || !self.entries.is_empty()
     }
 
     /// Whether a decision fits beside what is here; one that is alone always does.
-    pub(super) fn fits(&self, decision: &Decision) -> bool {
+    pub(super) fn fits(&self, decision: &Decision, layout: Layout) -> bool {
+        // An answer may stand among the decision's changes.
+        let answers = layout.changes(self.answers.len() + 1, self.bytes);
+        let changes = self.changes.len() + decision.changes.len() + answers;
         // One more for the audit's own record.
-        self.is_empty() || self.changes.len() + decision.changes.len() < MAX_CHANGES
+        self.is_empty() || (changes < MAX_CHANGES && self.bytes < FULL)
     }
 
     /// Applies a decision to the board in memory and keeps what undoes it. Returns the reply.
@@ -56,9 +72,7 @@ impl Batch {
     ) -> Reply {
         self.before.get_or_insert_with(|| board.ledger().clone());
         for change in decision.changes {
-            let key = change.key();
-            let written = stored(&key, &change);
-            self.changes.insert(key, written);
+            self.write(&change);
             self.undo.push(board.apply(change));
         }
         let mut ledger = board.ledger().clone();
@@ -74,6 +88,19 @@ impl Batch {
         self.entries.extend(audit::append(&mut ledger.audit, now, actor, decision.events));
         board.set_ledger(ledger);
         decision.reply
+    }
+
+    fn write(&mut self, change: &Change) {
+        if let Change::Answer(key, answer) = change {
+            let text = answer.as_ref().map(|answer| answers::text(*key, answer));
+            self.bytes += text.as_ref().map_or(0, String::len);
+            self.answers.insert(*key, text);
+            return;
+        }
+        let key = change.key();
+        let written = stored(&key, change);
+        self.bytes += written.bytes();
+        self.changes.insert(key, written);
     }
 
     /// Adds somebody who is to be answered when it is known what became of the batch.
@@ -98,7 +125,7 @@ impl Batch {
         }
     }
 
-    /// What the store writes, and the audit's entries in it.
+    /// What the store writes beside the answers, and the audit's entries in it.
     pub(super) fn written(&mut self) -> (Vec<molt_store::Change>, Vec<Entry>) {
         let entries = std::mem::take(&mut self.entries);
         let mut written: Vec<_> = std::mem::take(&mut self.changes).into_values().collect();
@@ -106,6 +133,11 @@ impl Batch {
             written.push(molt_store::Change::Put(history::record(first.seq, &entries)));
         }
         (written, entries)
+    }
+
+    /// The answers that the store is to have.
+    pub(super) fn answers(&self) -> &Texts {
+        &self.answers
     }
 }
 

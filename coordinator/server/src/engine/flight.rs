@@ -13,6 +13,7 @@ use molt_retry::Policy;
 use molt_store::{Commit, Json, SettleError, Settled};
 use tracing::warn;
 
+use super::answers::{Layout, Step};
 use super::batch::Batch;
 use super::handle::{Failure, Source};
 use super::{Ended, Engine, format, sleep_or_never};
@@ -26,6 +27,7 @@ pub(super) type Landed = Option<Result<Settled, SettleError>>;
 pub(super) struct Flight {
     batch: Batch,
     entries: Vec<Entry>,
+    step: Step,
     /// When it was sent, since boot.
     sent: Duration,
     settling: Pin<Box<dyn Future<Output = Landed> + Send>>,
@@ -47,7 +49,10 @@ impl Engine {
             batch.deliver(&self.certain().map(|()| Source::Memory));
             return Ok(());
         }
-        let (written, entries) = batch.written();
+        let (mut written, entries) = batch.written();
+        let layout = Layout::of(self.head.format);
+        let (step, answers) = self.answers.step(batch.answers(), &self.board, layout);
+        written.extend(answers);
         let ledger = Ledger { time: self.now().board, ..self.board.ledger().clone() };
         let commit = Json::encode(&ledger)
             .map_err(|error| Ended::Unbuildable(error.into()))
@@ -71,7 +76,7 @@ impl Engine {
         }
         self.board.set_ledger(ledger);
         let (sent, settling) = (self.clock.sending(), Box::pin(self.settling(commit)));
-        self.flight = Some(Flight { batch, entries, sent, settling });
+        self.flight = Some(Flight { batch, entries, step, sent, settling });
         Ok(())
     }
 
@@ -100,7 +105,7 @@ impl Engine {
 
     /// Answers and publishes what the store took; takes back what it did not.
     pub(super) fn land(&mut self, landed: Landed) -> Result<(), Ended> {
-        let Some(Flight { mut batch, entries, sent, .. }) = self.flight.take() else {
+        let Some(Flight { mut batch, entries, step, sent, .. }) = self.flight.take() else {
             return Ok(());
         };
         let Some(settled) = landed else {
@@ -113,6 +118,7 @@ impl Engine {
         match settled {
             Ok(Settled::Applied(head)) => {
                 self.head = head;
+                self.answers.take(step);
                 self.journal.publish(entries);
                 batch.deliver(&Ok(Source::Commit));
                 Ok(())

@@ -1,10 +1,13 @@
 //! Taking the lead: everything is read, and believed only after it verified.
 
+use std::collections::BTreeSet;
+
 use molt_domain::audit::{self, Anchor, Broken, Entry};
 use molt_domain::board::{Change, Ledger, Unreadable};
 use molt_store::{Candidate, Head, Json, Key, Leadership, Record, Store};
 use tracing::warn;
 
+use super::answers::{Answers, Reading};
 use super::history::{Journal, SEAL};
 use super::mark::{self, Mark, Said};
 
@@ -58,6 +61,7 @@ pub(super) struct Loaded {
     pub(super) head: Head,
     pub(super) ledger: Ledger,
     pub(super) records: Vec<Change>,
+    pub(super) answers: Answers,
     pub(super) journal: Journal,
 }
 
@@ -66,6 +70,8 @@ pub(super) struct Loaded {
 pub(crate) struct Sound {
     /// The records of the board.
     pub(crate) records: Vec<Change>,
+    /// Where its answers stand.
+    pub(super) answers: Answers,
     /// How far the audit is sealed in files.
     pub(crate) sealed: Anchor,
     /// The audit's records, in order.
@@ -85,9 +91,9 @@ pub(super) async fn load(store: &dyn Store, candidate: &Candidate) -> Result<Loa
             return Err(error);
         }
     };
-    let Sound { records, sealed, audit } = verify(&head, &ledger, stored)?;
+    let Sound { records, answers, sealed, audit } = verify(&head, &ledger, stored)?;
     let journal = Journal::new(sealed.seq, audit);
-    Ok(Loaded { leadership, head, ledger, records, journal })
+    Ok(Loaded { leadership, head, ledger, records, answers, journal })
 }
 
 /// The ledger of a store that may be served.
@@ -121,7 +127,8 @@ pub(crate) fn verify(
     ledger: &Ledger,
     stored: Vec<Record>,
 ) -> Result<Sound, OpenError> {
-    let mut records = Vec::new();
+    let (mut records, mut answers) = (Vec::new(), Reading::default());
+    let mut sessions = BTreeSet::new();
     let mut found: Vec<(Key, Vec<Entry>)> = Vec::new();
     let mut sealed = Anchor::genesis();
     for record in stored {
@@ -131,10 +138,20 @@ pub(crate) fn verify(
         } else if key.starts_with("audit/") {
             let entries: Vec<Entry> = decode(key, &record.value)?;
             found.push((record.key, entries));
-        } else {
-            records.push(Change::read(key, record.value.as_str().as_bytes())?);
+        } else if !answers.page(&record)? {
+            match Change::read(key, record.value.as_str().as_bytes())? {
+                Change::Answer(key, Some(answer)) => answers.single(key, answer),
+                change => {
+                    if let Change::Session(id, _) = &change {
+                        sessions.insert(*id);
+                    }
+                    records.push(change);
+                }
+            }
         }
     }
+    let (answers, answered) = answers.end(&sessions);
+    records.extend(answered);
     let revision = head.number;
     let entries = found.iter().flat_map(|(_, entries)| entries);
     audit::verify(sealed.clone(), entries)
@@ -145,7 +162,7 @@ pub(crate) fn verify(
             Err(Broken::End { expected: ledger.audit.seq, found: end.seq })
         })
         .map_err(|source| OpenError::Audit { revision, source })?;
-    Ok(Sound { records, sealed, audit: found })
+    Ok(Sound { records, answers, sealed, audit: found })
 }
 
 fn decode<T: serde::de::DeserializeOwned>(key: &str, value: &Json) -> Result<T, OpenError> {

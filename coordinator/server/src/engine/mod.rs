@@ -9,6 +9,7 @@
 //! Not here: the rules (`molt-domain`), the wire (`rpc`), and what follows from
 //! the state (`reconcile`).
 
+mod answers;
 mod batch;
 mod flight;
 mod format;
@@ -35,6 +36,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use self::answers::Answers;
+pub(crate) use self::answers::{Layout, is_of_answers, records as answers_records};
 use self::batch::Batch;
 pub(crate) use self::batch::stored;
 use self::flight::Flight;
@@ -55,6 +58,9 @@ use crate::clock::Clock;
 
 /// Messages that may wait; more are told to come back.
 const INBOX: usize = 4096;
+
+/// A batch of so many commands waits for company before it is sent off.
+const FEW: usize = 2;
 
 /// Why the engine ended.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +96,7 @@ pub struct Engine {
     /// What this program writes, once the store's is raised to it.
     format: Format,
     board: Board,
+    answers: Answers,
     clock: BoardClock,
     journal: Journal,
     horizon: Horizon,
@@ -128,7 +135,7 @@ impl Engine {
         clock: Clock,
     ) -> Result<(Self, Handle, Start), OpenError> {
         let sent = clock.boottime();
-        let Loaded { leadership, head, ledger, records, journal } =
+        let Loaded { leadership, head, ledger, records, answers, journal } =
             load::load(store.as_ref(), candidate).await?;
         let horizon = Horizon::new(store.facts().tenure, clock, sent);
         let start = Start { term: leadership.term(), number: head.number, records: records.len() };
@@ -144,6 +151,7 @@ impl Engine {
             head,
             format,
             board,
+            answers,
             clock,
             journal,
             horizon,
@@ -225,6 +233,7 @@ impl Engine {
                 return Ok(());
             }
             if !self.batch.is_empty() {
+                self.gather().await;
                 self.launch()?;
                 continue;
             }
@@ -259,6 +268,19 @@ impl Engine {
                 Message::Note(note) => self.note(note),
                 Message::Forget { .. } => return self.backlog.push_front(message),
             }
+        }
+    }
+
+    /// Where few are to be committed, lets those who are about to ask do so: a commit costs hardly
+    /// more for many. One turn reads what has come over their connections, the next one brings it
+    /// here.
+    async fn gather(&mut self) {
+        for _ in 0..2 {
+            if self.batch.len() > FEW {
+                return;
+            }
+            tokio::task::yield_now().await;
+            self.decide();
         }
     }
 
@@ -331,7 +353,7 @@ impl Engine {
             return None;
         }
         let delivery = match self.board.decide(&request, now) {
-            Ok(decision) if !self.batch.fits(&decision) => {
+            Ok(decision) if !self.batch.fits(&decision, Layout::of(self.head.format)) => {
                 return Some(Message::Submit { request, answer });
             }
             Ok(decision) => {

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use molt_domain::audit;
 use molt_domain::board::{Board, Caller, Command, Decision, Ledger, Now, Request};
 use molt_domain::session;
-use molt_store::{Json, Key};
+use molt_store::{Json, Key, Record};
 
 use super::{Order, TransferError, Whole};
-use crate::engine;
+use crate::engine::{self, Layout};
 
 /// Terms of a new life begin at a multiple of this.
 const LIFE: u64 = 1_000_000;
@@ -60,7 +60,9 @@ pub(super) fn succeed(
     life.decide(&Request { caller, ..Request::own(command) }, now)?;
     let ledger = Ledger { time: now.board, ..life.board.ledger().clone() };
     let silenced = live - life.live();
-    Ok(Successor { digest: life.board.digest(), records: life.records, ledger, silenced })
+    let digest = life.board.digest();
+    let records = life.records(Layout::of(whole.head.format));
+    Ok(Successor { records, ledger, digest, silenced })
 }
 
 /// The first multiple of [`LIFE`] above `n`.
@@ -120,6 +122,15 @@ impl Life {
         }
         self.board.set_ledger(ledger);
         Ok(did)
+    }
+
+    /// All records; those of answers are made anew.
+    fn records(self, layout: Layout) -> BTreeMap<Key, Json> {
+        let Self { mut records, board } = self;
+        records.retain(|key, _| !engine::is_of_answers(key));
+        let answers = engine::answers_records(&board, layout);
+        records.extend(answers.into_iter().map(|Record { key, value }| (key, value)));
+        records
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! A folder holds `board.sqlite` (records as JSON text, one per row, readable with `sqlite3`),
 //! SQLite's write-ahead log beside it, and `board.lock`, by which the operating system keeps out
-//! a second process. All writing is done by one connection, on the thread of whoever commits: the
-//! engine has one commit under way at most, and a thread of its own would cost each commit two
-//! switches, as long as a third of its wait for the disk.
+//! a second process. All writing is done by one connection. A commit of many changes waits for the
+//! disk on a thread of its own, so that whoever commits can get the next one ready; for a few the
+//! two switches would cost more than that brings.
 //!
 //! * `inspect`: looks at the files before SQLite may touch them.
 //! * `wal`: reads SQLite's write-ahead log, to know what a recovery will do.
@@ -22,7 +22,7 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -43,6 +43,9 @@ use writer::{Step, Writer};
 pub const DATABASE_FILE: &str = "board.sqlite";
 /// The file that is locked while the store is open, inside the store's folder.
 pub const LOCK_FILE: &str = "board.lock";
+
+/// A commit of so many changes is made where it is asked for: one command has three or four.
+const FEW: usize = 6;
 
 /// How an embedded store behaves. The defaults suit a fleet on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +149,7 @@ pub enum OpenError {
 /// A store in one SQLite file. The file is this process's alone until the value is dropped.
 #[derive(Debug)]
 pub struct EmbeddedStore {
-    writer: Mutex<Writer>,
+    writer: Arc<Mutex<Writer>>,
 }
 
 impl EmbeddedStore {
@@ -167,16 +170,19 @@ impl EmbeddedStore {
         if let Tail::Dropped { bytes } = tail {
             tracing::warn!(path = %path.display(), head, bytes, "dropped an unfinished commit");
         }
-        Ok((Self { writer: Mutex::new(writer) }, Opened { head, tail }))
+        Ok((Self { writer: Arc::new(Mutex::new(writer)) }, Opened { head, tail }))
     }
 
-    /// The connection. Whoever has it waits for the disk on its own thread: nothing else is to be
-    /// decided before the commit is.
+    /// The connection. Whoever has it waits for the disk on its own thread.
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        // A transaction that a panic left is rolled back when it is dropped, so what is in there
-        // is whole.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.writer)
     }
+}
+
+fn locked(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    // A transaction that a panic left is rolled back when it is dropped, so what is in there is
+    // whole.
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -202,7 +208,13 @@ impl Store for EmbeddedStore {
             next: expected.after(&commit),
             commit,
         };
-        self.writer().commit(step)
+        if step.commit.changes().len() <= FEW {
+            return self.writer().commit(step);
+        }
+        let writer = Arc::clone(&self.writer);
+        let committing = tokio::task::spawn_blocking(move || locked(&writer).commit(step));
+        // One that panicked may have got through before.
+        committing.await.unwrap_or_else(|error| Err(CommitError::Unknown(error.into())))
     }
 
     async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {

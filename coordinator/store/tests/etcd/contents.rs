@@ -28,8 +28,8 @@ async fn a_person_can_read_what_is_stored() {
         texts.push((key, answer.kvs()[0].value_str().unwrap().to_owned()));
     }
     let seat = &texts[1].1;
-    assert!(seat.starts_with(r#"{"term":1,"name":"first","address":"first:1","program":1,"#));
-    let format = r#"{"written":1,"min_reader":1,"min_writer":1}"#;
+    assert!(seat.starts_with(r#"{"term":1,"name":"first","address":"first:1","program":2,"#));
+    let format = r#"{"written":2,"min_reader":2,"min_writer":2}"#;
     let head = format!(r#"{{"number":1,"id":"1-1","format":{format},"ledger":{{}}}}"#);
     let expected = [
         ("/molt/v1/read/head".to_owned(), head),
