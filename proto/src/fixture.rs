@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use molt_domain::board::{Board, Caller, Command, Ledger, Now, Refusal, Reply, Request};
-use molt_domain::claim::{Otherwise, Wanted};
+use molt_domain::claim::{Mode, Otherwise, Wanted};
 use molt_domain::gate::{Class, Compare, Finding, Gate, Reader};
 use molt_domain::host::Means;
 use molt_domain::id::{BoardTime, CarId, SessionId};
@@ -136,6 +136,7 @@ impl World {
             scopes: scopes.iter().map(|name| parsed(name)).collect(),
             why: "tests".to_owned(),
             task: None,
+            mode: Mode::Exclusive,
             risk: None,
             tests: Vec::new(),
             max: None,

@@ -19,14 +19,16 @@ use crate::ui::{Answer, list};
 
 /// Take scopes before editing: all of them or none.
 ///
-/// Claiming what you hold is success. What somebody else holds is refused with
-/// the holder; with --wait you join the line and are granted all at once.
+/// Claiming what you hold is success, and changes its mode, --max or --task to
+/// what you ask for. What somebody else holds is refused with the holder; with
+/// --wait you join the line and are granted all at once.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   molt-agent claim runtime
   molt-agent claim runtime docs --why 'fix the write barrier' --task tsk_0007
-  molt-agent claim runtime --wait 15m --tests 'cargo test -p molt-runtime'")]
+  molt-agent claim runtime --wait 15m --tests 'cargo test -p molt-runtime'
+  molt-agent claim docs --shared")]
 pub(super) struct Claim {
     /// What to take.
     #[arg(required = true, value_name = "SCOPE")]
@@ -34,6 +36,9 @@ pub(super) struct Claim {
     /// Join the line and wait so long at most; the place is kept after that.
     #[arg(long, value_name = "DUR", value_parser = span)]
     wait: Option<Duration>,
+    /// Let others who share hold it too; you agree among yourselves who edits what.
+    #[arg(long)]
+    shared: bool,
     /// Give it back after so long at most.
     #[arg(long, value_name = "DUR", value_parser = span)]
     max: Option<Duration>,
@@ -64,6 +69,7 @@ impl Claim {
             tests: self.tests,
             max_ms: self.max.map_or(0, millis),
             wait: self.wait.is_some(),
+            shared: self.shared,
         });
         let Acted { answer, rev } = context.act_as(&client, &file, verb).await?;
         let place = match (answer, self.wait) {

@@ -12,12 +12,14 @@ mod check;
 mod claim;
 mod context;
 mod daemon;
+mod extend;
 mod gate;
 mod git;
 mod job;
 mod join;
 mod leave;
 mod lock;
+mod narrow;
 mod next;
 mod queue;
 mod release;
@@ -78,6 +80,8 @@ enum Verb {
     Scopes(scopes::Scopes),
     Claim(claim::Claim),
     Release(release::Release),
+    Extend(extend::Extend),
+    Narrow(narrow::Narrow),
     Next(next::Next),
     Task(task::Task),
     Check(check::Check),
@@ -110,6 +114,8 @@ impl Verb {
             Self::Scopes(_) => "scopes",
             Self::Claim(_) => "claim",
             Self::Release(_) => "release",
+            Self::Extend(_) => "extend",
+            Self::Narrow(_) => "narrow",
             Self::Next(_) => "next",
             Self::Task(_) => "task",
             Self::Check(_) => "check",
@@ -198,6 +204,8 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             Verb::Scopes(verb) => verb.run(context).await,
             Verb::Claim(verb) => verb.run(context).await,
             Verb::Release(verb) => verb.run(context).await,
+            Verb::Extend(verb) => verb.run(context).await,
+            Verb::Narrow(verb) => verb.run(context).await,
             Verb::Next(verb) => verb.run(context).await,
             Verb::Task(verb) => verb.run(context).await,
             Verb::Announce(verb) => verb.run(context).await,

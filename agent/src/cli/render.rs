@@ -16,8 +16,9 @@ pub(super) fn granted(verb: &str, claim: &v1::ClaimView, rev: u64) -> Answer {
         }
     };
     let fence = format!("fence {}", claim.fence);
+    let mode = if claim.shared { "shared" } else { "" }.to_owned();
     let answer = Answer::new(verb, code, claim)
-        .line(label, [list(&claim.scopes), claim.id.clone(), fence, life])
+        .line(label, [list(&claim.scopes), claim.id.clone(), fence, mode, life])
         .line_if("covers", list(&claim.paths))
         .rev(rev);
     match claim.paths.first() {

@@ -1,11 +1,12 @@
 //! Who holds which scope.
 //!
-//! No two held claims conflict. A request for several scopes is granted whole
+//! No two held claims conflict, unless both share. A request for several scopes is granted whole
 //! or not at all; one that may wait keeps its place in the line, may be passed
 //! by requests that fit beside it only a bounded number of times, and is
 //! offered its scopes when nobody is there to take them.
 
 mod ask;
+mod change;
 mod end;
 mod line;
 mod meet;
@@ -18,6 +19,7 @@ use crate::name::RepoName;
 use crate::scope::{Conflict, Pattern, Reach, Risk, Scope, ScopeName};
 
 pub(crate) use self::ask::{announce, claim, obstacle};
+pub(crate) use self::change::{extend, narrow};
 pub(crate) use self::end::{lapse_all, operator, release, revoke, unqueue};
 pub(crate) use self::line::{SERVED, expire, serve, unqueue_stuck, waits};
 pub use self::meet::meets;
@@ -48,6 +50,9 @@ pub struct Claim {
     pub why: String,
     /// The task it serves.
     pub task: Option<TaskId>,
+    /// Whether others may hold the same beside it.
+    #[serde(default, skip_serializing_if = "Mode::is_exclusive")]
+    pub mode: Mode,
     /// How risky the work is.
     pub risk: Risk,
     /// The tests that are expected to matter.
@@ -119,6 +124,34 @@ impl Claim {
             State::Held { until, .. } => until.is_some_and(|until| until <= now),
             State::Offered { until, .. } => until <= now,
             State::Waiting { .. } => false,
+        }
+    }
+}
+
+/// Whether others may hold the same scopes beside a claim.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Nobody may.
+    #[default]
+    Exclusive,
+    /// Those who share may: they agree among themselves who edits what.
+    Shared,
+}
+
+impl Mode {
+    /// Whether nobody else may hold the same.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        *self == Self::Exclusive
+    }
+
+    /// Whether two claims of the same scopes can be held side by side.
+    #[must_use]
+    pub fn admits(self, other: Self) -> bool {
+        match fault!(SharedWithAnybody) {
+            false => (self, other) == (Self::Shared, Self::Shared),
+            true => (self, other) != (Self::Exclusive, Self::Exclusive),
         }
     }
 }
@@ -196,6 +229,8 @@ pub struct Wanted {
     pub why: String,
     /// For which task.
     pub task: Option<TaskId>,
+    /// Whether others may hold the same beside it.
+    pub mode: Mode,
     /// How risky the work is; `None`: the scopes' own.
     pub risk: Option<Risk>,
     /// Tests that are expected to matter.

@@ -11,6 +11,8 @@ pub enum Bug {
     FenceReused,
     /// Calls of an epoch before the last resume pass.
     StaleEpochPasses,
+    /// What is shared by some is granted to others alone.
+    SharedWithAnybody,
     /// What was offered to one is granted to another.
     OfferBarged,
     /// Nobody counts how often a waiter was passed.
@@ -57,11 +59,12 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ChildrenForgotten,
         Self::PartialGrant,
         Self::FenceReused,
         Self::StaleEpochPasses,
+        Self::SharedWithAnybody,
         Self::OfferBarged,
         Self::OvertakenForever,
         Self::CircleAllowed,

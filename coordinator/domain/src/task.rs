@@ -213,6 +213,7 @@ fn take(draft: &mut Draft<'_>, session: &Session, task: Task) -> Result<Reply, B
             scopes: task.scopes.clone(),
             why: task.title.clone(),
             task: Some(task.id),
+            mode: claim::Mode::Exclusive,
             risk: None,
             tests: Vec::new(),
             max: None,

@@ -25,6 +25,7 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::ChildrenForgotten | Bug::PartialGrant | Bug::OfferBarged => {
             &["1 held claims do not conflict", "5 no circle"]
         }
+        Bug::SharedWithAnybody => &["1 held claims do not conflict"],
         Bug::FenceReused => &["2 fences only grow"],
         Bug::StaleEpochPasses => &["10 calls of an older epoch"],
         Bug::OvertakenForever => &["5 bounded overtaking"],

@@ -2,104 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-use molt_domain::board::{Actor, Board, Caller, Command, Now, Refusal, Reply, Request};
-use molt_domain::claim::{Otherwise, Wanted};
+use molt_domain::board::{Actor, Caller, Command, Refusal, Reply};
+use molt_domain::claim::{Mode, Otherwise, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
 use molt_domain::id::{BoardTime, CarId, SessionId};
-use molt_domain::policy::{Merge, Method, Policy, Spans};
-use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
-use molt_domain::session::{Credentials, Root};
 use molt_domain::task;
 use molt_domain::train::{Candidate, Origin};
 
-struct World {
-    board: Board,
-    now: Now,
-}
+mod world;
 
-impl World {
-    fn new() -> Self {
-        let now = Now { board: BoardTime(1_000), wall: 0 };
-        let mut world = Self { board: Board::new(Spans::default()), now };
-        let scope = |name: &str, path: &str| Scope {
-            name: name.parse().unwrap(),
-            paths: vec![path.parse().unwrap()],
-            reach: Reach::Plain,
-            max: None,
-            tests: Vec::new(),
-            risk: Risk::Med,
-        };
-        let scopes = vec![scope("runtime", "runtime/**"), scope("headers", "runtime/*.h")];
-        let policy = Policy {
-            digest: "p".to_owned(),
-            scopes: ScopeTree::new(Case::Sensitive, Vec::new(), scopes).unwrap(),
-            pools: [("cargo".parse().unwrap(), molt_domain::policy::Pool { slots: 1 })].into(),
-            gates: [].into(),
-            merge: Merge {
-                method: Method::Merge,
-                required: Vec::new(),
-                trust: molt_domain::policy::Trust::Provers,
-                protect: vec!["tools/**".parse().unwrap()],
-            },
-        };
-        world
-            .ask(
-                Caller::Coordinator,
-                Command::ReadBase {
-                    repo: "molt".parse().unwrap(),
-                    branch: "main".to_owned(),
-                    commit: "0".repeat(40),
-                    tree: "1".repeat(40),
-                    policy: Ok(policy),
-                },
-            )
-            .unwrap();
-        world
-    }
+use world::World;
 
-    fn ask(&mut self, caller: Caller, command: Command) -> Result<Reply, Box<Refusal>> {
-        let request = Request { caller, ..Request::own(command) };
-        let decision = self.board.decide(&request, self.now)?;
-        for change in decision.changes {
-            self.board.apply(change);
-        }
-        let ledger = self.board.ledger().clone();
-        self.board.set_ledger(ledger.at(decision.fence));
-        Ok(decision.reply)
-    }
-
-    fn join(&mut self, name: &str) -> Credentials {
-        let command = Command::Join {
-            repo: "molt".parse().unwrap(),
-            name: name.parse().unwrap(),
-            host: "h1".parse().unwrap(),
-            root: Root::Use,
-            worktree: "/w".to_owned(),
-            secret: name.to_owned(),
-        };
-        match self.ask(Caller::Nobody, command) {
-            Ok(Reply::Session { id, epoch, .. }) => {
-                Credentials { session: id, secret: name.to_owned(), epoch }
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn by(&mut self, who: &Credentials, command: Command) -> Result<Reply, Box<Refusal>> {
-        self.ask(Caller::Session(who.clone()), command)
-    }
-
-    fn why(&self, id: impl std::fmt::Display) -> Vec<String> {
-        self.board.why(&id.to_string(), self.now.board).unwrap()
-    }
-}
+/// Two that overlap.
+const SCOPES: [(&str, &str); 2] = [("runtime", "runtime/**"), ("headers", "runtime/*.h")];
 
 fn claim(scope: &str, otherwise: Otherwise) -> Command {
     Command::Claim(Wanted {
         scopes: vec![scope.parse().unwrap()],
         why: "to mend it".to_owned(),
         task: None,
+        mode: Mode::Exclusive,
         risk: None,
         tests: Vec::new(),
         max: None,
@@ -109,7 +32,7 @@ fn claim(scope: &str, otherwise: Otherwise) -> Command {
 
 #[test]
 fn a_claim_says_who_holds_it_and_a_waiter_for_whom_it_waits() {
-    let mut world = World::new();
+    let mut world = World::new(&SCOPES);
     let (ann, bob) = (world.join("ann"), world.join("bob"));
     let Ok(Reply::Granted { claim: held, .. }) =
         world.by(&ann, claim("runtime", Otherwise::Refuse))
@@ -142,7 +65,7 @@ fn a_claim_says_who_holds_it_and_a_waiter_for_whom_it_waits() {
 
 #[test]
 fn locks_slots_builds_and_tasks_explain_themselves() {
-    let mut world = World::new();
+    let mut world = World::new(&SCOPES);
     let (ann, bob) = (world.join("ann"), world.join("bob"));
     let what = || "cargo test".to_owned();
     let lock = || Command::AcquireLock {
@@ -237,7 +160,7 @@ fn approve(world: &mut World, car: CarId, head: &str) -> Result<Reply, Box<Refus
 
 #[test]
 fn what_waits_for_a_person_says_so_and_who_let_it_go_on() {
-    let mut world = World::new();
+    let mut world = World::new(&SCOPES);
     let ann = world.join("ann");
     let heads = ["a".repeat(40), "b".repeat(40)];
     let Ok(Reply::Submitted { car, .. }) = world.by(&ann, submit(&heads[0], Origin::Own)) else {
@@ -282,7 +205,7 @@ fn what_waits_for_a_person_says_so_and_who_let_it_go_on() {
 
 #[test]
 fn a_fork_waits_before_anything_of_it_is_merged() {
-    let mut world = World::new();
+    let mut world = World::new(&SCOPES);
     let (bot, ann) = (world.join("bot"), world.join("ann"));
     let fork = Origin::Fork("eve/molt".to_owned());
     let heads = ["a".repeat(40), "b".repeat(40)];
@@ -314,7 +237,7 @@ fn a_fork_waits_before_anything_of_it_is_merged() {
 
 #[test]
 fn a_refusal_is_explained_by_the_facts_that_decided_it() {
-    let mut world = World::new();
+    let mut world = World::new(&SCOPES);
     let (ann, bob) = (world.join("ann"), world.join("bob"));
     world.by(&ann, claim("runtime", Otherwise::Refuse)).unwrap();
     let refusal = world.by(&bob, claim("headers", Otherwise::Refuse)).unwrap_err();

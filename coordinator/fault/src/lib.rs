@@ -27,7 +27,7 @@ mod switch {
     }
 
     /// Whether a bug is switched on on this thread.
-    pub fn is_on<B: PartialEq + 'static>(bug: B) -> bool {
+    pub fn is_on<B: Copy + PartialEq + 'static>(bug: B) -> bool {
         ON.with_borrow(|on| on.as_ref().and_then(|on| on.downcast_ref()) == Some(&bug))
     }
 }

@@ -1,7 +1,7 @@
 //! Claims: asking for scopes, giving them back, telling of them, taking them away.
 
 use molt_domain::board::{Command, Invalid};
-use molt_domain::claim::{Outcome, Wanted};
+use molt_domain::claim::{Mode, Outcome, Wanted};
 
 use super::field;
 use crate::v1;
@@ -23,6 +23,7 @@ impl TryFrom<v1::Claim> for Command {
             scopes: field::scopes(&claim.scopes)?,
             why: claim.why,
             task: field::optional("task", &claim.task)?,
+            mode: if claim.shared { Mode::Shared } else { Mode::Exclusive },
             risk: field::risk(&claim.risk)?,
             tests: claim.tests,
             max: Some(claim.max_ms).filter(|&span| span != 0),
@@ -40,6 +41,27 @@ impl TryFrom<v1::Release> for Command {
             word => field::word("outcome", word, &OUTCOMES)?,
         };
         Ok(Self::Release { scopes: field::scopes(&release.scopes)?, outcome })
+    }
+}
+
+impl TryFrom<v1::Extend> for Command {
+    type Error = Invalid;
+
+    fn try_from(extend: v1::Extend) -> Result<Self, Invalid> {
+        let v1::Extend { scopes, span_ms: span } = extend;
+        if span == 0 {
+            return Err(Invalid::field("span_ms", field::MISSING));
+        }
+        Ok(Self::Extend { scopes: field::scopes(&scopes)?, span })
+    }
+}
+
+impl TryFrom<v1::Narrow> for Command {
+    type Error = Invalid;
+
+    fn try_from(narrow: v1::Narrow) -> Result<Self, Invalid> {
+        let to = field::scopes(&narrow.to)?;
+        Ok(Self::Narrow { from: field::parse("from", &narrow.from)?, to })
     }
 }
 

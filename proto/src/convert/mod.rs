@@ -80,6 +80,8 @@ impl TryFrom<Verb> for Command {
             Verb::RootDead(dead) => dead.try_into(),
             Verb::Claim(claim) => claim.try_into(),
             Verb::Release(release) => release.try_into(),
+            Verb::Extend(extend) => extend.try_into(),
+            Verb::Narrow(narrow) => narrow.try_into(),
             Verb::Unqueue(unqueue) => unqueue.try_into(),
             Verb::Announce(announce) => announce.try_into(),
             Verb::Revoke(revoke) => revoke.try_into(),

@@ -34,6 +34,9 @@ fn answer(reply: &Reply, board: &Board, now: BoardTime) -> Answer {
         Reply::Released { scopes } => Answer::Released(v1::Released {
             scopes: scopes.iter().map(ScopeName::to_string).collect(),
         }),
+        Reply::Extended { scopes } => Answer::Extended(v1::Extended {
+            scopes: scopes.iter().map(ScopeName::to_string).collect(),
+        }),
         Reply::TaskAdded { task } => Answer::Task(task_added(board, *task, now)),
         Reply::TaskTaken { task, claim } => Answer::Task(v1::TaskView {
             claim: claim.as_ref().map(|claim| view::claim(board, claim, now)),

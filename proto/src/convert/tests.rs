@@ -1,6 +1,6 @@
 use molt_domain::access::{Details, Role};
 use molt_domain::board::{Caller, Command, Reply, Request};
-use molt_domain::claim::{Otherwise, Outcome, Wanted};
+use molt_domain::claim::{Mode, Otherwise, Outcome, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
 use molt_domain::host::JobUser;
@@ -49,6 +49,7 @@ fn claim() -> v1::Claim {
         tests: words(&["t"]),
         max_ms: 5,
         wait: true,
+        shared: false,
     }
 }
 
@@ -105,11 +106,20 @@ fn good() -> Vec<(Verb, Command)> {
                 scopes: vec![parsed("runtime"), parsed("docs")],
                 why: text("faster"),
                 task: Some(task),
+                mode: Mode::Exclusive,
                 risk: Some(Risk::High),
                 tests: words(&["t"]),
                 max: Some(5),
                 otherwise: Otherwise::Wait,
             }),
+        ),
+        (
+            Verb::Extend(v1::Extend { scopes: words(&["docs"]), span_ms: 7 }),
+            Command::Extend { scopes: vec![parsed("docs")], span: 7 },
+        ),
+        (
+            Verb::Narrow(v1::Narrow { from: text("runtime"), to: words(&["runtime/gc"]) }),
+            Command::Narrow { from: parsed("runtime"), to: vec![parsed("runtime/gc")] },
         ),
         (
             Verb::Release(v1::Release { scopes: Vec::new(), outcome: String::new() }),

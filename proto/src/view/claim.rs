@@ -1,7 +1,7 @@
 //! Claims: who holds or waits for what.
 
 use molt_domain::board::Board;
-use molt_domain::claim::{self, Claim, State};
+use molt_domain::claim::{self, Claim, Mode, State};
 use molt_domain::id::{BoardTime, millis};
 use molt_domain::scope::Risk;
 use molt_domain::session;
@@ -34,6 +34,7 @@ pub fn claim(board: &Board, claim: &Claim, now: BoardTime) -> v1::ClaimView {
         ahead,
         seen_ms: millis(now.since(board.heard(claim.session))),
         already: false,
+        shared: claim.mode == Mode::Shared,
     }
 }
 
@@ -80,7 +81,8 @@ fn ahead(board: &Board, claim: &Claim, place: u64) -> u32 {
     });
     count(before.filter(|other| {
         let meets = |scope| claim::meets(&repo.policy, other, scope).is_some();
-        other.repo == claim.repo && wanted.iter().any(|&scope| meets(scope))
+        let is_in_the_way = other.repo == claim.repo && !other.mode.admits(claim.mode);
+        is_in_the_way && wanted.iter().any(|&scope| meets(scope))
     }))
 }
 

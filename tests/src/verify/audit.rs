@@ -46,6 +46,11 @@ pub(super) enum Event {
         scopes: BTreeSet<String>,
         fence: Fence,
     },
+    Narrowed {
+        claim: String,
+        from: String,
+        to: BTreeSet<String>,
+    },
     Released {
         claim: String,
         scopes: BTreeSet<String>,

@@ -104,6 +104,12 @@ impl Book {
                 let fresh = Claim { session, scopes: BTreeSet::new(), announced: false };
                 self.claims.entry(claim).or_insert(fresh).scopes.extend(scopes);
             }
+            Event::Narrowed { claim, from, to } => {
+                if let Some(claim) = self.claims.get_mut(&claim) {
+                    claim.scopes.remove(&from);
+                    claim.scopes.extend(to);
+                }
+            }
             Event::Released { claim, scopes }
             | Event::Lapsed { claim, scopes }
             | Event::Revoked { claim, scopes } => self.end_claim(&claim, &scopes),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Fleet;
+use crate::harness::{Fleet, until};
 
 const POLICY: &str = r#"version = 1
 [scope.runtime]
@@ -73,6 +73,43 @@ fn an_overlap_is_shown_by_a_path_that_both_match() {
     let refused = bob.run(&["claim", "all"]).exits(4);
     assert!(refused.out.contains("overlap  "), "{}", refused.out);
     bob.run(&["claim", "docs"]).exits(0);
+}
+
+#[test]
+fn what_is_held_can_be_shared_narrowed_and_extended() {
+    let policy = "version = 1\n[scope.vm]\npaths = [\"vm/*.c\"]\n[scope.\"vm/gc\"]\n\
+                  paths = [\"vm/gc/**\"]\n[scope.docs]\npaths = [\"docs/**\"]\n";
+    let fleet = Fleet::new(&[("molt.toml", policy)], &[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    assert_eq!(ann.json(&["claim", "docs", "--shared"], 0)["data"]["shared"], true);
+    bob.json(&["claim", "docs", "--shared"], 0);
+    // The guard is told at once, and not before the answer.
+    let says = |agent: &crate::harness::Agent, path: &str, code: i32| {
+        until("the guard knows", || (agent.run(&["check", path]).code == code).then_some(()));
+    };
+    says(&ann, "docs/a.md", 0);
+    says(&bob, "docs/a.md", 0);
+    assert_eq!(ann.json(&["claim", "docs"], 4)["data"]["holder"], "bob");
+    bob.run(&["release"]).exits(0);
+    assert_eq!(ann.json(&["claim", "docs"], 0)["data"]["shared"], false);
+
+    ann.json(&["claim", "vm", "--max", "1h"], 0);
+    bob.json(&["claim", "vm/gc"], 4);
+    let kept = ann.json(&["narrow", "vm", "--to", "vm/gc"], 0);
+    assert_eq!(
+        (&kept["schema"], &kept["data"]["scopes"]),
+        (&json!("molt.narrow/1"), &json!(["vm/gc"]))
+    );
+    bob.json(&["claim", "vm/gc"], 4);
+    says(&ann, "vm/a.c", 9);
+    says(&ann, "vm/gc/a.c", 0);
+    let told = ann.run(&["narrow", "vm/gc", "--to", "docs"]).exits(2);
+    assert!(told.err.contains("`docs` is not below `vm/gc`"), "{told:?}");
+    assert_eq!(ann.json(&["extend", "--for", "2h"], 0)["data"]["scopes"], json!(["vm/gc"]));
+    let missing = ann.json(&["extend", "vm", "--for", "2h"], 3);
+    assert_eq!(missing["code"], "not_found");
+    fleet.verify();
 }
 
 #[test]

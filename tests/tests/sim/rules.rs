@@ -2,7 +2,7 @@
 
 use molt_domain::board::{Board, Change, Tables};
 use molt_domain::build::Build;
-use molt_domain::claim::{self, Claim, MAX_OVERTAKEN, meets};
+use molt_domain::claim::{self, Claim, MAX_OVERTAKEN, Mode, meets};
 use molt_domain::id::Fence;
 use molt_domain::{lock, session, task};
 
@@ -38,7 +38,10 @@ fn claims_do_not_conflict(after: &Tables, changes: &[Change]) -> Checked {
 pub(crate) fn conflict(tables: &Tables, left: &Claim, right: &Claim) -> bool {
     let Some(repo) = tables.repos.get(&left.repo) else { return false };
     let mut scopes = right.scopes().filter_map(|name| repo.policy.scopes.get(name.as_str()));
-    left.repo == right.repo && scopes.any(|scope| meets(&repo.policy, left, scope).is_some())
+    let together = left.mode == Mode::Shared && right.mode == Mode::Shared;
+    left.repo == right.repo
+        && !together
+        && scopes.any(|scope| meets(&repo.policy, left, scope).is_some())
 }
 
 /// Every fence of a grant is above all that were granted before; the highest of them.

@@ -51,6 +51,8 @@ impl Right {
             Command::Resume { .. } => Self::Resume,
             Command::Claim(_)
             | Command::Release { .. }
+            | Command::Extend { .. }
+            | Command::Narrow { .. }
             | Command::Unqueue { .. }
             | Command::Announce { .. }
             | Command::AddTask(_)

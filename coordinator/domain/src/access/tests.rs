@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::board::{Board, Change, Event, Now, Reply};
-use crate::claim::{Otherwise, Outcome, Wanted};
+use crate::claim::{Mode, Otherwise, Outcome, Wanted};
 use crate::gate::{Class, Finding};
 use crate::hold::End;
 use crate::host::Means;
@@ -65,6 +65,7 @@ fn wanted() -> Wanted {
         scopes: Vec::new(),
         why: String::new(),
         task: None,
+        mode: Mode::Exclusive,
         risk: None,
         tests: Vec::new(),
         max: None,

@@ -105,6 +105,10 @@ pub enum Command {
     Claim(Wanted),
     /// Give scopes back; none named: all.
     Release { scopes: Vec<ScopeName>, outcome: Outcome },
+    /// Hold scopes that end by themselves for `span` milliseconds from now on; none named: all.
+    Extend { scopes: Vec<ScopeName>, span: u64 },
+    /// Keep of a held scope only those below it that are named.
+    Narrow { from: ScopeName, to: Vec<ScopeName> },
     /// Leave the line.
     Unqueue { claim: ClaimId },
     /// Tell the others what a claim is about to do.
@@ -197,6 +201,8 @@ impl Command {
             Self::RootDead { .. } => "root-dead",
             Self::Claim(_) => "claim",
             Self::Release { .. } => "release",
+            Self::Extend { .. } => "extend",
+            Self::Narrow { .. } => "narrow",
             Self::Unqueue { .. } => "unqueue",
             Self::Announce { .. } => "announce",
             Self::RevokeClaim { .. } => "revoke-claim",
@@ -247,6 +253,10 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::Release { scopes, outcome } => {
             claim::release(draft, &acting(draft, caller)?, scopes, *outcome)
         }
+        Command::Extend { scopes, span } => {
+            claim::extend(draft, &acting(draft, caller)?, scopes, *span)
+        }
+        Command::Narrow { from, to } => claim::narrow(draft, &acting(draft, caller)?, from, to),
         Command::Unqueue { claim } => claim::unqueue(draft, &acting(draft, caller)?, *claim),
         Command::Announce { files, tests, risk, note } => {
             claim::announce(draft, &acting(draft, caller)?, files, tests, *risk, note)

@@ -11,7 +11,7 @@ use crate::access::{Repos, Role};
 use crate::board::format::Format;
 use crate::board::refusal::display_list;
 use crate::build::BuildKey;
-use crate::claim::Outcome;
+use crate::claim::{Mode, Outcome};
 use crate::gate::{Class, Digest, Finding};
 use crate::hold::{End, Holder};
 use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId};
@@ -113,7 +113,20 @@ pub enum Event {
         scopes: Vec<ScopeName>,
         fence: Fence,
         task: Option<TaskId>,
+        #[serde(default, skip_serializing_if = "Mode::is_exclusive")]
+        mode: Mode,
     },
+    /// A held claim is another one from now on: its mode, its end, its task.
+    Changed {
+        claim: ClaimId,
+        session: SessionId,
+        scopes: Vec<ScopeName>,
+        mode: Mode,
+        until: Option<u64>,
+        task: Option<TaskId>,
+    },
+    /// Of a held scope only those below it are kept.
+    Narrowed { claim: ClaimId, session: SessionId, from: ScopeName, to: Vec<ScopeName> },
     /// A request joined the line.
     Queued {
         claim: ClaimId,
@@ -121,6 +134,8 @@ pub enum Event {
         name: AgentName,
         scopes: Vec<ScopeName>,
         ahead: u32,
+        #[serde(default, skip_serializing_if = "Mode::is_exclusive")]
+        mode: Mode,
     },
     /// Scopes are free for an absent waiter.
     Offered { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, until: u64 },
@@ -308,6 +323,13 @@ impl Event {
             Self::Left { name, .. } => format!("left      {name}"),
             Self::Claimed { name, scopes, fence, .. } => {
                 format!("claimed   {} by {name}, fence {fence}", display_list(scopes))
+            }
+            Self::Changed { claim, scopes, mode, .. } => {
+                let mode = if mode.is_exclusive() { "exclusive" } else { "shared" };
+                format!("changed   {claim} on {}, {mode}", display_list(scopes))
+            }
+            Self::Narrowed { claim, from, to, .. } => {
+                format!("narrowed  {claim} from {from} to {}", display_list(to))
             }
             Self::Queued { name, scopes, ahead, .. } => {
                 format!("queued    {name} for {}, {ahead} ahead", display_list(scopes))

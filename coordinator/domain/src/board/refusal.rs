@@ -383,7 +383,7 @@ fn seconds(millis: u64) -> String {
 }
 
 /// Names with a space between them.
-pub(super) fn display_list<T: fmt::Display>(items: &[T]) -> String {
+pub(crate) fn display_list<T: fmt::Display>(items: &[T]) -> String {
     let mut text = String::new();
     for item in items {
         if !text.is_empty() {

@@ -43,6 +43,11 @@ pub enum Reply {
         /// Which.
         scopes: Vec<ScopeName>,
     },
+    /// Scopes are held for longer.
+    Extended {
+        /// Which; none: nothing that is held ends by itself.
+        scopes: Vec<ScopeName>,
+    },
     /// Work was added.
     TaskAdded {
         /// Its id.

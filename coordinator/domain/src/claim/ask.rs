@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::meet::{closed_by, part};
-use super::{Claim, MAX_CLAIMS, Obstacle, Otherwise, State, Wanted, line};
-use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply};
+use super::{Claim, MAX_CLAIMS, Mode, Obstacle, Otherwise, State, Wanted, change, line};
+use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::fault::fault;
 use crate::hold::Holder;
 use crate::id::{ClaimId, SessionId, millis};
@@ -30,16 +30,27 @@ pub(crate) fn claim(
     let held: BTreeSet<&ScopeName> =
         mine.iter().filter(|claim| claim.is_held()).flat_map(|claim| claim.scopes()).collect();
     let new: Vec<ScopeName> = names.iter().filter(|name| !held.contains(name)).cloned().collect();
-    if let Some(reply) = asked_before(draft, session, wanted, &mine, &names, &new) {
+    if let Some(reply) = asked_before(draft, (session, wanted), &mine, (&names, &new)) {
         return Ok(reply);
+    }
+    let differs = |claim: &&Arc<Claim>| {
+        let named = claim.is_held() && claim.scopes().any(|scope| names.contains(scope));
+        named && is_other(claim, wanted, &new)
+    };
+    let other: Vec<Arc<Claim>> = mine.iter().filter(differs).cloned().collect();
+    if new.is_empty() {
+        let changed = change::change(draft, session, policy, (&other, wanted))?;
+        return Ok(held_already(&mine, &changed, &names));
     }
     if mine.len() >= MAX_CLAIMS {
         let problem =
             format!("{MAX_CLAIMS} claims already: release one, or name several scopes in one");
         return Err(Invalid::field("scopes", problem).into());
     }
-    match first_obstacle(draft, session, policy, &new) {
+    match first_obstacle(draft, session, policy, (&new, wanted.mode)) {
         None => {
+            // All or nothing: what is held in a weaker mode is no use to who asks for more.
+            change::change(draft, session, policy, (&other, wanted))?;
             let claim = build(draft, session, policy, &new, wanted);
             let passed = line::passed(draft, policy, &claim);
             wait::refuse_cycle(draft, line::waits_of(&passed, session.id))?;
@@ -49,7 +60,13 @@ pub(crate) fn claim(
             Ok(Reply::Granted { claim: Box::new(claim), already: Already::No })
         }
         Some(obstacle) if wanted.otherwise == Otherwise::Refuse => {
-            Err(refusal(draft, session, policy, &new, obstacle))
+            Err(refusal(draft, session, policy, (&new, wanted.mode), obstacle))
+        }
+        Some(_) if !other.is_empty() => {
+            let names = other.iter().flat_map(|claim| claim.scope_list()).collect::<Vec<_>>();
+            let held = display_list(&names);
+            let problem = format!("{held} is held shared: ask for that alone before you wait");
+            Err(Invalid::field("scopes", problem).into())
         }
         Some(_) => join_line(draft, session, policy, &new, wanted),
     }
@@ -85,30 +102,49 @@ pub(super) fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Arc<Claim>
     ids.filter_map(|id| draft.tables.claims.shared(&id)).collect()
 }
 
-/// Asking again for what one holds, is offered or waits for is no new request.
+/// Whether what is held is not what is asked for now. Who asks for more beside it wants nothing
+/// less of it.
+fn is_other(claim: &Claim, wanted: &Wanted, new: &[ScopeName]) -> bool {
+    let upgrade = claim.mode == Mode::Shared && wanted.mode.is_exclusive();
+    if !new.is_empty() {
+        return upgrade;
+    }
+    let task = wanted.task.is_some() && wanted.task != claim.task;
+    claim.mode != wanted.mode || wanted.max.is_some() || task
+}
+
+/// The reply to who holds all that it asks for. Held in several claims: the one with the first
+/// scope stands for them.
+fn held_already(mine: &[Arc<Claim>], changed: &[Claim], names: &[ScopeName]) -> Reply {
+    let now = |claim: &Arc<Claim>| {
+        let after = changed.iter().find(|after| after.id == claim.id);
+        after.cloned().unwrap_or_else(|| Claim::clone(claim))
+    };
+    let covers = |claim: &&Arc<Claim>, names: &[ScopeName]| {
+        claim.is_held() && names.iter().all(|name| claim.scopes().any(|held| held == name))
+    };
+    let whole = mine.iter().find(|claim| covers(claim, names));
+    let claim = whole.or_else(|| mine.iter().find(|claim| covers(claim, &names[..1])));
+    match claim {
+        Some(claim) => Reply::Granted { claim: Box::new(now(claim)), already: Already::Yes },
+        None => unreachable!("every scope that is asked for is held: {names:?}"),
+    }
+}
+
+/// Asking again for what one is offered or waits for is no new request.
 fn asked_before(
     draft: &mut Draft<'_>,
-    session: &Session,
-    wanted: &Wanted,
+    (session, wanted): (&Session, &Wanted),
     mine: &[Arc<Claim>],
-    names: &[ScopeName],
-    new: &[ScopeName],
+    (names, new): (&[ScopeName], &[ScopeName]),
 ) -> Option<Reply> {
-    if new.is_empty() {
-        let covers = |claim: &&Arc<Claim>, names: &[ScopeName]| {
-            claim.is_held() && names.iter().all(|name| claim.scopes().any(|held| held == name))
-        };
-        let whole = mine.iter().find(|claim| covers(claim, names));
-        // Held in several claims: the one with the first scope stands for them.
-        let claim = whole.or_else(|| mine.iter().find(|claim| covers(claim, &names[..1])))?;
-        return Some(Reply::Granted {
-            claim: Box::new(Claim::clone(claim)),
-            already: Already::Yes,
-        });
-    }
     let waits = |claim: &&Arc<Claim>| {
-        !claim.is_held() && (claim.scopes().eq(names) || claim.scopes().eq(new))
+        let same = claim.scopes().eq(names) || claim.scopes().eq(new);
+        !claim.is_held() && same && claim.mode == wanted.mode
     };
+    if new.is_empty() {
+        return None;
+    }
     let same = Claim::clone(mine.iter().find(waits)?);
     match same.state {
         State::Offered { .. } => {
@@ -145,6 +181,7 @@ fn build(
         policy: policy.digest.clone(),
         why: wanted.why.clone(),
         task: wanted.task,
+        mode: wanted.mode,
         risk: wanted.risk.unwrap_or(own),
         tests: wanted.tests.clone(),
         asked: draft.now.board,
@@ -166,6 +203,7 @@ pub(super) fn grant(draft: &mut Draft<'_>, session: &Session, claim: Claim) -> C
         scopes: claim.scope_list(),
         fence,
         task: claim.task,
+        mode: claim.mode,
     });
     draft.tables.claims.put(claim.id, claim.clone());
     claim
@@ -176,13 +214,13 @@ fn first_obstacle(
     draft: &Draft<'_>,
     session: &Session,
     policy: &Policy,
-    names: &[ScopeName],
+    (names, mode): (&[ScopeName], Mode),
 ) -> Option<Obstacle> {
     let looked_at = if fault!(PartialGrant) { &names[..names.len().min(1)] } else { names };
     looked_at
         .iter()
-        .find_map(|name| closed_by(draft, session.id, &session.repo, policy, name))
-        .or_else(|| line::unpassable(draft, session, policy, names))
+        .find_map(|name| closed_by(draft, session.id, &session.repo, policy, (name, mode)))
+        .or_else(|| line::unpassable(draft, session, policy, (names, mode)))
 }
 
 /// Why a session could not have these scopes now.
@@ -204,15 +242,16 @@ pub(crate) fn obstacle(
         mine.iter().any(|claim| claim.is_held() && claim.scopes().any(|held| held == *name))
     };
     let new: Vec<ScopeName> = names.iter().filter(|name| !is_held(name)).cloned().collect();
-    let obstacle = first_obstacle(draft, session, &repo.policy, &new)?;
-    Some(refusal(draft, session, &repo.policy, &new, obstacle))
+    let asked = (new.as_slice(), Mode::Exclusive);
+    let obstacle = first_obstacle(draft, session, &repo.policy, asked)?;
+    Some(refusal(draft, session, &repo.policy, asked, obstacle))
 }
 
-fn refusal(
+pub(super) fn refusal(
     draft: &Draft<'_>,
     session: &Session,
     policy: &Policy,
-    names: &[ScopeName],
+    (names, mode): (&[ScopeName], Mode),
     obstacle: Obstacle,
 ) -> Box<Refusal> {
     let claim = draft.tables.claims.get(&obstacle.claim);
@@ -220,8 +259,9 @@ fn refusal(
         State::Held { until, .. } => until,
         State::Waiting { .. } | State::Offered { .. } => None,
     });
-    let is_free =
-        |name: &&ScopeName| closed_by(draft, session.id, &session.repo, policy, name).is_none();
+    let is_free = |name: &&ScopeName| {
+        closed_by(draft, session.id, &session.repo, policy, (name, mode)).is_none()
+    };
     Refusal::ScopeHeld {
         holder: draft.name_of_session(obstacle.holder),
         task: claim.and_then(|claim| claim.task),
@@ -251,6 +291,7 @@ fn join_line(
         name: session.name.clone(),
         scopes: claim.scope_list(),
         ahead,
+        mode: claim.mode,
     });
     let reply = Reply::Queued { claim: claim.id, ahead };
     draft.tables.claims.put(claim.id, claim);

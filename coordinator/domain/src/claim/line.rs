@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ask::{claims_of, grant, holder};
 use super::end::{lapse, leave_line};
 use super::meet::{all_closing, closed_by, conflicts, meets, part};
-use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Obstacle, State};
+use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Mode, Obstacle, State};
 use crate::board::{Draft, Event};
 use crate::fault::fault;
 use crate::hold::Holder;
@@ -95,11 +95,12 @@ pub(super) fn unpassable(
     draft: &Draft<'_>,
     session: &Session,
     policy: &Policy,
-    names: &[ScopeName],
+    (names, mode): (&[ScopeName], Mode),
 ) -> Option<Obstacle> {
     let mut in_the_way = Vec::new();
     for claim in waiting(draft, &session.repo) {
-        if claim.session == session.id || live(draft, claim.session).is_none() {
+        let is_there = claim.session != session.id && live(draft, claim.session).is_some();
+        if !is_there || claim.mode.admits(mode) {
             continue;
         }
         let met = names.iter().find_map(|name| {
@@ -197,7 +198,7 @@ pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
 /// Whether a waiter can be served past those who stand before it.
 fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Claim]) -> bool {
     let closed =
-        |name: &ScopeName| closed_by(draft, claim.session, &claim.repo, policy, name).is_some();
+        |name| closed_by(draft, claim.session, &claim.repo, policy, (name, claim.mode)).is_some();
     if claim.scopes().any(closed) {
         return false;
     }
@@ -306,7 +307,9 @@ fn name(claim: &Claim) -> String {
 pub(super) fn wait_of(draft: &Draft<'_>, policy: &Policy, claim: &Claim, line: &[Claim]) -> Wait {
     let closing = claim
         .scopes()
-        .flat_map(|scope| all_closing(draft, claim.session, &claim.repo, policy, scope))
+        .flat_map(|scope| {
+            all_closing(draft, claim.session, &claim.repo, policy, (scope, claim.mode))
+        })
         .map(|obstacle| obstacle.holder);
     let before = line
         .iter()

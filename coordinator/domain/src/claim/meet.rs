@@ -1,6 +1,6 @@
 //! Whose claims are in the way of which scopes.
 
-use super::{Claim, Obstacle, Part};
+use super::{Claim, Mode, Obstacle, Part};
 use crate::board::Draft;
 use crate::fault::fault;
 use crate::id::{ClaimId, SessionId};
@@ -30,6 +30,9 @@ pub fn meets(policy: &Policy, claim: &Claim, scope: &Scope) -> Option<(ScopeName
 
 /// Whether two claims are in each other's way, `right` being one of the policy in force.
 pub(super) fn conflicts(policy: &Policy, left: &Claim, right: &Claim) -> bool {
+    if left.mode.admits(right.mode) {
+        return false;
+    }
     let mut scopes = right.scopes().filter_map(|name| policy.scopes.get(name.as_str()));
     scopes.any(|scope| meets(policy, left, scope).is_some())
 }
@@ -58,19 +61,20 @@ fn closers(draft: &Draft<'_>, repo: &RepoName, policy: &Policy, scope: &ScopeNam
     ids
 }
 
-/// All that keeps a scope from being granted to a session: claims of others on it.
+/// All that keeps a scope from being granted to a session in a mode: claims of others on it.
 pub(super) fn all_closing<'a>(
     draft: &'a Draft<'_>,
     session: SessionId,
     repo: &'a RepoName,
     policy: &'a Policy,
-    name: &'a ScopeName,
+    (name, mode): (&'a ScopeName, Mode),
 ) -> impl Iterator<Item = Obstacle> + 'a {
     let scope = policy.scopes.get(name.as_str());
     let ids = scope.map(|_| closers(draft, repo, policy, name)).unwrap_or_default();
     ids.into_iter().filter_map(move |id| {
         let claim = draft.tables.claims.get(&id)?;
-        if claim.session == session || claim.repo != *repo || !claim.closes() {
+        let is_others = claim.session != session && claim.repo == *repo;
+        if !is_others || !claim.closes() || claim.mode.admits(mode) {
             return None;
         }
         let (held, conflict) = meets(policy, claim, scope?)?;
@@ -84,7 +88,7 @@ pub(super) fn closed_by(
     session: SessionId,
     repo: &RepoName,
     policy: &Policy,
-    name: &ScopeName,
+    wanted: (&ScopeName, Mode),
 ) -> Option<Obstacle> {
-    all_closing(draft, session, repo, policy, name).next()
+    all_closing(draft, session, repo, policy, wanted).next()
 }

@@ -382,7 +382,8 @@ fn audited(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
                 let grant = before.claims.get(id).is_none_or(|old| !old.is_held());
                 let told = told(&|event| {
                     matches!(event,
-                    Event::Claimed { claim, .. } | Event::Released { claim, .. } if claim == id)
+                    Event::Claimed { claim, .. } | Event::Released { claim, .. }
+                    | Event::Changed { claim, .. } | Event::Narrowed { claim, .. } if claim == id)
                 });
                 !told && (grant || before.claims.get(id) != Some(claim))
             }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use molt_domain::access::Peer;
 use molt_domain::board::{Board, Caller, Command, Now, Presence, Refusal, Reply, Request};
-use molt_domain::claim::{Claim, Otherwise, Outcome, Wanted};
+use molt_domain::claim::{Claim, Mode, Otherwise, Outcome, Wanted};
 use molt_domain::host::Means;
 use molt_domain::id::{BoardTime, ClaimId, SessionId, TaskId};
 use molt_domain::scope::ScopeName;
@@ -23,13 +23,15 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 37] = [
+const WEIGHTS: [(&str, usize); 39] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
     ("root-dead", 1),
     ("claim", 30),
     ("release", 12),
+    ("extend", 5),
+    ("narrow", 5),
     ("unqueue", 4),
     ("announce", 10),
     ("revoke-claim", 1),
@@ -212,7 +214,7 @@ impl Generator {
             "join" | "resume" | "leave" | "root-dead" | "revoke-session" | "see-host" => {
                 self.life(kind, board)
             }
-            "claim" | "release" | "unqueue" | "announce" | "revoke-claim" => {
+            "claim" | "release" | "extend" | "narrow" | "unqueue" | "announce" | "revoke-claim" => {
                 self.of_claims(kind, board)
             }
             "add-task" | "next" | "end-task" => self.of_tasks(kind, board),
@@ -424,6 +426,20 @@ impl Generator {
                     if self.random.percent(50) { Outcome::Done } else { Outcome::Blocked };
                 Command::Release { scopes, outcome }
             }
+            "extend" => {
+                let scopes = match self.random.below(3) {
+                    0 => Vec::new(),
+                    1 => self.scopes(),
+                    _ => self.random.pick(&held).cloned().into_iter().collect(),
+                };
+                Command::Extend { scopes, span: self.random.next() % 400_000 }
+            }
+            "narrow" => {
+                if !held.contains(&name("runtime")) && self.random.percent(95) {
+                    return None;
+                }
+                self.narrow(&held)
+            }
             "unqueue" => {
                 let claims: Vec<ClaimId> = match self.random.percent(85) {
                     true => mine.iter().map(|claim| claim.id).collect(),
@@ -458,11 +474,28 @@ impl Generator {
             scopes,
             why: "work".to_owned(),
             task,
+            mode: if self.random.percent(35) { Mode::Shared } else { Mode::Exclusive },
             risk: None,
             tests: Vec::new(),
             max: self.random.percent(15).then(|| 10_000 + self.random.next() % 400_000),
             otherwise: self.otherwise(),
         })
+    }
+
+    /// Mostly of what can be narrowed, mostly to what is below it.
+    fn narrow(&mut self, held: &[ScopeName]) -> Command {
+        let runtime: ScopeName = name("runtime");
+        let from = match held.contains(&runtime) && self.random.percent(80) {
+            true => runtime,
+            false => self.random.pick(held).cloned().unwrap_or(runtime),
+        };
+        let below = ["runtime/gc", "runtime/jit"].map(name::<ScopeName>);
+        let to = match self.random.below(10) {
+            0 => self.scopes(),
+            1..4 => below.to_vec(),
+            _ => vec![below[self.random.below(2)].clone()],
+        };
+        Command::Narrow { from, to }
     }
 
     // Tasks.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use molt_domain::board::Tables;
 use molt_domain::build::Build;
-use molt_domain::claim::{Claim, State};
+use molt_domain::claim::{Claim, Mode, State};
 use molt_domain::hold::{Holder, Waiter};
 use molt_domain::lock;
 use molt_domain::policy::Policy;
@@ -12,6 +12,9 @@ use molt_domain::scope::{Risk, Scope, conflict};
 
 /// Whether two claims cannot be held side by side, by their own frozen parts.
 pub fn conflicts(policy: &Policy, left: &Claim, right: &Claim) -> bool {
+    if left.mode == Mode::Shared && right.mode == Mode::Shared {
+        return false;
+    }
     let scopes = |claim: &Claim| -> Vec<Scope> {
         let parts = claim.parts.iter().map(|part| Scope {
             name: part.scope.clone(),

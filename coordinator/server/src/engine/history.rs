@@ -198,6 +198,8 @@ fn changes_the_map(event: &Event) -> bool {
         event,
         Event::BaseRead { .. }
             | Event::Claimed { .. }
+            | Event::Changed { .. }
+            | Event::Narrowed { .. }
             | Event::Released { .. }
             | Event::Lapsed { .. }
             | Event::Revoked { .. }

@@ -255,6 +255,7 @@ impl Daemon {
             Event::JobCancelled { .. } | Event::JobReturned { .. } => true,
             // What the host's own guard must know at once; of others the next answer tells.
             Event::Claimed { session, .. }
+            | Event::Narrowed { session, .. }
             | Event::Released { session, .. }
             | Event::Lapsed { session, .. }
             | Event::Left { session, .. }

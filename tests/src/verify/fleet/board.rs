@@ -46,11 +46,15 @@ pub(super) enum Event {
         session: String,
         scopes: BTreeSet<String>,
         fence: Fence,
+        #[serde(default)]
+        mode: Mode,
     },
     Queued {
         claim: String,
         session: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        mode: Mode,
     },
     Offered {
         claim: String,
@@ -61,6 +65,15 @@ pub(super) enum Event {
     },
     Unqueued {
         claim: String,
+    },
+    Changed {
+        claim: String,
+        mode: Mode,
+    },
+    Narrowed {
+        claim: String,
+        from: String,
+        to: BTreeSet<String>,
     },
     Released {
         claim: String,
@@ -170,6 +183,15 @@ pub(super) enum Event {
     },
     #[serde(other)]
     Other,
+}
+
+/// Whether others may hold the same beside a claim.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    #[default]
+    Exclusive,
+    Shared,
 }
 
 /// An event at its place.

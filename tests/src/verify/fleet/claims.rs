@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Report;
-use super::board::{Event, Place};
+use super::board::{Event, Mode, Place};
 
 /// How often a waiter may be overtaken by claims that came after it.
 const OVERTAKEN: u32 = 3;
@@ -18,6 +18,7 @@ pub(super) struct Claims {
 #[derive(Debug)]
 struct Held {
     scopes: BTreeSet<String>,
+    mode: Mode,
     session: String,
     /// Since when, in board time.
     since: u64,
@@ -28,6 +29,7 @@ struct Waiter {
     seq: u64,
     session: String,
     scopes: BTreeSet<String>,
+    mode: Mode,
     offered: bool,
     overtaken: u32,
 }
@@ -55,20 +57,28 @@ impl Claims {
 
     pub(super) fn take(&mut self, place: Place, event: &Event, report: &mut Report) {
         match event {
-            Event::Claimed { claim, session, scopes, .. } => {
+            Event::Claimed { claim, session, scopes, mode, .. } => {
                 self.of_living(place, session, &format!("{claim} was granted to"), report);
-                self.granted(place, claim, (session, scopes), report);
+                self.granted(place, claim, (session, scopes, *mode), report);
             }
-            Event::Queued { claim, session, scopes } => {
-                let (session, scopes) = (session.clone(), scopes.clone());
-                let waiter =
-                    Waiter { seq: place.seq, session, scopes, offered: false, overtaken: 0 };
+            Event::Queued { claim, session, scopes, mode } => {
+                let (session, scopes, mode) = (session.clone(), scopes.clone(), *mode);
+                let (seq, offered, overtaken) = (place.seq, false, 0);
+                let waiter = Waiter { seq, session, scopes, mode, offered, overtaken };
                 self.line.insert(claim.clone(), waiter);
             }
             Event::Offered { claim, scopes } => {
-                self.free(place, claim, scopes, report);
+                let mode = self.line.get(claim).map_or(Mode::Exclusive, |waiter| waiter.mode);
+                self.free(place, claim, (scopes, mode), report);
                 if let Some(waiter) = self.line.get_mut(claim) {
                     waiter.offered = true;
+                }
+            }
+            Event::Changed { claim, mode } => self.changed(place, claim, *mode, report),
+            Event::Narrowed { claim, from, to } => {
+                if let Some(held) = self.held.get_mut(claim) {
+                    held.scopes.remove(from);
+                    held.scopes.extend(to.iter().cloned());
                 }
             }
             Event::OfferMissed { claim } => {
@@ -124,10 +134,10 @@ impl Claims {
         &mut self,
         place: Place,
         claim: &str,
-        (session, scopes): (&str, &BTreeSet<String>),
+        (session, scopes, mode): (&str, &BTreeSet<String>, Mode),
         report: &mut Report,
     ) {
-        self.free(place, claim, scopes, report);
+        self.free(place, claim, (scopes, mode), report);
         let asked = self.line.remove(claim);
         let since = asked.as_ref().map_or(place.seq, |asked| asked.seq);
         if let Some(asked) = asked.filter(|asked| asked.scopes != *scopes) {
@@ -136,7 +146,10 @@ impl Claims {
             report.violation(format!("audit {seq}: {claim} asked for {asked} and got {got}"));
         }
         let others = self.line.iter_mut().filter(|(_, other)| other.session != session);
-        for (id, other) in others.filter(|(_, other)| meet(&other.scopes, scopes)) {
+        let in_the_way = |other: &Waiter| {
+            meet(&other.scopes, scopes) && (other.mode, mode) != (Mode::Shared, Mode::Shared)
+        };
+        for (id, other) in others.filter(|(_, other)| in_the_way(other)) {
             if other.offered {
                 let seq = place.seq;
                 report.violation(format!("audit {seq}: {claim} went past the offer to {id}"));
@@ -150,13 +163,28 @@ impl Claims {
                 report.violation(format!("audit {seq}: {id} was overtaken {times} times"));
             }
         }
-        let held = Held { scopes: scopes.clone(), session: session.to_owned(), since: place.at };
+        let (scopes, session, since) = (scopes.clone(), session.to_owned(), place.at);
+        let held = Held { scopes, mode, session, since };
         self.held.insert(claim.to_owned(), held);
     }
 
-    /// Nobody else holds any of it.
-    fn free(&self, place: Place, claim: &str, scopes: &BTreeSet<String>, report: &mut Report) {
-        let others = self.held.iter().filter(|(id, _)| *id != claim);
+    fn changed(&mut self, place: Place, claim: &str, mode: Mode, report: &mut Report) {
+        let Some(held) = self.held.get_mut(claim) else { return };
+        held.mode = mode;
+        let scopes = held.scopes.clone();
+        self.free(place, claim, (&scopes, mode), report);
+    }
+
+    /// Nobody else holds any of it, but those who share.
+    fn free(
+        &self,
+        place: Place,
+        claim: &str,
+        (scopes, mode): (&BTreeSet<String>, Mode),
+        report: &mut Report,
+    ) {
+        let together = |held: &Held| (held.mode, mode) == (Mode::Shared, Mode::Shared);
+        let others = self.held.iter().filter(|(id, held)| *id != claim && !together(held));
         for (other, held) in others.filter(|(_, held)| meet(&held.scopes, scopes)) {
             let (seq, scopes, held) = (place.seq, words(scopes), words(&held.scopes));
             report

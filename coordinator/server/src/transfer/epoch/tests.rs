@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use molt_domain::board::{Actor, Event, Kind, Reply};
-use molt_domain::claim::{Otherwise, Wanted};
+use molt_domain::claim::{Mode, Otherwise, Wanted};
 use molt_domain::id::SessionId;
 use molt_domain::lock;
 use molt_domain::policy::Spans;
@@ -19,6 +19,7 @@ fn claims(scope: &str) -> Command {
         scopes: vec![scope.parse().unwrap()],
         why: "to see".to_owned(),
         task: None,
+        mode: Mode::Exclusive,
         risk: None,
         tests: Vec::new(),
         max: None,

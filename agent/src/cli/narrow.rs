@@ -1,0 +1,41 @@
+//! `narrow`: keep less of what is held.
+
+use clap::Args;
+use molt_domain::scope::ScopeName;
+use molt_proto::v1;
+use molt_proto::v1::command::Verb;
+use molt_proto::v1::reply::Answer as Reply;
+
+use super::context::{Acted, Context, unexpected};
+use super::render::granted;
+use crate::error::Error;
+use crate::ui::Answer;
+
+/// Keep of a scope only those below it that you name; the rest is free for others.
+///
+/// Nobody gets in between, as with a release and a new claim.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  molt-agent narrow runtime --to runtime/gc
+  molt-agent narrow runtime --to runtime/gc runtime/jit")]
+pub(super) struct Narrow {
+    /// What is held.
+    #[arg(value_name = "SCOPE")]
+    from: ScopeName,
+    /// What of it is kept.
+    #[arg(long, value_name = "SCOPE", required = true, num_args = 1..)]
+    to: Vec<ScopeName>,
+}
+
+impl Narrow {
+    pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
+        let to = self.to.iter().map(ScopeName::to_string).collect();
+        let verb = Verb::Narrow(v1::Narrow { from: self.from.to_string(), to });
+        let Acted { answer, rev } = context.act(&context.client()?, verb).await?;
+        match answer {
+            Reply::Granted(claim) => Ok(granted("narrow", &claim, rev)),
+            _ => Err(unexpected("what is kept")),
+        }
+    }
+}

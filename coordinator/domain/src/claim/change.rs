@@ -1,0 +1,185 @@
+//! Changing what is held without giving it back: its mode, its end, its task, or less of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ask::{claims_of, refusal};
+use super::meet::{closed_by, part};
+use super::{Claim, Mode, State, Wanted, line};
+use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
+use crate::id::{BoardTime, TaskId};
+use crate::lock;
+use crate::policy::Policy;
+use crate::scope::ScopeName;
+use crate::session::Session;
+
+/// Makes of claims that a session holds what it asks for now; nothing where something is in the
+/// way of one of them.
+pub(super) fn change(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    policy: &Policy,
+    (claims, wanted): (&[Arc<Claim>], &Wanted),
+) -> Result<Vec<Claim>, Box<Refusal>> {
+    let mut changed = Vec::new();
+    for claim in claims {
+        if claim.mode == Mode::Shared && wanted.mode.is_exclusive() {
+            let names = claim.scope_list();
+            let others = |name| {
+                let wanted = (name, Mode::Exclusive);
+                closed_by(draft, session.id, &session.repo, policy, wanted)
+            };
+            if let Some(obstacle) = names.iter().find_map(others) {
+                let asked = (names.as_slice(), Mode::Exclusive);
+                return Err(refusal(draft, session, policy, asked, obstacle));
+            }
+        }
+        changed.push(Claim {
+            mode: wanted.mode,
+            task: served(claim, wanted)?,
+            state: match wanted.max {
+                Some(max) => ending(claim, later(draft, max), policy),
+                None => claim.state,
+            },
+            ..Claim::clone(claim)
+        });
+    }
+    let differ = claims.iter().zip(&changed).any(|(before, after)| **before != *after);
+    if differ {
+        changed.iter().for_each(|claim| record(draft, claim));
+        line::serve(draft, &session.repo);
+    }
+    Ok(changed)
+}
+
+/// The task that a claim serves from now on: one that it serves already stays its own.
+fn served(claim: &Claim, wanted: &Wanted) -> Result<Option<TaskId>, Box<Refusal>> {
+    match (claim.task, wanted.task) {
+        (Some(own), Some(other)) if own != other => {
+            let problem = format!("{} serves {own}: end that first", claim.id);
+            Err(Invalid::field("task", problem).into())
+        }
+        (own, other) => Ok(own.or(other)),
+    }
+}
+
+fn later(draft: &Draft<'_>, span: u64) -> BoardTime {
+    draft.now.board.plus(Duration::from_millis(span))
+}
+
+/// A held claim's state with another end, within what the policy allows since it was granted.
+fn ending(claim: &Claim, until: BoardTime, policy: &Policy) -> State {
+    let State::Held { fence, since, .. } = claim.state else { return claim.state };
+    let limits = claim.scopes().filter_map(|name| policy.scopes.get(name.as_str())?.max);
+    let limit = limits.min().map(|max| since.plus(Duration::from_millis(max)));
+    let until = Some(limit.map_or(until, |limit| limit.min(until)));
+    State::Held { fence, since, until }
+}
+
+fn record(draft: &mut Draft<'_>, claim: &Claim) {
+    let until = match claim.state {
+        State::Held { until, .. } => until.map(|until| until.0),
+        State::Waiting { .. } | State::Offered { .. } => None,
+    };
+    draft.record(Event::Changed {
+        claim: claim.id,
+        session: claim.session,
+        scopes: claim.scope_list(),
+        mode: claim.mode,
+        until,
+        task: claim.task,
+    });
+    draft.tables.claims.put(claim.id, claim.clone());
+}
+
+/// The claims of a session that hold one of `scopes`, or all where none is named.
+fn held(
+    draft: &Draft<'_>,
+    session: &Session,
+    scopes: &[ScopeName],
+) -> Result<Vec<Arc<Claim>>, Box<Refusal>> {
+    let mut mine = claims_of(draft, session.id);
+    mine.retain(|claim| claim.is_held());
+    let known: BTreeSet<&ScopeName> = mine.iter().flat_map(|claim| claim.scopes()).collect();
+    if let Some(missing) = scopes.iter().find(|name| !known.contains(name)) {
+        let known: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+        return Err(lock::unknown("held scope", missing.as_str(), &known));
+    }
+    let named =
+        |claim: &Arc<Claim>| scopes.is_empty() || claim.scopes().any(|name| scopes.contains(name));
+    mine.retain(named);
+    Ok(mine)
+}
+
+/// Lets claims that end by themselves last for so many milliseconds from now on.
+pub(crate) fn extend(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    scopes: &[ScopeName],
+    span: u64,
+) -> Result<Reply, Box<Refusal>> {
+    let repo = draft.repo(&session.repo)?;
+    let mut extended = BTreeSet::new();
+    for claim in held(draft, session, scopes)? {
+        let State::Held { until: Some(before), .. } = claim.state else { continue };
+        let state = ending(&claim, later(draft, span), &repo.policy);
+        let State::Held { until: Some(until), .. } = state else { continue };
+        if until <= before {
+            if scopes.is_empty() {
+                continue;
+            }
+            let names = display_list(&claim.scope_list());
+            let problem = format!("{names} lasts so long already, or as long as its scope allows");
+            return Err(Invalid::field("for", problem).into());
+        }
+        extended.extend(claim.scope_list());
+        record(draft, &Claim { state, ..Claim::clone(&claim) });
+    }
+    Ok(Reply::Extended { scopes: extended.into_iter().collect() })
+}
+
+/// Keeps of a held scope only those below it that are named.
+pub(crate) fn narrow(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    from: &ScopeName,
+    to: &[ScopeName],
+) -> Result<Reply, Box<Refusal>> {
+    let repo = draft.repo(&session.repo)?;
+    let to: BTreeSet<&ScopeName> = to.iter().collect();
+    if to.is_empty() {
+        return Err(Invalid::field("to", "no scope named: to keep nothing is to release it").into());
+    }
+    if let Some(other) = to.iter().find(|name| !from.is_ancestor_of(name)) {
+        return Err(Invalid::field("to", format!("`{other}` is not below `{from}`")).into());
+    }
+    let [claim] = &held(draft, session, std::slice::from_ref(from))?[..] else {
+        return Err(Invalid::field("scope", format!("`{from}` is held twice")).into());
+    };
+    if claim.policy != repo.policy.digest {
+        let problem = "the policy changed since it was granted: release it and claim again";
+        return Err(Invalid::field("scope", problem).into());
+    }
+    let mut parts = claim.parts.clone();
+    parts.retain(|part| part.scope != *from && !to.contains(&part.scope));
+    for name in &to {
+        let Some(scope) = repo.policy.scopes.get(name.as_str()) else {
+            let below = repo.policy.scopes.names().filter(|name| from.is_ancestor_of(name));
+            let known: Vec<&str> = below.map(ScopeName::as_str).collect();
+            return Err(lock::unknown("scope", name.as_str(), &known));
+        };
+        parts.push(part(&repo.policy, scope));
+    }
+    parts.sort_by(|left, right| left.scope.cmp(&right.scope));
+    let claim = Claim { parts, ..Claim::clone(claim) };
+    draft.record(Event::Narrowed {
+        claim: claim.id,
+        session: session.id,
+        from: from.clone(),
+        to: to.into_iter().cloned().collect(),
+    });
+    draft.tables.claims.put(claim.id, claim.clone());
+    line::serve(draft, &session.repo);
+    Ok(Reply::Granted { claim: Box::new(claim), already: Already::Yes })
+}

@@ -1,0 +1,177 @@
+//! Claims that are shared, changed, extended and narrowed.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod world;
+
+use molt_domain::board::{Already, Command, Refusal, Reply};
+use molt_domain::claim::{Claim, Mode, Otherwise, State, Wanted};
+use molt_domain::id::BoardTime;
+use molt_domain::session::Credentials;
+
+use world::World;
+
+const SCOPES: [(&str, &str); 5] = [
+    ("runtime", "runtime/*.c"),
+    ("runtime/gc", "runtime/gc/**"),
+    ("runtime/jit", "runtime/jit/**"),
+    ("docs", "docs/**"),
+    ("brief", "brief/**"),
+];
+
+fn wanted(scopes: &[&str], mode: Mode) -> Wanted {
+    Wanted {
+        scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
+        why: String::new(),
+        task: None,
+        mode,
+        risk: None,
+        tests: Vec::new(),
+        max: None,
+        otherwise: Otherwise::Refuse,
+    }
+}
+
+fn exclusive(scopes: &[&str]) -> Command {
+    Command::Claim(wanted(scopes, Mode::Exclusive))
+}
+
+fn shared(scopes: &[&str]) -> Command {
+    Command::Claim(wanted(scopes, Mode::Shared))
+}
+
+fn release() -> Command {
+    Command::Release { scopes: Vec::new(), outcome: Default::default() }
+}
+
+fn narrow(from: &str, to: &[&str]) -> Command {
+    let to = to.iter().map(|scope| scope.parse().unwrap()).collect();
+    Command::Narrow { from: from.parse().unwrap(), to }
+}
+
+#[track_caller]
+fn granted(world: &mut World, who: &Credentials, command: Command) -> Claim {
+    match world.by(who, command) {
+        Ok(Reply::Granted { claim, .. }) => *claim,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn refused(world: &mut World, who: &Credentials, command: Command) -> String {
+    match world.by(who, command) {
+        Err(refusal) => refusal.to_string(),
+        Ok(reply) => panic!("{reply:?}"),
+    }
+}
+
+fn until(claim: &Claim) -> Option<u64> {
+    match claim.state {
+        State::Held { until, .. } => until.map(|until| until.0),
+        _ => None,
+    }
+}
+
+#[test]
+fn those_who_share_hold_the_same_and_nobody_else_does() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| world.join(name));
+    let first = granted(&mut world, &ann, shared(&["runtime"]));
+    assert_eq!(granted(&mut world, &bob, shared(&["runtime/gc"])).mode, Mode::Shared);
+    assert!(matches!(world.by(&cyd, exclusive(&["runtime"])).map_err(|it| *it),
+        Err(Refusal::ScopeHeld { obstacle, .. }) if obstacle.claim == first.id));
+    granted(&mut world, &cyd, exclusive(&["docs"]));
+    refused(&mut world, &ann, shared(&["docs"]));
+    assert!(world.why(first.id)[0].contains("ann"), "{:?}", world.why(first.id));
+}
+
+#[test]
+fn who_wants_what_it_shares_alone_gets_it_when_the_others_are_gone() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    let before = granted(&mut world, &ann, shared(&["docs"]));
+    granted(&mut world, &bob, shared(&["docs"]));
+    refused(&mut world, &ann, exclusive(&["docs"]));
+    refused(&mut world, &ann, exclusive(&["docs", "runtime"]));
+    world.by(&bob, release()).unwrap();
+    let after = granted(&mut world, &ann, exclusive(&["docs", "runtime"]));
+    assert_eq!(after.scope_list().len(), 1, "what is new is a claim of its own");
+    let docs = world.board.tables().claims[&before.id].clone();
+    assert_eq!((docs.mode, docs.state), (Mode::Exclusive, before.state), "the same grant");
+    refused(&mut world, &bob, shared(&["docs"]));
+    granted(&mut world, &ann, shared(&["docs"]));
+    granted(&mut world, &bob, shared(&["docs"]));
+}
+
+#[test]
+fn asking_again_with_another_end_or_task_changes_it() {
+    let mut world = World::new(&SCOPES);
+    let ann = world.join("ann");
+    let before = granted(&mut world, &ann, exclusive(&["docs"]));
+    assert_eq!(until(&before), None);
+    let brief = Wanted { max: Some(5_000), ..wanted(&["docs"], Mode::Exclusive) };
+    let after = granted(&mut world, &ann, Command::Claim(brief));
+    assert_eq!((after.id, until(&after)), (before.id, Some(6_000)));
+    let again = world.by(&ann, exclusive(&["docs"]));
+    assert!(
+        matches!(again, Ok(Reply::Granted { claim, already: Already::Yes }) if *claim == after),
+        "who asks for nothing new changes nothing"
+    );
+}
+
+#[test]
+fn a_claim_lasts_longer_as_far_as_its_scope_allows() {
+    let mut world = World::new(&SCOPES);
+    let ann = world.join("ann");
+    let extend = |span, scopes: &[&str]| {
+        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        Command::Extend { scopes, span }
+    };
+    let kept = granted(&mut world, &ann, exclusive(&["docs"]));
+    let nothing = world.by(&ann, extend(1_000, &[])).unwrap();
+    assert_eq!(nothing, Reply::Extended { scopes: Vec::new() }, "it does not end by itself");
+    let max = Wanted { max: Some(10_000), ..wanted(&["brief"], Mode::Exclusive) };
+    let brief = granted(&mut world, &ann, Command::Claim(max));
+    assert_eq!(until(&brief), Some(11_000));
+    world.now.board = BoardTime(5_000);
+    assert!(matches!(world.by(&ann, extend(20_000, &[])).unwrap(),
+        Reply::Extended { scopes } if scopes == brief.scope_list()));
+    assert_eq!(until(&world.board.tables().claims[&brief.id]), Some(25_000));
+    world.by(&ann, extend(500_000, &["brief"])).unwrap();
+    assert_eq!(until(&world.board.tables().claims[&brief.id]), Some(61_000), "a minute in all");
+    let told = refused(&mut world, &ann, extend(500_000, &["brief"]));
+    assert!(told.contains("as long as its scope allows"), "{told}");
+    assert!(refused(&mut world, &ann, extend(1, &["runtime"])).contains("runtime"));
+    assert_eq!(world.board.tables().claims[&kept.id].state, kept.state);
+}
+
+#[test]
+fn what_is_narrowed_leaves_the_rest_to_others_and_is_never_free() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    let whole = granted(&mut world, &ann, exclusive(&["runtime", "docs"]));
+    assert!(refused(&mut world, &ann, narrow("runtime", &["docs"])).contains("not below"));
+    assert!(refused(&mut world, &ann, narrow("runtime", &["runtime/gcc"])).contains("runtime/gc"));
+    assert!(refused(&mut world, &bob, narrow("runtime", &["runtime/gc"])).contains("runtime"));
+    let less = granted(&mut world, &ann, narrow("runtime", &["runtime/gc"]));
+    assert_eq!((less.id, less.state), (whole.id, whole.state), "the same grant");
+    let names: Vec<String> = less.scopes().map(ToString::to_string).collect();
+    assert_eq!(names, ["docs", "runtime/gc"]);
+    granted(&mut world, &bob, exclusive(&["runtime/jit"]));
+    refused(&mut world, &bob, exclusive(&["runtime/gc"]));
+    refused(&mut world, &bob, exclusive(&["runtime"]));
+}
+
+#[test]
+fn a_shared_request_does_not_pass_one_who_waits_to_be_alone_for_ever() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    granted(&mut world, &ann, shared(&["docs"]));
+    let alone = Wanted { otherwise: Otherwise::Wait, ..wanted(&["docs"], Mode::Exclusive) };
+    assert!(matches!(world.by(&bob, Command::Claim(alone)), Ok(Reply::Queued { .. })));
+    let passed = (0..10).take_while(|n| {
+        let next = world.join(&format!("next-{n}"));
+        world.by(&next, shared(&["docs"])).is_ok()
+    });
+    assert_eq!(passed.count(), molt_domain::claim::MAX_OVERTAKEN as usize);
+}
