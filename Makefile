@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE := $(if $(CI),ci,default)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo tools lint test bench mutants
+.PHONY: help build demo tools lint test bench mutants soak
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,3 +41,6 @@ bench: ## measure a fleet beside etcd, and the agent's commands; CHECK=1 judges
 mutants: ## switch seeded bugs on, one at a time, and show what catches each
 	$(CARGO) test --locked -p molt-domain --features seeded-bugs --test seeded_bugs -- --nocapture
 	$(CARGO) test --locked -p molt-tests --features seeded-bugs --test sim mutants -- --nocapture
+
+soak: ## a million commands against the rules, printing the seed; STEPS=n for more
+	HISTORY_COMMANDS=$(or $(STEPS),1000000) $(CARGO) test --locked -p molt-domain --test histories -- --nocapture
