@@ -72,6 +72,21 @@ impl Policy {
     }
     .checked();
 
+    /// Asking for the lead again after the store did not give it, though nobody else has it.
+    ///
+    /// It never gives up: a store that is full or away is mended by people, who then want no
+    /// restart as well. The cap is short beside the time that mending takes, and long beside what
+    /// a campaign costs. A fleet has few candidates, so nothing is spread.
+    pub const LEAD: Self = Self {
+        name: "lead",
+        first: Duration::from_millis(200),
+        factor: 2,
+        cap: Duration::from_secs(3),
+        give_up_after: None,
+        spread: 0,
+    }
+    .checked();
+
     /// Reading changes, heads, rights or statuses from a forge.
     ///
     /// For reads alone: a write to a forge is looked up before it is repeated.
@@ -100,10 +115,11 @@ impl Policy {
     .checked();
 
     /// Every policy, for `serve` to print and for tests.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::COMMIT_UNKNOWN,
         Self::RECONNECT,
         Self::STORE_MEMBER,
+        Self::LEAD,
         Self::FORGE_READ,
         Self::GIT_NETWORK,
     ];

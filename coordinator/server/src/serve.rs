@@ -65,8 +65,14 @@ pub enum ServeError {
     /// There is a reason to raise the epoch, and another coordinator leads.
     #[error("the epoch is raised by whoever leads, and that is {leader}: stop it first")]
     EpochElsewhere {
-        /// The leader, as far as it is known.
+        /// The leader.
         leader: String,
+    },
+    /// There is a reason to raise the epoch, and nobody can lead for now.
+    #[error("the epoch is raised by whoever leads, and this coordinator cannot: {reason}")]
+    EpochHindered {
+        /// What is in its way.
+        reason: String,
     },
 }
 
@@ -94,10 +100,15 @@ pub struct Serving {
 pub enum Role {
     /// This coordinator does.
     Leading(Found),
-    /// Another one does, if it is known who.
+    /// Another one does.
     StandingBy {
         /// Where clients reach it.
-        leader: Option<String>,
+        leader: String,
+    },
+    /// Nobody is known to, and this coordinator cannot for now.
+    Hindered {
+        /// What is in its way.
+        reason: String,
     },
 }
 
@@ -205,8 +216,11 @@ async fn begin(
         }
         (Standing::StandingBy { leader }, None) => Ok(Role::StandingBy { leader: leader.clone() }),
         (Standing::StandingBy { leader }, Some(_)) => {
-            let leader = leader.clone().unwrap_or_else(|| "not known yet".to_owned());
-            Err(ServeError::EpochElsewhere { leader })
+            Err(ServeError::EpochElsewhere { leader: leader.clone() })
+        }
+        (Standing::Hindered { reason }, None) => Ok(Role::Hindered { reason: reason.clone() }),
+        (Standing::Hindered { reason }, Some(_)) => {
+            Err(ServeError::EpochHindered { reason: reason.clone() })
         }
     }
 }

@@ -30,7 +30,9 @@ use molt_domain::board::Kind;
 use tonic::Code;
 
 pub use self::failure::Failure;
-pub use self::status::{compacted, message, standby, status, unavailable, unknown_outcome};
+pub use self::status::{
+    compacted, hindered, message, standby, status, unavailable, unknown_outcome,
+};
 
 /// The domain of every `ErrorInfo` of a coordinator.
 pub const DOMAIN: &str = "molt";

@@ -59,6 +59,14 @@ pub fn standby(leader: Option<&str>) -> Status {
     build(Code::Unavailable, STANDBY, message, [("leader", leader)])
 }
 
+/// That this coordinator asks for the lead and does not get it, though no leader is known: why.
+#[must_use]
+pub fn hindered(reason: &str) -> Status {
+    let message =
+        format!("this coordinator cannot take the lead, and no leader is known: {reason}");
+    build(Code::Unavailable, STANDBY, message, [("leader", String::new())])
+}
+
 /// That whether the request was carried out is not known: the same one is to be sent again.
 #[must_use]
 pub fn unknown_outcome(reason: impl Into<String>) -> Status {

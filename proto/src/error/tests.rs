@@ -8,7 +8,9 @@ use molt_domain::id::{BoardTime, Fence, HoldId, JobId, RefusalId, SessionId};
 use molt_domain::scope::Conflict;
 use tonic::{Code, Status};
 
-use super::{Failure, KINDS, compacted, message, standby, status, unavailable, unknown_outcome};
+use super::{
+    Failure, KINDS, compacted, hindered, message, standby, status, unavailable, unknown_outcome,
+};
 use crate::fixture::parsed;
 
 /// What common HTTP/2 stacks take of headers, in bytes.
@@ -211,6 +213,13 @@ fn failures_that_are_no_refusals_come_back_too() {
             standing(Some("10.0.0.2:7420"), "this coordinator stands by: ask 10.0.0.2:7420"),
         ),
         (standby(None), standing(None, "this coordinator stands by, and no leader is known yet")),
+        (
+            hindered("the store is full"),
+            standing(
+                None,
+                "this coordinator cannot take the lead, and no leader is known: the store is full",
+            ),
+        ),
         (unknown_outcome("deposed"), Failure::Unknown { reason: "deposed".to_owned() }),
         (compacted(812), Failure::Compacted { oldest: 812 }),
     ] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use molt_coordinator::auth::Gate;
 use molt_coordinator::clock::Clock;
-use molt_coordinator::lead::{Ground, Lead, Seat, Standing, Switch};
+use molt_coordinator::lead::{Ground, Lead, Seat, Switch};
 use molt_coordinator::reconcile::Archive;
 use molt_domain::policy::Spans;
 use molt_store::Candidate;
@@ -96,7 +96,10 @@ async fn hold(
     let mut listening = JoinSet::new();
     listening.spawn(listen(me, seat.switch(), calls, referee));
     let lead = Lead::new(Arc::new(store), ground, seat);
-    let held = lead.hold(Standing::StandingBy { leader: None }, stop).await;
+    let held = match lead.campaign().await {
+        Ok(standing) => lead.hold(standing, stop).await,
+        Err(error) => Err(error),
+    };
     // What is answered already leaves the machine.
     tokio::time::sleep(Duration::from_millis(50)).await;
     held.map_err(|error| in_full(&error))

@@ -97,9 +97,12 @@ fn greeting(serving: &Serving) -> Vec<String> {
     let mut lines = match &serving.role {
         Role::Leading(found) => leading(serving, found),
         Role::StandingBy { leader } => {
-            let leader = leader.as_deref().unwrap_or("not known yet");
             vec![format!("standby  at {}; the leader is {leader}", serving.address)]
         }
+        Role::Hindered { reason } => vec![
+            format!("standby  at {}; no leader is known", serving.address),
+            format!("hindered {reason}: will ask again"),
+        ],
     };
     lines.push(format!("spans    {}", spans_line(&serving.spans)));
     lines.push(format!("limits   {}", serving.limits));

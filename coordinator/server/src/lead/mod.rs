@@ -7,11 +7,11 @@
 //! (`molt-store`), and what is served while leading (`rpc`).
 
 pub mod charter;
+mod patience;
 mod seat;
 mod term;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use molt_domain::policy::Spans;
 use molt_store::{CampaignError, Candidate, FORMAT, Format, Store, Tenure};
@@ -23,11 +23,10 @@ use crate::clock::Clock;
 use crate::engine::{Ended, Engine, Failure, OpenError};
 use crate::reconcile::{Archive, TrainError, chain};
 
+use self::patience::Patience;
+use self::seat::Away;
 pub use self::seat::{Seat, Switch};
 pub use self::term::{Found, Place, Term};
-
-/// How often who stands by asks for the lead: a store that gives it back is taken up within this.
-const CAMPAIGN_EVERY: Duration = Duration::from_millis(200);
 
 /// Why a coordinator can neither lead nor stand by.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +59,15 @@ pub enum LeadError {
 pub enum Standing {
     /// This coordinator leads.
     Leading(Box<Term>),
-    /// Another one leads, or nobody can.
+    /// Another one leads.
     StandingBy {
-        /// Where clients reach the leader, if one is known.
-        leader: Option<String>,
+        /// Where clients reach it.
+        leader: String,
+    },
+    /// Nobody is known to lead, and this coordinator cannot for now.
+    Hindered {
+        /// What is in its way.
+        reason: String,
     },
 }
 
@@ -122,11 +126,10 @@ impl Lead {
             }
             Err(OpenError::Campaign(CampaignError::Held { name, address, charter })) => {
                 charter::compare(&name, &charter, &candidate.charter)?;
-                Ok(Standing::StandingBy { leader: Some(address) })
+                Ok(Standing::StandingBy { leader: address })
             }
             Err(error) if self.others_may_lead() && passes(&error) => {
-                warn!(phase = "lead", error = %chain(&error), "will ask again");
-                Ok(Standing::StandingBy { leader: None })
+                Ok(Standing::Hindered { reason: chain(&error) })
             }
             Err(error) => Err(error.into()),
         }
@@ -142,17 +145,18 @@ impl Lead {
         mut standing: Standing,
         stop: &CancellationToken,
     ) -> Result<(), LeadError> {
+        let mut patience = Patience::new();
         loop {
+            let wait = patience.after(&standing);
             match standing {
                 Standing::Leading(term) => self.serve(*term, stop).await?,
-                Standing::StandingBy { leader } => {
-                    self.seat.leave(leader).await;
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => {}
-                        () = tokio::time::sleep(CAMPAIGN_EVERY) => {}
-                    }
-                }
+                Standing::StandingBy { leader } => self.seat.leave(Away::Leader(leader)).await,
+                Standing::Hindered { reason } => self.seat.leave(Away::Hindered(reason)).await,
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
             }
             if stop.is_cancelled() {
                 return Ok(());
@@ -166,7 +170,7 @@ impl Lead {
         let number = term.term();
         info!(phase = "lead", term = number, "leading");
         let ended = term.serve(&self.seat, &self.ground, stop).await;
-        self.seat.leave(None).await;
+        self.seat.leave(Away::Unknown).await;
         match ended {
             Ok(()) => Ok(()),
             Err(
@@ -194,3 +198,6 @@ fn passes(error: &OpenError) -> bool {
             )
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,8 +22,19 @@ use crate::rpc::{Service, worded};
 enum Sitting {
     /// This coordinator's term.
     Here(CoordinatorServer<Service>),
-    /// Somebody else, if it is known who.
-    Elsewhere(Option<String>),
+    /// Not this coordinator.
+    Elsewhere(Away),
+}
+
+/// Why calls are not answered here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Away {
+    /// The lead is somebody else's, who is reached at this address.
+    Leader(String),
+    /// It is not known yet who leads.
+    Unknown,
+    /// Nobody is known to lead, and this coordinator cannot, for this reason.
+    Hindered(String),
 }
 
 /// The place from which a fleet is led, as one coordinator's clients see it.
@@ -48,7 +59,7 @@ impl Seat {
     /// A seat that nobody is known to sit on, where messages have so many bytes at most.
     #[must_use]
     pub fn new(message: usize) -> Self {
-        let sitting = watch::Sender::new(Sitting::Elsewhere(None));
+        let sitting = watch::Sender::new(Sitting::Elsewhere(Away::Unknown));
         Self { message, sitting, health: HealthReporter::new() }
     }
 
@@ -70,9 +81,9 @@ impl Seat {
         self.health.set_serving::<Switch>().await;
     }
 
-    pub(super) async fn leave(&self, leader: Option<String>) {
+    pub(super) async fn leave(&self, away: Away) {
         self.health.set_not_serving::<Switch>().await;
-        self.sitting.send_replace(Sitting::Elsewhere(leader));
+        self.sitting.send_replace(Sitting::Elsewhere(away));
     }
 }
 
@@ -101,11 +112,16 @@ impl Call<Request<Body>> for Switch {
             Sitting::Here(mut server) => {
                 Box::pin(async move { server.call(request).await.map(worded) })
             }
-            Sitting::Elsewhere(leader) => Box::pin(answered(leader.as_deref())),
+            Sitting::Elsewhere(away) => Box::pin(answered(&away)),
         }
     }
 }
 
-fn answered(leader: Option<&str>) -> Ready<Result<Response<Body>, Infallible>> {
-    ready(Ok(error::standby(leader).into_http()))
+fn answered(away: &Away) -> Ready<Result<Response<Body>, Infallible>> {
+    let status = match away {
+        Away::Leader(leader) => error::standby(Some(leader)),
+        Away::Unknown => error::standby(None),
+        Away::Hindered(reason) => error::hindered(reason),
+    };
+    ready(Ok(status.into_http()))
 }

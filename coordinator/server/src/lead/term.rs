@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::seat::Away;
 use super::{Ground, LeadError, Seat};
 use crate::engine::{Ended, Engine, Handle, Start};
 use crate::reconcile::{self, Train, chain};
@@ -132,7 +133,7 @@ impl Term {
             ended = &mut engine => Some(ended),
             () = stop.cancelled() => None,
         };
-        seat.leave(None).await;
+        seat.leave(Away::Unknown).await;
         over.cancel();
         stop_engine.cancel();
         let ended = match lost {

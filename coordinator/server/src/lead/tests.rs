@@ -1,0 +1,142 @@
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use molt_domain::policy::Spans;
+use molt_store::{
+    CampaignError, Candidate, Commit, CommitError, Facts, Head, Leadership, LoadError, MemoryStore,
+    Record, Store, TenureError,
+};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::Service as _;
+use tonic::codegen::http::Request;
+
+use super::*;
+
+/// A store that gives nobody the lead while it has a reason.
+struct Refusing {
+    store: MemoryStore,
+    reason: Mutex<Option<&'static str>>,
+    asked: AtomicUsize,
+}
+
+#[tonic::async_trait]
+impl Store for Refusing {
+    async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, CampaignError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if let Some(reason) = *self.reason.lock().unwrap() {
+            return Err(CampaignError::Unavailable(reason.into()));
+        }
+        self.store.campaign(candidate).await
+    }
+
+    async fn load(&self, leadership: &Leadership) -> Result<(Head, Vec<Record>), LoadError> {
+        self.store.load(leadership).await
+    }
+
+    async fn commit(
+        &self,
+        leadership: &Leadership,
+        expected: &Head,
+        commit: Commit,
+    ) -> Result<Head, CommitError> {
+        self.store.commit(leadership, expected, commit).await
+    }
+
+    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.store.renew(leadership).await
+    }
+
+    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
+        self.store.resign(leadership).await
+    }
+
+    fn facts(&self) -> Facts {
+        self.store.facts()
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines_with(&self, words: &str) -> usize {
+        let log = self.0.lock().unwrap();
+        String::from_utf8_lossy(&log).lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is said to who calls now.
+async fn said(seat: &Seat) -> String {
+    let call = Request::builder().uri("/molt.v1.Coordinator/Read").body(Body::empty()).unwrap();
+    let answer = seat.switch().call(call).await.unwrap();
+    Status::from_header_map(answer.headers()).unwrap().message().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_the_way_of_a_lead_is_told_once_and_answered() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Arc::new(Refusing {
+        store: MemoryStore::leased(Duration::from_secs(15)),
+        reason: Mutex::new(Some("the database is full")),
+        asked: AtomicUsize::new(0),
+    });
+    let ground = Ground {
+        candidate: Candidate::new("c1", "c1:1"),
+        spans: Spans::default(),
+        clock: Clock::Runtime { began: Instant::now() },
+        archive: Archive::open(scratch.path()).unwrap(),
+        gate: Gate::default(),
+        places: Arc::default(),
+    };
+    let seat = Seat::default();
+    let lead = Lead::new(Arc::clone(&store) as Arc<dyn Store>, ground, seat.clone());
+    let stop = CancellationToken::new();
+    let standing = lead.campaign().await.unwrap();
+    let mut tasks = JoinSet::new();
+    let ending = stop.clone();
+    tasks.spawn(async move { lead.hold(standing, &ending).await.unwrap() });
+
+    sleep(Duration::from_secs(60)).await;
+    let words = said(&seat).await;
+    let begin = "this coordinator cannot take the lead, and no leader is known: ";
+    assert!(words.starts_with(begin) && words.ends_with(": the database is full"), "{words}");
+    assert_eq!(log.lines_with("the database is full"), 1, "told once");
+    let asked = store.asked.load(Ordering::Relaxed);
+    assert!((20..=30).contains(&asked), "every few seconds: {asked}");
+
+    *store.reason.lock().unwrap() = Some("the password is wrong");
+    sleep(Duration::from_secs(60)).await;
+    assert!(said(&seat).await.contains("the password is wrong"));
+    assert_eq!(log.lines_with("the password is wrong"), 1, "another reason is told again");
+
+    *store.reason.lock().unwrap() = None;
+    let limit = Instant::now() + Duration::from_secs(4);
+    while log.lines_with("leading") == 0 {
+        assert!(Instant::now() < limit, "it leads within a wait");
+        sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    tasks.join_next().await.unwrap().unwrap();
+}
