@@ -3,7 +3,7 @@
 //! [`Gate`] looks at each call once, before anything else does: what the
 //! connection proves, what the headers show, and whether it comes too often.
 //! Only loopback without TLS may show nothing. It tells streams, too, when a
-//! token is taken back. Not here: which token is good (the board knows), and
+//! token is taken back or a certificate's time is over. Not here: which token is good (the board knows), and
 //! what somebody may do (`molt_domain::access`).
 
 pub mod authority;
@@ -30,9 +30,10 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 pub use self::limit::Rate;
 pub use self::tls::{TlsError, tls};
 
+use self::certificate::Certificate;
 pub(crate) use self::connections::{Counted, limited};
 use self::limit::Buckets;
-use crate::clock;
+use crate::clock::{self, Clock};
 
 /// What a gate lets through.
 #[derive(Debug, Default, Clone, Copy)]
@@ -50,6 +51,8 @@ pub struct Gate {
     buckets: Arc<Mutex<Buckets>>,
     /// Changes when a token is taken back.
     revoked: watch::Sender<()>,
+    /// By whose wall time certificates expire.
+    clock: Clock,
 }
 
 impl fmt::Debug for Gate {
@@ -87,6 +90,8 @@ pub(crate) enum Payer {
 #[derive(Debug, Clone)]
 pub(crate) struct Admitted {
     pub(crate) shown: Shown,
+    /// The wall time from which its certificate is good no more, if it came by one.
+    pub(crate) until: Option<u64>,
     payer: Option<(Payer, IpAddr)>,
 }
 
@@ -116,7 +121,20 @@ impl Gate {
     #[must_use]
     pub fn new(options: AuthOptions) -> Self {
         let buckets = Arc::new(Mutex::new(Buckets::new(options.rate)));
-        Self { wire: options.wire, buckets, revoked: watch::Sender::default() }
+        let (wire, revoked) = (options.wire, watch::Sender::default());
+        Self { wire, buckets, revoked, clock: Clock::Machine }
+    }
+
+    /// The same in another time than the machine's.
+    #[must_use]
+    pub fn by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// How long it is until a wall time; `None` once it is over.
+    pub(crate) fn left(&self, until: u64) -> Option<Duration> {
+        let left = until.checked_sub(self.clock.wall())?;
+        (left > 0).then(|| Duration::from_millis(left))
     }
 
     /// That a call is of a version of the wire that is spoken here.
@@ -130,16 +148,28 @@ impl Gate {
     ///
     /// A status that says what is missing or wrong, or when to come back.
     pub(crate) fn admit<T>(&self, call: &tonic::Request<T>) -> Result<Admitted, Status> {
-        let connection = Connection::of(call);
-        let shown =
-            shown(&connection, call.metadata()).map_err(|refusal| error::status(&refusal, None))?;
+        self.admit_over(&Connection::of(call), call.metadata())
+    }
+
+    fn admit_over(
+        &self,
+        connection: &Connection,
+        metadata: &MetadataMap,
+    ) -> Result<Admitted, Status> {
+        let (shown, until) =
+            shown(connection, metadata).map_err(|refusal| error::status(&refusal, None))?;
+        if let (Shown::Certificate(identity), Some(until)) = (&shown, until)
+            && self.left(until).is_none()
+        {
+            return Err(expired(identity));
+        }
         let address = connection.address.map_or(IpAddr::from([0, 0, 0, 0]), |at| at.ip());
         let payer = match &shown {
             Shown::Nothing => None,
             Shown::Certificate(identity) => Some(Payer::Actor(identity.name.clone())),
             Shown::Token(hash) => Some(Payer::Token(*hash)),
         };
-        let admitted = Admitted { shown, payer: payer.map(|payer| (payer, address)) };
+        let admitted = Admitted { shown, until, payer: payer.map(|payer| (payer, address)) };
         self.charge(&admitted)?;
         Ok(admitted)
     }
@@ -178,19 +208,30 @@ fn too_often(admitted: &Admitted, wait: Duration) -> Status {
     error::unavailable(reason, wait)
 }
 
-fn shown(connection: &Connection, metadata: &MetadataMap) -> Result<Shown, Box<Refusal>> {
+/// That the time of a certificate is over, by which a connection began that is still there.
+pub(crate) fn expired(identity: &Identity) -> Status {
+    let Identity { name, role, .. } = identity;
+    error::status(&unproven(format!("the certificate of {role} {name} expired")), None)
+}
+
+/// What a call shows, and the end of that if it has one by itself.
+fn shown(
+    connection: &Connection,
+    metadata: &MetadataMap,
+) -> Result<(Shown, Option<u64>), Box<Refusal>> {
     // A token is shown on purpose, a certificate by whoever connects: the token speaks.
     if let Some(token) = credentials::shown(metadata).map_err(unproven)? {
         if connection.secure || connection.is_local() {
-            return Ok(Shown::Token(TokenHash::of(token)));
+            return Ok((Shown::Token(TokenHash::of(token)), None));
         }
         return Err(unproven("a token came without TLS, and others may have read it".to_owned()));
     }
     if let Some(certificate) = &connection.certificate {
-        return certificate::identity(certificate).map(Shown::Certificate);
+        let Certificate { identity, until } = certificate::read(certificate)?;
+        return Ok((Shown::Certificate(identity), Some(until)));
     }
     if connection.is_local() {
-        return Ok(Shown::Nothing);
+        return Ok((Shown::Nothing, None));
     }
     Err(unproven(match connection.secure {
         true => "the call shows nothing".to_owned(),

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use molt_domain::access::Role;
 use molt_proto::error::Failure;
 use rcgen::{CertificateParams, DnType, KeyPair};
+use tokio::time::Instant;
 use tonic::Code;
 
 use super::authority::{AuthorityError, Plan};
@@ -45,7 +46,9 @@ fn plan() -> Plan {
 
 #[test]
 fn only_loopback_without_tls_may_show_nothing() {
-    let ask = |address, secure| shown(&connection(address, secure, None), &headers(None));
+    let ask = |address, secure| {
+        shown(&connection(address, secure, None), &headers(None)).map(|(shown, _)| shown)
+    };
     assert_eq!(ask(HERE, false), Ok(Shown::Nothing));
     assert_eq!(ask("[::1]:5", false), Ok(Shown::Nothing));
     assert_eq!(ask("[::ffff:127.0.0.1]:5", false), Ok(Shown::Nothing));
@@ -71,14 +74,14 @@ fn only_loopback_without_tls_may_show_nothing() {
 fn a_token_speaks_before_a_certificate_and_never_in_the_clear() {
     let own = certificate(&[(DnType::CommonName, "ann"), (DnType::OrganizationName, "viewer")]);
     let head = headers(Some("Bearer molt_x"));
-    let token = Ok(Shown::Token(TokenHash::of("molt_x")));
+    let token = Ok((Shown::Token(TokenHash::of("molt_x")), None));
     assert_eq!(shown(&connection(ELSEWHERE, true, Some(own.clone())), &head), token);
     assert_eq!(shown(&connection(HERE, false, None), &head), token);
     let clear = shown(&connection(ELSEWHERE, false, None), &head).unwrap_err();
     assert!(clear.to_string().starts_with("a token came without TLS"), "{clear}");
     let basic = shown(&connection(HERE, false, None), &headers(Some("Basic x"))).unwrap_err();
     assert!(basic.to_string().starts_with("the header authorization is no"), "{basic}");
-    let Ok(Shown::Certificate(ann)) =
+    let Ok((Shown::Certificate(ann), Some(_))) =
         shown(&connection(ELSEWHERE, true, Some(own)), &headers(None))
     else {
         panic!("a certificate")
@@ -96,11 +99,36 @@ fn a_certificate_has_one_name_and_one_known_role() {
         (&[(CommonName, "h 1"), (OrganizationName, "host")], "CN: actor name `h 1` has ' '"),
     ];
     for (names, problem) in table {
-        let refusal = certificate::identity(&certificate(names)).unwrap_err();
+        let refusal = certificate::read(&certificate(names)).unwrap_err();
         assert!(refusal.to_string().contains(problem), "{refusal}");
         assert_eq!(refusal.reason(), "UNAUTHENTICATED");
     }
-    assert!(certificate::identity(b"nonsense").is_err());
+    assert!(certificate::read(b"nonsense").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_does_not_outlive_its_certificate() {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "ann");
+    params.distinguished_name.push(DnType::OrganizationName, "agent");
+    params.not_after = rcgen::date_time_ymd(1970, 1, 2);
+    let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    let connection = connection(ELSEWHERE, true, Some(der));
+    let gate = Gate::default().by(Clock::Runtime { began: Instant::now() });
+    let ask = || gate.admit_over(&connection, &headers(None));
+
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(ask().unwrap().until, Some(86_401_000));
+    tokio::time::advance(day).await;
+    assert!(ask().is_ok(), "in its last second");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let refused = ask().unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    let words = "the certificate of agent ann expired: show a client certificate";
+    assert!(refused.message().starts_with(words), "{refused}");
+    let own = headers(Some("Bearer molt_x"));
+    assert!(gate.admit_over(&connection, &own).is_ok(), "a token goes by its own time");
 }
 
 #[test]
@@ -149,7 +177,7 @@ fn a_first_fleet_has_its_files_once() {
 
     let client = fs::read(folder.join("agent-ann.pem")).unwrap();
     let (_, pem) = x509_parser::pem::parse_x509_pem(&client).unwrap();
-    let ann = certificate::identity(&pem.contents).unwrap();
+    let ann = certificate::read(&pem.contents).unwrap().identity;
     assert_eq!((ann.name.as_str(), ann.role), ("ann", Role::Agent));
 
     let twice = Plan { clients: [plan().clients, plan().clients].concat(), ..plan() };

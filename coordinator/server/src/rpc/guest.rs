@@ -44,11 +44,15 @@ impl Guest {
         }
     }
 
-    /// The token by which it came, if it came by one.
-    pub(super) fn token(&self) -> Option<TokenId> {
+    /// What its streams end with.
+    pub(super) fn proof(&self) -> Proof {
         match &self.peer {
-            Peer::Local => None,
-            Peer::Known(identity) => identity.token,
+            Peer::Local => Proof::None,
+            Peer::Known(identity) => match (identity.token, self.admitted.until) {
+                (Some(token), _) => Proof::Token(token),
+                (None, Some(until)) => Proof::Certificate { of: identity.clone(), until },
+                (None, None) => Proof::None,
+            },
         }
     }
 
@@ -62,6 +66,22 @@ impl Guest {
             }
         }
     }
+}
+
+/// That by which somebody came.
+#[derive(Debug, Clone)]
+pub(super) enum Proof {
+    /// Nothing had to be shown.
+    None,
+    /// A token: the board says when it is good no more.
+    Token(TokenId),
+    /// A certificate.
+    Certificate {
+        /// Whom it names.
+        of: Identity,
+        /// The wall time from which it is good no more, in milliseconds since 1970.
+        until: u64,
+    },
 }
 
 /// What somebody may be told of what happens.

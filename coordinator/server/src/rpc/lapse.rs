@@ -1,34 +1,58 @@
-//! Streams end with the token by which their callers came: when its time is over, and when it is
-//! taken back.
+//! Streams end with that by which their callers came: a token when its time is over or it is
+//! taken back, a certificate when its time is over.
 //!
-//! A call is asked for its token once, as it begins; a stream may outlive it. Not here: when a
-//! token is good, which is the board's to say.
+//! A call is asked for it once, as it begins; a stream may outlive it. Not here: when a token is
+//! good, which is the board's to say, and what a certificate says, which `auth` reads.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use molt_domain::access;
+use molt_domain::access::{self, Identity};
 use molt_domain::id::TokenId;
 use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::Status;
 
-use super::guest::Guest;
+use super::guest::{Guest, Proof};
 use super::{Answers, Service, refused, status};
+use crate::auth::{Gate, expired};
 use crate::engine::Handle;
 
 /// The least that is waited for: board time goes by milliseconds.
 const STEP: Duration = Duration::from_millis(1);
 
+/// Wall time may jump, and a machine may sleep: what is left of a certificate is looked at this
+/// often.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 impl Service {
-    /// `answers` for as long as the token is good by which `guest` came; then the reason, and the
-    /// end.
+    /// `answers` for as long as that is good by which `guest` came; then the reason, and the end.
     pub(super) fn while_good<T: 'static>(&self, guest: &Guest, answers: Answers<T>) -> Answers<T> {
-        let Some(token) = guest.token() else { return answers };
-        let lapse = Box::pin(lapse(self.handle.clone(), token, self.gate.revocations()));
+        self.until_lapse(guest.proof(), answers)
+    }
+
+    fn until_lapse<T: 'static>(&self, proof: Proof, answers: Answers<T>) -> Answers<T> {
+        let lapse: Lapse = match proof {
+            Proof::None => return answers,
+            Proof::Token(token) => {
+                Box::pin(lapse(self.handle.clone(), token, self.gate.revocations()))
+            }
+            Proof::Certificate { of, until } => Box::pin(expiry(self.gate.clone(), of, until)),
+        };
         Box::pin(WhileGood { answers: Some(answers), lapse })
     }
+}
+
+/// Ends with what a caller is told who may not go on.
+type Lapse = Pin<Box<dyn Future<Output = Status> + Send>>;
+
+/// Returns when a certificate is good no more, with what its owner is told.
+async fn expiry(gate: Gate, of: Identity, until: u64) -> Status {
+    while let Some(left) = gate.left(until) {
+        tokio::time::sleep(left.clamp(STEP, LOOK_AGAIN)).await;
+    }
+    expired(&of)
 }
 
 /// Returns when a token is good no more, with what its bearer is told.
@@ -64,7 +88,7 @@ async fn over(left: Option<Duration>) {
 struct WhileGood<T> {
     /// Dropped at the lapse, which ends whatever feeds them.
     answers: Option<Answers<T>>,
-    lapse: Pin<Box<dyn Future<Output = Status> + Send>>,
+    lapse: Lapse,
 }
 
 impl<T> Stream for WhileGood<T> {
@@ -89,7 +113,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use molt_domain::access::{Details, Role, TokenHash};
+    use molt_domain::access::{Details, Repos, Role, TokenHash};
     use molt_domain::board::{Caller, Command, Reply, Request};
     use molt_domain::policy::Spans;
     use molt_proto::v1;
@@ -128,7 +152,8 @@ mod tests {
             tasks.spawn(async move { running.await.unwrap().unwrap() });
             tasks.spawn(reconcile::tick(handle.clone(), stop.clone()));
             let archive = Archive::open(scratch.path()).unwrap();
-            let service = Service::new(handle, archive, BTreeMap::new(), stop);
+            let service = Service::new(handle, archive, BTreeMap::new(), stop)
+                .behind(Gate::default().by(clock));
             Self { service, _tasks: tasks, _scratch: scratch }
         }
 
@@ -206,6 +231,27 @@ mod tests {
         assert!(took < Duration::from_secs(22), "not long after: {took:?}");
         let waited = tokio::time::timeout(Duration::from_secs(600), long.next()).await;
         assert!(waited.is_err(), "one that does not expire goes on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_when_its_certificate_expires() {
+        let ground = Ground::new().await;
+        let began = Instant::now();
+        let silent = |until| {
+            let name = "ann".parse().unwrap();
+            let of = Identity { name, role: Role::Agent, repos: Repos::All, token: None };
+            let proof = Proof::Certificate { of, until };
+            ground.service.until_lapse::<()>(proof, Box::pin(tokio_stream::pending()))
+        };
+        let (short, mut long) = (silent(200_000), silent(u64::MAX));
+        let (code, said) = end(short).await;
+        assert_eq!(code, Code::Unauthenticated);
+        assert!(said.starts_with("the certificate of agent ann expired: show a client"), "{said}");
+        let took = began.elapsed();
+        assert!(took >= Duration::from_secs(199), "not before its time: {took:?}");
+        assert!(took < Duration::from_secs(202), "not long after: {took:?}");
+        let waited = tokio::time::timeout(Duration::from_secs(600), long.next()).await;
+        assert!(waited.is_err(), "one that is good for longer goes on");
     }
 
     #[tokio::test(start_paused = true)]
