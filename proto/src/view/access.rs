@@ -30,6 +30,10 @@ pub fn may_read(board: &Board, query: &v1::Query, identity: &Identity) -> Result
     match &query.what {
         // A digest tells nothing; machines, their slots and the format are of no repository.
         None | Some(What::Digest(_) | What::Format(_) | What::Slots(_) | What::Hosts(_)) => Ok(()),
+        Some(What::Statuses(_)) => {
+            let mut repos = board.tables().repos.keys();
+            repos.try_for_each(|repo| identity.may_in(Some(repo), "read"))
+        }
         Some(What::Tokens(_)) => identity.may_in(None, "tokens"),
         Some(What::Sessions(_)) if query.repo.is_empty() => identity.may_in(None, "sessions"),
         Some(What::Why(id) | What::Car(id)) => {
@@ -109,6 +113,11 @@ mod tests {
             let needs = "as agent ci needs a token for the repository molt";
             assert!(refused.to_string().ends_with(needs), "{refused}");
         }
+        let all = asked("", What::Statuses(empty));
+        assert_eq!(may_read(&world.board, &all, &own), Ok(()), "there is no other");
+        world.read_base("other");
+        let refused = may_read(&world.board, &all, &own).expect_err("one of them is another's");
+        assert!(refused.to_string().ends_with("for the repository other"), "{refused}");
         for what in [What::Sessions(empty), What::Why("codex".to_owned())] {
             let refused = may_read(&world.board, &asked("", what), &own).expect_err("all of them");
             let needs = "needs a token that is not limited to repositories";

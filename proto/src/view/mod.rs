@@ -67,6 +67,7 @@ fn content(board: &Board, query: &v1::Query, now: BoardTime) -> Result<Content, 
     let what = query.what.as_ref().ok_or_else(|| Invalid::field("what", "missing"))?;
     Ok(match what {
         What::Status(_) => Content::Status(status::status(board, repo()?, me, now)),
+        What::Statuses(_) => Content::Statuses(statuses(board, me, now)?),
         What::Scopes(_) => Content::Scopes(scope::scopes(board, repo()?, now)),
         What::Tasks(_) => Content::Tasks(task::tasks(board, repo()?, me)),
         What::Locks(_) => Content::Holds(hold::holds(board, &repo()?.name)),
@@ -106,6 +107,24 @@ fn named<'a>(board: &'a Board, name: &str) -> Result<Option<&'a Repo>, Box<Refus
     }
 }
 
+/// The status of every repository, by its name.
+fn statuses(
+    board: &Board,
+    me: Option<SessionId>,
+    now: BoardTime,
+) -> Result<v1::Statuses, Box<Refusal>> {
+    let repos = &board.tables().repos;
+    if repos.is_empty() {
+        return Err(no_base());
+    }
+    let rows = repos.values().take(MAX_ROWS);
+    Ok(v1::Statuses { statuses: rows.map(|repo| status::status(board, repo, me, now)).collect() })
+}
+
+fn no_base() -> Box<Refusal> {
+    Refusal::Closed { reason: "no repository's base has been read yet".to_owned() }.into()
+}
+
 /// The repository that a query is about: the named one, the caller's own, or the only one.
 fn repo<'a>(board: &'a Board, name: &str, me: Option<SessionId>) -> Result<&'a Repo, Box<Refusal>> {
     let repos = &board.tables().repos;
@@ -116,10 +135,7 @@ fn repo<'a>(board: &'a Board, name: &str, me: Option<SessionId>) -> Result<&'a R
     let mut all = repos.values();
     match (all.next(), all.next()) {
         (Some(repo), None) => Ok(repo),
-        (None, _) => {
-            Err(Refusal::Closed { reason: "no repository's base has been read yet".to_owned() }
-                .into())
-        }
+        (None, _) => Err(no_base()),
         (Some(_), Some(_)) => {
             let names: Vec<&str> = repos.keys().take(12).map(RepoName::as_str).collect();
             Err(Invalid::field("repo", format!("name one of {}", names.join(" "))).into())

@@ -492,3 +492,15 @@ fn a_change_that_waits_for_a_person_says_why_and_then_who_approved_it() {
     assert_eq!(car.state, "building");
     assert_eq!(car.approval, "operator pat: I read it");
 }
+
+#[test]
+fn every_repository_has_its_own_status() {
+    let mut world = World::new();
+    world.read_base("docs");
+    let ada = world.join("ada", "h1");
+    world.claim(&ada, &["docs"]);
+    let all = asked!(&world, None, Statuses => Statuses).statuses;
+    let seen: Vec<(&str, u32, u32)> =
+        all.iter().map(|status| (status.repo.as_str(), status.sessions, status.held)).collect();
+    assert_eq!(seen, [("docs", 0, 0), ("molt", 1, 1)]);
+}

@@ -247,6 +247,28 @@ fn who_is_not_proven_changes_nothing() {
 }
 
 #[test]
+fn a_status_is_of_every_repository_or_of_the_named_one() {
+    let ground = Ground::new();
+    let shows = ground.certificate("operator-ops");
+    let lines = |arguments: &[&str]| {
+        let said = ground.run(&shows, arguments).exits(0).out;
+        let repos = said.lines().filter_map(|line| line.strip_prefix("repo     "));
+        repos.filter_map(|line| line.split(' ').next().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&["status"]), ["main", "other"]);
+    assert_eq!(lines(&["status", "--repo", "other"]), ["other"]);
+    let names = |arguments: &[&str]| {
+        let document = ground.run(&shows, arguments).exits(0).document();
+        let repos = document["data"]["repos"].as_array().expect("repositories");
+        repos.iter().map(|repo| repo["repo"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["status", "--json"]), ["main", "other"]);
+    assert_eq!(names(&["status", "--json", "--repo", "main"]), ["main"]);
+    let nowhere = ground.run(&shows, &["status", "--repo", "nowhere"]);
+    Ground::refused(nowhere, 3, &["repository `nowhere` is not coordinated here"]);
+}
+
+#[test]
 fn a_token_lets_in_until_it_is_revoked() {
     let ground = Ground::new();
     let issue = ["--role", "agent", "--name", "dan", "--repo", "main", "--expires", "30d"];

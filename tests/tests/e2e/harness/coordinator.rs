@@ -158,9 +158,12 @@ pub(crate) fn digest(address: &str) -> String {
 }
 
 impl Coordinator {
-    /// What an agent without a session sees of the fleet.
+    /// What an agent without a session sees of the fleet's only repository.
     #[track_caller]
     pub(crate) fn status(&self) -> Value {
-        self.run(&["status", "--json"]).exits(0).document()["data"].clone()
+        let document = self.run(&["status", "--json"]).exits(0).document();
+        let repos = document["data"]["repos"].as_array().expect("repositories");
+        assert_eq!(repos.len(), 1, "{document}");
+        repos[0].clone()
     }
 }
