@@ -11,7 +11,7 @@ use molt_proto::v1::reply::Answer as Reply;
 use super::args::span;
 use super::context::{Acted, Context, unexpected};
 use super::render;
-use super::wait::{car, follow};
+use super::wait::{Until, car, follow};
 use crate::error::{Error, Exit};
 use crate::ui::{Answer, short};
 
@@ -61,7 +61,8 @@ impl Gate {
                 Ok(shown(&car).rev(rev))
             }
             Part::Wait { car, wait } => {
-                let (car, rev) = follow(context, &client, &car.to_string(), wait).await?;
+                let (car, rev) =
+                    follow(context, &client, &car.to_string(), Until::Ended, wait).await?;
                 Ok(ended("gate", &car).rev(rev))
             }
             Part::Retry { car } => {
@@ -94,6 +95,22 @@ fn shown(car: &v1::CarView) -> Answer {
     }
     answer = answer.line_if("remedy", &car.remedy);
     if through { answer } else { answer.exits(Exit::Gate) }
+}
+
+/// Who has to do what, for a change that goes on only then; its place is kept meanwhile.
+pub(super) fn withheld(verb: &str, car: &v1::CarView) -> Answer {
+    let command =
+        format!("molt-coordinator approve {} --head {} --reason WHY", car.id, short(&car.head));
+    let mut data = serde_json::json!(car);
+    data["approve"] = command.as_str().into();
+    Answer::new(verb, &car.state, data)
+        .line("waiting", render::car(car))
+        .line_if("detail", &car.detail)
+        .line_if("remedy", &car.remedy)
+        .line("operator", [command])
+        .line("place", ["kept: others go ahead meanwhile"])
+        .next(format!("molt-agent gate wait {} --wait 30m", car.id))
+        .exits(Exit::Gate)
 }
 
 /// How a change ended, or how it stood when the wait ended.
@@ -134,6 +151,7 @@ pub(super) fn submitted(verb: &str, place: &v1::Queued) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::wait::is_withheld;
 
     fn car(phase: &str, state: &str) -> v1::CarView {
         let gate = |name: &str, state: &str| v1::GateView {
@@ -191,6 +209,32 @@ mod tests {
         for (phase, code) in table {
             assert_eq!(ended("gate", &car(phase, "x")).exit().code(), code, "{phase}");
         }
+    }
+
+    #[test]
+    fn who_must_approve_is_told_at_once_and_the_place_is_kept() {
+        let withheld_car = v1::CarView {
+            detail: "it changes molt.toml, which the policy protects".to_owned(),
+            remedy: "ask an operator to look at this head and approve it".to_owned(),
+            ..car("open", "policy-change")
+        };
+        assert!(is_withheld(&withheld_car) && is_withheld(&car("open", "approval-missing")));
+        assert!(!is_withheld(&car("open", "building")) && !is_withheld(&car("landed", "landed")));
+        // A claim that was taken away ejects with the same word.
+        assert!(!is_withheld(&car("ejected", "approval-missing")));
+        let answer = withheld("submit", &withheld_car);
+        assert_eq!(answer.exit().code(), 7);
+        assert_eq!(
+            answer.text(),
+            "waiting  car_0007  policy-change  0123456789  codex-3  fix\n\
+             detail   it changes molt.toml, which the policy protects\n\
+             remedy   ask an operator to look at this head and approve it\n\
+             operator molt-coordinator approve car_0007 --head 0123456789 --reason WHY\n\
+             place    kept: others go ahead meanwhile\n\
+             next     molt-agent gate wait car_0007 --wait 30m\n"
+        );
+        let approve = "molt-coordinator approve car_0007 --head 0123456789 --reason WHY";
+        assert!(answer.json().contains(&format!("\"approve\":\"{approve}\"")));
     }
 
     #[test]

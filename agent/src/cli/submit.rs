@@ -9,9 +9,9 @@ use molt_proto::v1::reply::Answer as Reply;
 
 use super::args::span;
 use super::context::{Acted, Context, unexpected};
-use super::gate::{ended, submitted};
+use super::gate::{ended, submitted, withheld};
 use super::git::Git;
-use super::wait::follow;
+use super::wait::{Until, follow, is_withheld};
 use crate::error::Error;
 use crate::ui::{Answer, plural};
 
@@ -41,7 +41,7 @@ pub(super) struct Submit {
     /// Where it is pushed to.
     #[arg(long, default_value = "origin")]
     remote: String,
-    /// Wait so long at most until it landed (0) or was ejected (7).
+    /// Wait so long at most until it landed (0), was ejected or takes a person's approval (7).
     #[arg(long, value_name = "DUR", value_parser = span)]
     wait: Option<Duration>,
 }
@@ -73,8 +73,10 @@ impl Submit {
             return Ok(submitted("submit", &place).rev(rev));
         };
         context.note("submitted", &format!("{}  {} ahead", place.id, place.ahead));
-        let (car, rev) = follow(context, &client, &place.id, wait).await?;
-        Ok(ended("submit", &car).rev(rev))
+        let (car, rev) = follow(context, &client, &place.id, Until::EndedOrWithheld, wait).await?;
+        let answer =
+            if is_withheld(&car) { withheld("submit", &car) } else { ended("submit", &car) };
+        Ok(answer.rev(rev))
     }
 }
 

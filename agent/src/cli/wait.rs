@@ -1,6 +1,6 @@
 //! Waiting: for a place in line, and for a change to land.
 //!
-//! Every wait has its end. A connection that breaks is made again within it.
+//! Every wait has its end, and one that a person must end may be cut short. A connection that breaks is made again within it.
 
 use std::time::Duration;
 
@@ -94,18 +94,39 @@ async fn listen(
     }
 }
 
-/// Follows a change until it landed or was ejected, for `limit` at most. Returns
-/// how it stood last, and at which commit.
+/// Until when a change is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// It landed or was ejected.
+    Ended,
+    /// The same, or nothing happens before a person approves it.
+    EndedOrWithheld,
+}
+
+impl Until {
+    fn is_reached(self, car: &v1::CarView) -> bool {
+        car.phase != "open" || (self == Self::EndedOrWithheld && is_withheld(car))
+    }
+}
+
+/// Whether a change waits for a person, in its place in the train.
+pub(super) fn is_withheld(car: &v1::CarView) -> bool {
+    car.phase == "open" && matches!(car.state.as_str(), "approval-missing" | "policy-change")
+}
+
+/// Follows a change until `end`, for `limit` at most. Returns how it stood last,
+/// and at which commit.
 pub(super) async fn follow(
     context: &Context,
     client: &Client,
     id: &str,
+    end: Until,
     limit: Duration,
 ) -> Result<(v1::CarView, u64), Error> {
     let mut seen = car(context, client, id).await?;
     let ended = async {
         let mut events = Events::new(client);
-        while seen.0.phase == "open" {
+        while !end.is_reached(&seen.0) {
             events.next().await;
             match car(context, client, id).await {
                 Ok(now) => seen = now,

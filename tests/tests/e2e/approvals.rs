@@ -74,6 +74,25 @@ fn approve(fleet: &Fleet, car: &str, more: &[&str], code: i32) -> String {
 }
 
 #[test]
+fn who_waits_for_a_landing_hears_at_once_that_a_person_must_approve() {
+    let (fleet, host) = fleet();
+    let ann = fleet.agent("ann", &host);
+    ann.json(&["claim", "tools"], 0);
+    let head = ann.commit(&[("tools/lint.sh", "! grep -rn SPACES src\n")], "another lint");
+    // The wait is as long as no test may take.
+    let told = ann.json(&["submit", "--wait", "2h"], 7);
+    assert_eq!(told["code"], "approval-missing");
+    let car = told["data"]["id"].as_str().expect("a car").to_owned();
+    let command = format!("molt-coordinator approve {car} --head {} --reason WHY", &head[..10]);
+    assert_eq!(told["data"]["approve"], command);
+    assert_eq!(told["next"], serde_json::json!([format!("molt-agent gate wait {car} --wait 30m")]));
+    approve(&fleet, &car, &["--head", &head[..10]], 0);
+    ann.json(&["gate", "wait", &car, "--wait", "2m"], 0);
+    landed(&fleet, &car);
+    fleet.verify();
+}
+
+#[test]
 fn a_change_of_protected_paths_waits_for_a_person_and_holds_nobody_up() {
     let (fleet, host) = fleet();
     let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
