@@ -5,12 +5,15 @@
 //! of flaky passes (`flakyFailure`, `rerunFailure`) are not failures.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use super::tally::{Reading, Tally};
 use crate::run::{FileError, RunFolder};
@@ -29,7 +32,19 @@ pub(super) fn read(checkout: &Path, path: &str, folder: &RunFolder) -> Result<Re
         }
         Err(error) => return Err(FileError::when("find", &root.join(path))(error)),
     };
-    let about = report.metadata().map_err(FileError::when("look at", &report))?;
+    // The checkout may be somebody else's by now: only what was opened is looked at and read.
+    let below = report.strip_prefix(&root).unwrap_or(&report);
+    let file = match open_below(&root, below) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            return Ok(Reading::Nothing(format!("no report at {path}")));
+        }
+        Err(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => {
+            return Ok(Reading::Unreadable(format!("{path} was swapped for something else")));
+        }
+        Err(error) => return Err(FileError::when("open", &report)(error.into())),
+    };
+    let about = file.metadata().map_err(FileError::when("look at", &report))?;
     if !about.is_file() || about.len() > LONGEST_REPORT {
         let limit = LONGEST_REPORT >> 20;
         return Ok(Reading::Unreadable(format!("{path} is no file of at most {limit} MiB")));
@@ -42,12 +57,25 @@ pub(super) fn read(checkout: &Path, path: &str, folder: &RunFolder) -> Result<Re
         return Ok(Reading::Nothing(format!("the report at {path} is older than the run")));
     }
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(&report).map_err(FileError::when("open", &report))?;
     file.take(LONGEST_REPORT).read_to_end(&mut bytes).map_err(FileError::when("read", &report))?;
     Ok(match parse(&String::from_utf8_lossy(&bytes)) {
         Ok(tally) => Reading::Items(tally),
         Err(reason) => Reading::Unreadable(format!("{path}: {reason}")),
     })
+}
+
+/// Opens what is at `path` below `root`, folder by folder, and follows no link on the way: one may
+/// have been put there since the path was found.
+fn open_below(root: &Path, path: &Path) -> Result<File, Errno> {
+    let itself = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut folder = openat(CWD, root, itself | OFlags::DIRECTORY, Mode::empty())?;
+    let name = path.file_name().ok_or(Errno::ISDIR)?;
+    for above in path.parent().into_iter().flatten() {
+        folder = openat(&folder, above, itself | OFlags::DIRECTORY, Mode::empty())?;
+    }
+    // A pipe would keep whoever opens it waiting.
+    let file = openat(&folder, name, itself | OFlags::NONBLOCK, Mode::empty())?;
+    Ok(File::from(file))
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -248,4 +276,35 @@ fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>, String>
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_swapped_for_a_link_or_a_pipe_is_not_followed() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path().canonicalize().unwrap();
+        let (root, outside) = (top.join("tree"), top.join("outside"));
+        for folder in [root.join("out"), outside.clone()] {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("report.xml"), folder.display().to_string()).unwrap();
+        }
+        let open = |path: &str| open_below(&root, Path::new(path));
+        let mut text = String::new();
+        open("out/report.xml").unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, root.join("out").display().to_string());
+
+        std::os::unix::fs::symlink(outside.join("report.xml"), root.join("out/link.xml")).unwrap();
+        assert_eq!(open("out/link.xml").unwrap_err(), Errno::LOOP);
+        std::os::unix::fs::symlink(&outside, root.join("link")).unwrap();
+        assert!(matches!(open("link/report.xml").unwrap_err(), Errno::LOOP | Errno::NOTDIR));
+        assert_eq!(open("").unwrap_err(), Errno::ISDIR);
+
+        let pipe = root.join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let opened = open("pipe").unwrap();
+        assert!(!opened.metadata().unwrap().is_file(), "it is opened at once, and is no file");
+    }
 }
