@@ -20,12 +20,12 @@ use super::jobs::Jobs;
 use super::machine;
 use super::orphans::{Held, Orphans};
 use super::serve::Done;
-use crate::clock::Millis;
+use crate::clock::{self, Millis};
 use crate::error::Error;
 use crate::run::{ExitRecord, ProcessIdentity, Run, RunError, RunFolder, RunId, Standing};
 use crate::session::alive;
 use crate::wrap::ask::Asked;
-use crate::wrap::hold::{Hold, LOST, Place, age, is_being_made, run_id};
+use crate::wrap::hold::{Hold, LOST, Next, Place, Waits, is_being_made, run_id};
 
 /// How long a live wrapper may take to give back before the daemon does.
 const WRAPPERS_TURN: Duration = Duration::from_secs(10);
@@ -48,6 +48,7 @@ enum Order {
 pub(super) struct Holds {
     busy: BTreeSet<RunId>,
     settled: BTreeMap<RunId, Option<HoldId>>,
+    waits: Waits,
 }
 
 impl Holds {
@@ -64,9 +65,11 @@ impl Holds {
         let held: BTreeSet<HoldId> = reply.holds.iter().flat_map(|id| id.parse()).collect();
         // A coordinator that was restored may have what it had been given back.
         self.settled.retain(|_, hold| hold.is_none_or(|hold| !held.contains(&hold)));
+        let mut there = BTreeSet::new();
         for run in crate::run::list(&host.options.state)? {
             let name = run.folder().path().file_name().unwrap_or_default().to_string_lossy();
             let Ok(id) = name.parse::<RunId>() else { continue };
+            there.insert(id.clone());
             if self.busy.contains(&id) || self.settled.contains_key(&id) {
                 continue;
             }
@@ -85,6 +88,8 @@ impl Holds {
                 tasks.spawn(carry_out(Arc::clone(host), id, run, hold, order));
             }
         }
+        let settled = &self.settled;
+        self.waits.retain(|id| there.contains(id) && !settled.contains_key(id));
         Ok(())
     }
 
@@ -102,11 +107,11 @@ impl Holds {
                 return Ok(None);
             }
             let wrapper_lives = hold.wrapper.is_alive().unwrap_or(true);
-            let ended = age(run.folder(), "exit.json").unwrap_or_default();
-            let waits = wrapper_lives && ended < WRAPPERS_TURN;
+            let waited = self.waits.waited(id, Next::Return, clock::boottime());
+            let waits = wrapper_lives && waited < WRAPPERS_TURN;
             return Ok((!waits).then(|| Order::Settle(Box::new(record))));
         }
-        if is_being_made(run.folder()) {
+        if self.is_being_made(id, run) {
             return Ok(None);
         }
         if hold.of.is_of_fleet_reach() && lost.contains(&hold.session) {
@@ -136,11 +141,16 @@ impl Holds {
             self.settled.insert(id.clone(), None);
             return Ok(None);
         }
-        if is_being_made(run.folder()) {
+        if self.is_being_made(id, run) {
             return Ok(None);
         }
         let unwanted = || Order::End("this host is not to run it any more".to_owned());
         Ok(Some(gate.map_or(Order::Look, |_| unwanted())))
+    }
+
+    fn is_being_made(&mut self, id: &RunId, run: &Run) -> bool {
+        let waited = self.waits.waited(id, Next::Begin, clock::boottime());
+        is_being_made(run.folder(), waited)
     }
 
     /// Takes note that a run was looked after.

@@ -6,6 +6,7 @@
 //! it back from there. Not here: taking it (`acquire`), and requests that are
 //! not answered yet (`ask`).
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifacts;
 use crate::client::Address;
-use crate::clock;
+use crate::clock::Millis;
 use crate::error::Error;
 use crate::gates::class_of;
 use crate::run::folder::{Survives, read_json, replace_json};
@@ -144,23 +145,44 @@ impl Hold {
 }
 
 /// Whether somebody may be between making the run's folder and starting its
-/// supervisor. Not even its specification is there at first. A living wrapper is one who may,
-/// whatever the clock on the wall makes of its files' ages.
-pub(crate) fn is_being_made(folder: &RunFolder) -> bool {
+/// supervisor, when the folder was first seen without one `waited` ago. Not even its
+/// specification is there at first. A living wrapper is one who may, however long it takes.
+pub(crate) fn is_being_made(folder: &RunFolder, waited: Duration) -> bool {
     let wrapper_lives = || {
         let hold = Hold::read(folder).ok().flatten();
         hold.is_some_and(|hold| hold.wrapper.is_alive().unwrap_or(true))
     };
-    let age = age(folder, "spec.json").or_else(|| age(folder, ""));
-    let is_young = age.is_some_and(|age| age < MAKING);
-    matches!(folder.supervisor(), Ok(None)) && (is_young || wrapper_lives())
+    matches!(folder.supervisor(), Ok(None)) && (waited < MAKING || wrapper_lives())
 }
 
-/// How long ago the file `name` of a run was written; `None` if there is none.
-pub(crate) fn age(folder: &RunFolder, name: &str) -> Option<Duration> {
-    let written = folder.path().join(name).metadata().and_then(|file| file.modified()).ok()?;
-    // A clock that was set back makes everything young.
-    Some(clock::wall().duration_since(written).unwrap_or_default())
+/// What a run is waited for to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// To get a supervisor.
+    Begin,
+    /// To be given back by its wrapper.
+    Return,
+}
+
+/// Since when runs are waited for: by the clock that goes on while the machine sleeps and that
+/// nobody sets. The times of files are of another clock. A process that begins waits anew.
+#[derive(Debug, Default)]
+pub(crate) struct Waits(BTreeMap<RunId, (Next, Millis)>);
+
+impl Waits {
+    /// How long `run` has been waited for to do this, at `now`; zero when this is the first look.
+    pub(crate) fn waited(&mut self, run: &RunId, next: Next, now: Millis) -> Duration {
+        let (known, since) = self.0.entry(run.clone()).or_insert((next, now));
+        if *known != next {
+            (*known, *since) = (next, now);
+        }
+        since.until(now)
+    }
+
+    /// Forgets the runs that are not waited for any more.
+    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(&RunId) -> bool) {
+        self.0.retain(|run, _| wanted(run));
+    }
 }
 
 fn path(folder: &RunFolder) -> PathBuf {
@@ -250,4 +272,45 @@ pub(super) fn all_of<T: DeserializeOwned>(state: &Path, suffix: &str) -> Result<
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::run::{Argv, RunSpec};
+
+    const LATER: Duration = Duration::from_secs(90);
+
+    #[test]
+    fn a_wait_is_counted_from_the_first_look() {
+        let mut waits = Waits::default();
+        let (one, two): (RunId, RunId) = ("one".parse().unwrap(), "two".parse().unwrap());
+        let at = |seconds: u64| Millis::since_boot(seconds * 1000);
+        assert_eq!(waits.waited(&one, Next::Begin, at(100)), Duration::ZERO);
+        assert_eq!(waits.waited(&one, Next::Begin, at(190)), LATER);
+        assert_eq!(waits.waited(&two, Next::Begin, at(190)), Duration::ZERO);
+        assert_eq!(waits.waited(&one, Next::Return, at(195)), Duration::ZERO, "another wait");
+        assert_eq!(waits.waited(&one, Next::Return, at(285)), LATER);
+        waits.retain(|run| *run == two);
+        assert_eq!(waits.waited(&one, Next::Return, at(300)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_clock_on_the_wall_does_not_age_a_run() {
+        let state = tempfile::tempdir().unwrap();
+        let argv = Argv::try_from(vec!["true".to_owned()]).unwrap();
+        let log = state.path().join("log");
+        let phase = "run".parse().unwrap();
+        let spec = RunSpec::new("one".parse().unwrap(), argv, state.path().into(), log, phase);
+        let folder = RunFolder::create(state.path(), &spec).unwrap();
+        let spec = std::fs::File::open(folder.path().join("spec.json")).unwrap();
+        // As if the clock had been set forward, and then back.
+        for written in [SystemTime::UNIX_EPOCH, crate::clock::wall() + 40 * LATER] {
+            spec.set_modified(written).unwrap();
+            assert!(is_being_made(&folder, Duration::from_secs(1)), "{written:?}");
+            assert!(!is_being_made(&folder, LATER), "{written:?}");
+        }
+    }
 }

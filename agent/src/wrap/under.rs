@@ -7,7 +7,7 @@ use std::time::Duration;
 use molt_proto::v1;
 
 use super::acquire::Waited;
-use super::hold::{Hold, LOST, Of, Place, is_being_made};
+use super::hold::{Hold, LOST, Next, Of, Place, Waits, is_being_made};
 use super::interrupt::Interrupts;
 use super::{Command, Failure, Patience, Wrapper, copy, ledger_folder};
 use crate::clock::{self, Millis};
@@ -272,22 +272,25 @@ impl Wrapper<'_> {
     ) -> Result<(), Failure> {
         ui::note(&ui::row("waiting", ["for another command of this session", id.as_str()]));
         let run = Run::find(self.state, id)?;
+        let mut waits = Waits::default();
         loop {
-            let waited = tokio::select! {
-                waited = run.wait() => waited,
+            let ended = tokio::select! {
+                ended = run.wait() => ended,
                 () = tokio::time::sleep(patience.left()) => {
                     return Err(Failure::not_acquired(format!("{id} of this session still runs")));
                 }
                 signal = interrupts.next() => return Err(super::acquire::interrupted(signal)),
             };
-            match waited {
+            match ended {
                 Ok(_) => return Ok(()),
-                Err(RunError::SupervisorLost { .. }) if is_being_made(run.folder()) => {
-                    tokio::time::sleep(BETWEEN_LOOKS).await;
-                }
-                Err(RunError::SupervisorLost { .. }) => return reaped(&run).await.map(drop),
+                Err(RunError::SupervisorLost { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
+            let waited = waits.waited(id, Next::Begin, clock::boottime());
+            if !is_being_made(run.folder(), waited) {
+                return reaped(&run).await.map(drop);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
