@@ -51,13 +51,21 @@ fn is_plain(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
 }
 
+/// The makefile that `make` reads at the root: its name and its text.
+pub(super) fn makefile(
+    text_of: &impl Fn(&str) -> Option<String>,
+) -> Option<(&'static str, String)> {
+    let names = ["GNUmakefile", "makefile", "Makefile"];
+    names.into_iter().find_map(|name| Some((name, text_of(name)?)))
+}
+
 /// Gates for what is at the root: a `Makefile`'s own targets, else what each tool is known for.
 pub(super) fn gates(
     tracked: &BTreeSet<&str>,
     text_of: &impl Fn(&str) -> Option<String>,
 ) -> Vec<Guess> {
-    let makefile = ["GNUmakefile", "makefile", "Makefile"].into_iter().find_map(text_of);
-    let targets = makefile.as_deref().map(targets).unwrap_or_default();
+    let makefile = makefile(text_of);
+    let targets = makefile.as_ref().map(|(_, text)| targets(text)).unwrap_or_default();
     let made: Vec<Guess> = ["lint", "test"]
         .into_iter()
         .filter(|target| targets.contains(target))

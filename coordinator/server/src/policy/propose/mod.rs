@@ -6,6 +6,7 @@
 
 mod guess;
 mod partition;
+mod protect;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -31,6 +32,11 @@ const MERGE: &str = r#"
 [merge]
 method = "merge"                # merge | ff
 "#;
+
+const PROTECT: &str = "\
+# A change of these takes an operator's approval: gates and CI go by them. This file
+# always does, so it need not be named.
+";
 
 const GATE_NOTES: &str = r#"
 # A gate is a command that a change must pass. More of what it can have:
@@ -65,6 +71,13 @@ pub fn propose<'a>(
     text.push_str(MERGE);
     let required = gates.iter().map(|gate| gate.name.as_str()).chain(["scope"]);
     let _infallible = writeln!(text, "required = {}", array(required));
+    let protected = protect::patterns(&tracked, &text_of, &gates);
+    let protected = protected.iter().map(molt_domain::scope::Pattern::as_str);
+    text.push_str(PROTECT);
+    let _infallible = match protected.len() {
+        0 => writeln!(text, "# protect = [\"tools/**\"]"),
+        _ => writeln!(text, "protect = {}", array(protected)),
+    };
     text
 }
 

@@ -113,16 +113,20 @@ fn base_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-/// Everything below a directory, if a pattern is long enough for its name.
-fn spelled(directory: &str) -> Option<Pattern> {
+/// A path as a pattern spells it.
+pub(super) fn escaped(path: &str) -> String {
     let spell = |c: char| match c {
         // No pattern has these.
         c if c.is_control() => [None, Some('?')],
         '\\' | '*' | '?' | '[' | ']' | '{' | '}' => [Some('\\'), Some(c)],
         c => [None, Some(c)],
     };
-    let spelled: String = directory.chars().flat_map(spell).flatten().collect();
-    format!("{spelled}/**").parse().ok()
+    path.chars().flat_map(spell).flatten().collect()
+}
+
+/// Everything below a directory, if a pattern is long enough for its name.
+fn spelled(directory: &str) -> Option<Pattern> {
+    format!("{}/**", escaped(directory)).parse().ok()
 }
 
 /// Everything below a top-level directory, and perhaps below others whose names begin alike.

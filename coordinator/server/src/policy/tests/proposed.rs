@@ -13,6 +13,7 @@ fn odd_names() -> Vec<String> {
         "SRC",
         "docs",
         ".github",
+        "workflows",
         "..x",
         "root",
         "root-2",
@@ -91,7 +92,9 @@ fn text_of(path: &str, seed: u64) -> Option<String> {
         [r#""*/*""#, r#""**""#, r#""crates/*", "core/x/", "[", 7"#, ""][seed as usize % 4];
     match path {
         "Cargo.toml" => Some(format!("[workspace]\nmembers = [{members}]\nexclude = [\"src\"]\n")),
-        "Makefile" if seed.is_multiple_of(2) => Some("lint test: x\n".to_owned()),
+        "Makefile" if seed.is_multiple_of(2) => {
+            Some("lint test: x\nx:\n\t./lib && sh */lib; ./src/lib\n".to_owned())
+        }
         "pyproject.toml" => Some("[tool.ruff]\n".to_owned()),
         "package.json" => Some(r#"{"scripts": {"lint": "x", "test": "y"}}"#.to_owned()),
         path if path.ends_with("/Cargo.toml") => {
@@ -147,7 +150,7 @@ fn a_workspace_is_cut_at_its_members() {
         "Makefile",
         "README.md",
         "molt.toml",
-        ".github/ci.yml",
+        ".github/workflows/ci.yml",
         "agent/Cargo.toml",
         "agent/src/main.rs",
         "coordinator/domain/Cargo.toml",
@@ -157,12 +160,13 @@ fn a_workspace_is_cut_at_its_members() {
         "coordinator/old/Cargo.toml",
         "docs/Guide.md",
         "fuzz/Cargo.toml",
+        "tools/lint.sh",
     ];
     let text_of = |path: &str| match path {
         "Cargo.toml" => Some("[workspace]\nmembers = ['agent', 'coordinator/*']".to_owned()),
         "agent/Cargo.toml" => Some("[package]\nname = 'molt-agent'".to_owned()),
         "coordinator/domain/Cargo.toml" => Some("[package]\nname = 'molt; domain'".to_owned()),
-        "Makefile" => Some("test: lint\nlint:\n".to_owned()),
+        "Makefile" => Some("test: lint\nlint:\n\tsh tools/lint.sh\n".to_owned()),
         _ => None,
     };
     let text = propose(tracked, text_of);
@@ -180,6 +184,8 @@ fn a_workspace_is_cut_at_its_members() {
             "paths = [\"coordinator/**\"]",
             "[scope.docs]",
             "paths = [\"docs/**\"]",
+            "[scope.tools]",
+            "paths = [\"tools/**\"]",
             "[scope.\"coordinator/domain\"]",
             "paths = [\"coordinator/domain/**\"]",
             "[scope.\"coordinator/server\"]",
@@ -199,9 +205,16 @@ fn a_workspace_is_cut_at_its_members() {
             "[merge]",
             "method = \"merge\"                # merge | ff",
             "required = [\"lint\", \"test\", \"scope\"]",
+            "protect = [\"Makefile\", \"tools/lint.sh\", \".github/workflows/**\"]",
         ]
     );
-    assert_eq!(check(&text, tracked).findings, []);
+    let report = check(&text, tracked);
+    assert_eq!(report.findings, []);
+    let policy = report.policy.unwrap();
+    for path in ["molt.toml", "Makefile", "tools/lint.sh", ".github/workflows/new.yml"] {
+        assert!(policy.protects(path), "{path}");
+    }
+    assert!(!policy.protects("Cargo.toml") && !policy.protects("agent/src/main.rs"));
 }
 
 #[test]
