@@ -150,7 +150,7 @@ mod tests {
             (Policy::COMMIT_UNKNOWN, millis(&[10, 20, 40, 80, 160, 320, 500])),
             (Policy::RECONNECT, millis(&[100, 200, 400, 800, 1_600, 3_200, 5_000])),
             (Policy::STORE_MEMBER, millis(&[20, 40, 80, 160, 200, 200, 200])),
-            (Policy::LEAD, millis(&[200, 400, 800, 1_600, 3_000, 3_000, 3_000])),
+            (Policy::LEAD, millis(&[200, 400, 800, 1_000, 1_000, 1_000, 1_000])),
             (Policy::FORGE_READ, millis(&[500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000])),
             (Policy::GIT_NETWORK, millis(&[1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])),
         ];

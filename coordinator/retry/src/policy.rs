@@ -75,13 +75,14 @@ impl Policy {
     /// Asking for the lead again after the store did not give it, though nobody else has it.
     ///
     /// It never gives up: a store that is full or away is mended by people, who then want no
-    /// restart as well. The cap is short beside the time that mending takes, and long beside what
-    /// a campaign costs. A fleet has few candidates, so nothing is spread.
+    /// restart as well. The cap is part of how long a fleet is without a leader after its store
+    /// came back, and long beside what a campaign costs. A fleet has few candidates, so nothing is
+    /// spread.
     pub const LEAD: Self = Self {
         name: "lead",
         first: Duration::from_millis(200),
         factor: 2,
-        cap: Duration::from_secs(3),
+        cap: Duration::from_secs(1),
         give_up_after: None,
         spread: 0,
     }
