@@ -21,6 +21,7 @@ mod leave;
 mod lock;
 mod narrow;
 mod next;
+mod prime;
 mod queue;
 mod release;
 mod render;
@@ -77,6 +78,7 @@ enum Verb {
     Resume(resume::Resume),
     Leave(leave::Leave),
     Status(status::Status),
+    Prime(prime::Prime),
     Scopes(scopes::Scopes),
     Claim(claim::Claim),
     Release(release::Release),
@@ -111,6 +113,7 @@ impl Verb {
             Self::Resume(_) => "resume",
             Self::Leave(_) => "leave",
             Self::Status(_) => "status",
+            Self::Prime(_) => "prime",
             Self::Scopes(_) => "scopes",
             Self::Claim(_) => "claim",
             Self::Release(_) => "release",
@@ -170,6 +173,7 @@ fn run() -> ExitCode {
     }
     let (name, format) = (verb.name(), globals.format());
     let mut answer = match Context::new(globals) {
+        Err(error) if name == "prime" => prime::without(&error),
         Err(error) => Answer::of_error(name, &error),
         Ok(context) => {
             let ended = carry_out(verb, &context);
@@ -201,6 +205,7 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             Verb::Resume(verb) => verb.run(context).await,
             Verb::Leave(verb) => verb.run(context).await,
             Verb::Status(verb) => verb.run(context).await,
+            Verb::Prime(verb) => Ok(verb.run(context).await),
             Verb::Scopes(verb) => verb.run(context).await,
             Verb::Claim(verb) => verb.run(context).await,
             Verb::Release(verb) => verb.run(context).await,
@@ -231,6 +236,12 @@ fn misread(error: &clap::Error) -> Exit {
     }
     let json = std::env::args_os().any(|argument| argument == "--json");
     let problem = problem_in(&text);
+    if is_prime(std::env::args().skip(1)) {
+        let format = if json { Format::Json } else { Format::Text };
+        // A start goes on even where nobody reads this.
+        let _unheard = ui::print(&prime::without(&Error::usage(problem)), format);
+        return Exit::Ok;
+    }
     if !json {
         ui::note(text.trim_end());
         return Exit::Usage;
@@ -241,6 +252,14 @@ fn misread(error: &clap::Error) -> Exit {
         Ok(()) => answer.exit(),
         Err(_) => Exit::Usage,
     }
+}
+
+/// Whether an unreadable line asks for `prime`, whose exit code is always 0: a
+/// variable of the environment may be what is wrong with it.
+fn is_prime(arguments: impl Iterator<Item = String>) -> bool {
+    let command = Cli::command();
+    let verbs = arguments.filter(|word| command.find_subcommand(word).is_some());
+    verbs.eq(["prime"])
 }
 
 /// What is wrong, with the nearest match, on one line and without the usage.

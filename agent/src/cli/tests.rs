@@ -138,6 +138,13 @@ fn an_unreadable_line_is_about_the_verb_that_it_names() {
     assert_eq!(asked("--json stats"), "error");
 }
 
+#[test]
+fn prime_alone_ends_well_when_the_line_is_unreadable() {
+    let asked = |line: &str| is_prime(words(line).into_iter());
+    assert!(asked("prime --jsno") && asked("--repo ? prime"));
+    assert!(!asked("claim --why prime docs") && !asked("prim") && !asked("--jsno"));
+}
+
 /// A refusal of each kind that gives commands to go on with.
 fn refusals() -> Vec<Refusal> {
     let named = |text: &str| text.parse().expect("a name");

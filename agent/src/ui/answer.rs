@@ -16,6 +16,7 @@ pub struct Answer {
     code: String,
     data: Value,
     lines: Vec<String>,
+    most: usize,
     next: Vec<String>,
     warnings: Vec<String>,
     rev: u64,
@@ -45,6 +46,7 @@ impl Answer {
             code: code.to_owned(),
             data,
             lines: Vec::new(),
+            most: MAX_LINES,
             next: Vec::new(),
             warnings: Vec::new(),
             rev: 0,
@@ -91,6 +93,20 @@ impl Answer {
     pub fn line_if(self, label: &str, field: impl Display) -> Self {
         let field = field.to_string();
         if field.is_empty() { self } else { self.line(label, [field]) }
+    }
+
+    /// Adds lines of text that are made already.
+    #[must_use]
+    pub fn rows(mut self, rows: impl IntoIterator<Item = String>) -> Self {
+        self.lines.extend(rows);
+        self
+    }
+
+    /// Lets the text have up to `most` lines, for a verb whose whole point they are.
+    #[must_use]
+    pub fn lines_at_most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
     }
 
     /// Adds what can be done next; the first is printed.
@@ -140,13 +156,14 @@ impl Answer {
         &self.warnings
     }
 
-    /// The text, at most [`MAX_LINES`] lines; each ends with a line feed.
+    /// The text, at most [`MAX_LINES`] lines or as many as the verb said; each
+    /// ends with a line feed.
     #[must_use]
     pub fn text(&self) -> String {
         let steps = if self.exit == Exit::Ok { 1 } else { 3 };
         let next: Vec<String> =
             self.next.iter().take(steps).map(|next| row("next", [next])).collect();
-        let room = MAX_LINES - next.len();
+        let room = self.most - next.len();
         let mut lines = self.lines.clone();
         if lines.len() > room {
             let more = lines.len() + 1 - room;

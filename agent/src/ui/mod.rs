@@ -1,15 +1,18 @@
 //! What people, scripts and models see: stdout is the result, stderr the rest.
 //!
 //! A verb gives an [`Answer`]; this room alone prints it, as at most
-//! [`MAX_LINES`] lines of text or as one JSON document. Not here: which words a
+//! [`MAX_LINES`] lines of text, unless the verb says otherwise, or as one JSON
+//! document. Not here: which words a
 //! verb chooses.
 
 mod answer;
+mod brief;
 mod text;
 
 use std::io::{self, Write};
 
 pub use answer::Answer;
+pub use brief::{Brief, Share, cut, several};
 pub use text::{MAX_LINES, ago, list, plain, plural, row, short, span};
 
 use crate::error::Exit;

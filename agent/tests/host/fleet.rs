@@ -13,7 +13,7 @@ use molt_domain::host::JobUser;
 use molt_domain::id::{BoardTime, JobId};
 use molt_domain::job::{Job, State};
 use molt_domain::policy::{Merge, Method, Policy, Pool, Spans};
-use molt_domain::scope::{Case, ScopeTree};
+use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
 use molt_proto::convert::{self, Beat, Place};
 use molt_proto::v1::coordinator_server::{Coordinator, CoordinatorServer};
 use molt_proto::v1::host_hears::Hears;
@@ -226,9 +226,17 @@ pub(crate) fn gate(run: &str) -> Gate {
 }
 
 fn policy() -> Policy {
+    let docs = Scope {
+        name: "docs".parse().unwrap(),
+        paths: vec!["docs/**".parse().unwrap()],
+        reach: Reach::Plain,
+        max: None,
+        tests: Vec::new(),
+        risk: Risk::Med,
+    };
     Policy {
         digest: "policy".to_owned(),
-        scopes: ScopeTree::new(Case::default(), Vec::new(), Vec::new()).unwrap(),
+        scopes: ScopeTree::new(Case::default(), Vec::new(), vec![docs]).unwrap(),
         pools: BTreeMap::from([("cargo".parse().unwrap(), Pool { slots: 1 })]),
         gates: BTreeMap::new(),
         merge: Merge {
@@ -397,8 +405,14 @@ impl Coordinator for Service {
         Err(Status::unimplemented("not asked for here"))
     }
 
-    async fn read(&self, _: tonic::Request<v1::Query>) -> Answered<v1::View> {
-        Err(Status::unimplemented("not asked for here"))
+    async fn read(&self, request: tonic::Request<v1::Query>) -> Answered<v1::View> {
+        let inner = self.inner.lock().unwrap();
+        if inner.away {
+            return Err(error::unavailable("told to be", Duration::from_millis(20)));
+        }
+        let rev = inner.board.ledger().counter;
+        let seen = view::view(&inner.board, request.get_ref(), inner.now(), 1, rev);
+        seen.map(Response::new).map_err(|refusal| error::status(&refusal, None))
     }
 
     async fn audit(&self, _: tonic::Request<v1::AuditRequest>) -> Answered<Self::AuditStream> {

@@ -9,5 +9,6 @@ mod fleet;
 mod jobs;
 mod orphans;
 mod place;
+mod prime;
 mod sessions;
 mod wrap;
