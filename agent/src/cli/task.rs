@@ -1,5 +1,7 @@
 //! `task`: the work that agents take.
 
+mod new;
+
 use clap::{Args, Subcommand};
 use molt_domain::id::TaskId;
 use molt_domain::scope::ScopeName;
@@ -35,6 +37,15 @@ enum Part {
 Examples:
   molt-agent task add 'mend the manual' --scope docs --priority 5 --need tsk_0003")]
     Add(Add),
+    /// Make logs/agents/NAME in the worktree, with a log and a report to fill in.
+    ///
+    /// What is there already is left as it is. The log is progress.log, for a line
+    /// whenever something was done; the report is report.md.
+    #[command(after_help = "\
+Examples:
+  molt-agent task new gc-barrier
+  molt-agent task new gc-barrier --task tsk_0003")]
+    New(new::New),
     /// All tasks.
     #[command(after_help = "Examples:\n  molt-agent task list")]
     List,
@@ -93,24 +104,28 @@ struct Undone {
 
 impl Task {
     pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
-        let client = context.client()?;
+        let client = || context.client();
         match self.what {
-            Part::Add(add) => add.run(context, &client).await,
-            Part::List => Ok(listed("list", &all(context, &client).await?)),
+            Part::Add(add) => add.run(context, &client()?).await,
+            Part::New(new) => new.run(context).await,
+            Part::List => Ok(listed("list", &all(context, &client()?).await?)),
             Part::Ready => {
-                let (tasks, rev) = all(context, &client).await?;
+                let (tasks, rev) = all(context, &client()?).await?;
                 let ready = tasks.into_iter().filter(|task| task.state == "ready").collect();
                 Ok(listed("ready", &(ready, rev)))
             }
-            Part::Show { task } => show(&all(context, &client).await?, task),
+            Part::Show { task } => {
+                let (tasks, rev) = all(context, &client()?).await?;
+                Ok(show(&find(tasks, task)?).rev(rev))
+            }
             Part::Block(Undone { task, reason }) => {
-                end(context, &client, task, ("block", "blocked"), reason).await
+                end(context, &client()?, task, ("block", "blocked"), reason).await
             }
             Part::Done { task } => {
-                end(context, &client, task, ("done", "done"), String::new()).await
+                end(context, &client()?, task, ("done", "done"), String::new()).await
             }
             Part::Fail(Undone { task, reason }) => {
-                end(context, &client, task, ("fail", "failed"), reason).await
+                end(context, &client()?, task, ("fail", "failed"), reason).await
             }
         }
     }
@@ -149,11 +164,13 @@ fn listed(code: &str, (tasks, rev): &(Vec<v1::TaskView>, u64)) -> Answer {
     }
 }
 
-fn show((tasks, rev): &(Vec<v1::TaskView>, u64), id: TaskId) -> Result<Answer, Error> {
+fn find(tasks: Vec<v1::TaskView>, id: TaskId) -> Result<v1::TaskView, Error> {
     let id = id.to_string();
-    let Some(task) = tasks.iter().find(|task| task.id == id) else {
-        return Err(Error::NotFound { kind: "task", name: id, nearest: None });
-    };
+    let found = tasks.into_iter().find(|task| task.id == id);
+    found.ok_or(Error::NotFound { kind: "task", name: id, nearest: None })
+}
+
+fn show(task: &v1::TaskView) -> Answer {
     let losses = match task.losses {
         0 => String::new(),
         losses => format!("lost {losses} times"),
@@ -166,7 +183,7 @@ fn show((tasks, rev): &(Vec<v1::TaskView>, u64), id: TaskId) -> Result<Answer, E
     for line in task.body.lines().filter(|line| !line.trim().is_empty()).take(6) {
         answer = answer.line("body", [line]);
     }
-    Ok(answer.line_if("accept", &task.acceptance).rev(*rev))
+    answer.line_if("accept", &task.acceptance)
 }
 
 /// Ends a task; `how` is the word of the wire and the one for people.
@@ -225,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_unknown_task_is_not_found() {
-        let error = show(&(Vec::new(), 4), TaskId::from_counter(9)).unwrap_err();
+        let error = find(Vec::new(), TaskId::from_counter(9)).unwrap_err();
         assert_eq!((error.to_string().as_str(), error.exit().code()), ("no task `tsk_0009`", 3));
     }
 }

@@ -10,5 +10,6 @@ mod jobs;
 mod orphans;
 mod place;
 mod prime;
+mod scaffold;
 mod sessions;
 mod wrap;
