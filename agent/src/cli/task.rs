@@ -1,5 +1,6 @@
 //! `task`: the work that agents take.
 
+mod import;
 mod new;
 
 use clap::{Args, Subcommand};
@@ -46,6 +47,26 @@ Examples:
   molt-agent task new gc-barrier
   molt-agent task new gc-barrier --task tsk_0003")]
     New(new::New),
+    /// Add the tasks of a file: TOML, a Markdown list of boxes, a ledger in JSON.
+    ///
+    /// What is on the board by its title is skipped, so the same file can be
+    /// imported again. Whatever is skipped or read with a grain of salt is said,
+    /// with its place; a fault anywhere, and nothing is added.
+    #[command(after_help = "\
+Examples:
+  molt-agent task import plan.toml --dry-run
+  molt-agent task import TODO.md
+  molt-agent task import claims.json --format ledger
+
+A task in TOML, where needs are names of this file or ids:
+  [[task]]
+  name = 'barrier'
+  title = 'fix the write barrier'
+  needs = ['tests']
+  scopes = ['runtime/gc']
+  priority = 5
+  acceptance = 'gc tests pass'")]
+    Import(import::Import),
     /// All tasks.
     #[command(after_help = "Examples:\n  molt-agent task list")]
     List,
@@ -108,6 +129,7 @@ impl Task {
         match self.what {
             Part::Add(add) => add.run(context, &client()?).await,
             Part::New(new) => new.run(context).await,
+            Part::Import(import) => import.run(context).await,
             Part::List => Ok(listed("list", &all(context, &client()?).await?)),
             Part::Ready => {
                 let (tasks, rev) = all(context, &client()?).await?;

@@ -6,6 +6,7 @@
 mod apart;
 mod daemon;
 mod fleet;
+mod import;
 mod jobs;
 mod orphans;
 mod place;
