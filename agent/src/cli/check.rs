@@ -1,8 +1,12 @@
 //! `check`: may I edit or commit this?
+//!
+//! Asked by hand, by git's hooks, or by those of an agent program ([`tool`]).
+
+mod tool;
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use molt_domain::id::SessionId;
 use serde_json::json;
 
@@ -10,7 +14,7 @@ use super::context::Context;
 use super::git::Git;
 use crate::clock;
 use crate::error::{Error, Exit};
-use crate::guard::{Ruling, Snapshot, Staleness, Verdict, judge};
+use crate::guard::{Program, Ruling, Snapshot, Staleness, Verdict, judge};
 use crate::session::Worktree;
 use crate::ui::{Answer, plural, span};
 
@@ -18,23 +22,52 @@ use crate::ui::{Answer, plural, span};
 ///
 /// Exit 0: each is open, or covered by your claims. Exit 4: somebody else holds
 /// one. Exit 9: nobody has claimed one; the answer names the scope to claim.
-/// Exit 10: there is no fresh snapshot, so nothing can be allowed.
+/// Exit 10: there is no fresh snapshot, so nothing can be allowed. As the hook of
+/// an agent program it reads the program's payload on stdin and answers in its
+/// form: silence for allowed, exit 2 with the reason on stderr for denied.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   molt-agent check runtime/src/vm.rs docs/index.md
-  molt-agent check --staged")]
+  molt-agent check --staged
+  molt-agent check --hook git
+  molt-agent check --hook claude")]
 pub(super) struct Check {
     /// Paths, as seen from here; they need not exist.
-    #[arg(required_unless_present = "staged", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["staged", "hook"], value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The paths that a commit made now would change.
     #[arg(long)]
     staged: bool,
+    /// Answer the hook of this program: git (what is staged), claude or codex
+    /// (what its tool is about to write).
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "paths")]
+    hook: Option<Hook>,
+}
+
+/// Whose hook asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Hook {
+    /// Git's, before it commits.
+    Git,
+    /// Claude Code's, before a tool runs.
+    Claude,
+    /// Codex's, before a tool runs.
+    Codex,
 }
 
 impl Check {
     pub(super) fn run(self, context: &Context) -> Result<Answer, Error> {
+        match self.hook {
+            Some(Hook::Claude) => return Ok(tool::answer(context, Program::Claude)),
+            Some(Hook::Codex) => return Ok(tool::answer(context, Program::Codex)),
+            Some(Hook::Git) => {
+                let staged = Self { staged: true, hook: None, ..self };
+                // Git shows what a hook prints: nothing where all is well.
+                return Ok(staged.run(context)?.silent_if_ok());
+            }
+            None => {}
+        }
         let worktree = context.worktree()?;
         let mut paths = Vec::new();
         for path in &self.paths {
@@ -47,21 +80,26 @@ impl Check {
                 })?);
             }
         }
-        paths.sort();
-        paths.dedup();
-        let session = context.session_file()?.read()?;
-        let repo = context.repo(session.as_ref())?;
-        let Some(snapshot) = Snapshot::read(context.state(), &repo)? else {
-            return Err(Error::unavailable(format!(
-                "no snapshot of repository {repo} on this host: the first claim starts it"
-            )));
-        };
-        let answer = judged(&snapshot, session.map(|record| record.id), paths);
-        let stale = snapshot.staleness(clock::boottime()).map_err(|error| {
-            Error::unavailable(format!("cannot tell how old the snapshot is: {error}"))
-        })?;
-        believe(answer, stale)
+        decide(context, paths)
     }
+}
+
+/// What the host's snapshot says about `paths` for the session of this call.
+fn decide(context: &Context, mut paths: Vec<String>) -> Result<Answer, Error> {
+    paths.sort();
+    paths.dedup();
+    let session = context.session_file()?.read()?;
+    let repo = context.repo(session.as_ref())?;
+    let Some(snapshot) = Snapshot::read(context.state(), &repo)? else {
+        return Err(Error::unavailable(format!(
+            "no snapshot of repository {repo} on this host: the first claim starts it"
+        )));
+    };
+    let answer = judged(&snapshot, session.map(|record| record.id), paths);
+    let stale = snapshot.staleness(clock::boottime()).map_err(|error| {
+        Error::unavailable(format!("cannot tell how old the snapshot is: {error}"))
+    })?;
+    believe(answer, stale)
 }
 
 /// The paths that writing to `path` changes.

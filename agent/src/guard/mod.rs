@@ -3,9 +3,12 @@
 //!
 //! The host's daemon writes a [`Snapshot`] of each repository that it has
 //! sessions of; [`judge`] applies the rule of claims to it. A snapshot that is
-//! missing, old or of another boot may only deny more. Not here: hooks, and
-//! which paths are asked about.
+//! missing, old or of another boot may only deny more. [`intent`] says which
+//! paths an agent's own tool is about to write. Not here: how hooks are installed,
+//! and where a path lies.
 
+mod patch;
+mod payload;
 mod snapshot;
 
 use std::fmt;
@@ -15,6 +18,7 @@ use molt_domain::name::AgentName;
 use molt_domain::scope::{Owner, ScopeName};
 use serde::Serialize;
 
+pub use payload::{Intent, Program, Undecidable, intent};
 pub use snapshot::{FRESH, Snapshot, SnapshotClaim, Staleness};
 
 use crate::error::Exit;

@@ -103,7 +103,7 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 /// `path` with the symbolic links followed of as much of it as exists.
-fn resolved(path: &Path) -> PathBuf {
+pub(crate) fn resolved(path: &Path) -> PathBuf {
     for there in path.ancestors() {
         if let (Ok(real), Ok(rest)) = (there.canonicalize(), path.strip_prefix(there)) {
             return tidy(&real.join(rest));

@@ -137,6 +137,24 @@ impl Answer {
         self
     }
 
+    /// Keeps so many lines of text, at least one, beside the next steps; who reads it cannot ask
+    /// for the rest.
+    #[must_use]
+    pub fn at_most(mut self, room: usize) -> Self {
+        cut(&mut self.lines, room, "not shown");
+        self
+    }
+
+    /// Prints no text where the answer is yes.
+    #[must_use]
+    pub fn silent_if_ok(mut self) -> Self {
+        if self.exit == Exit::Ok {
+            self.lines.clear();
+            self.next.clear();
+        }
+        self
+    }
+
     /// Ends with another code than 0.
     #[must_use]
     pub fn exits(mut self, exit: Exit) -> Self {
@@ -163,13 +181,8 @@ impl Answer {
         let steps = if self.exit == Exit::Ok { 1 } else { 3 };
         let next: Vec<String> =
             self.next.iter().take(steps).map(|next| row("next", [next])).collect();
-        let room = self.most - next.len();
         let mut lines = self.lines.clone();
-        if lines.len() > room {
-            let more = lines.len() + 1 - room;
-            lines.truncate(room - 1);
-            lines.push(row("more", [format!("{more} more lines: --json shows all")]));
-        }
+        cut(&mut lines, self.most - next.len(), "--json shows all");
         lines.extend(next);
         lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
@@ -190,6 +203,15 @@ impl Answer {
         serde_json::to_string(&envelope).unwrap_or_else(|error| {
             json!({ "schema": "molt.error/1", "ok": false, "code": error.to_string() }).to_string()
         })
+    }
+}
+
+/// Leaves as many lines as there is room for, the last one being how many are missing.
+fn cut(lines: &mut Vec<String>, room: usize, rest: &str) {
+    if lines.len() > room {
+        let more = lines.len() + 1 - room;
+        lines.truncate(room - 1);
+        lines.push(row("more", [format!("{more} more lines: {rest}")]));
     }
 }
 

@@ -1,0 +1,151 @@
+//! Over recorded payloads; `fixtures/README.md` says where they are from.
+
+use serde_json::json;
+
+use super::*;
+
+/// What a table expects of a payload.
+enum Expected {
+    Reads,
+    Writes(&'static [&'static str]),
+    Denied(&'static str),
+}
+use Expected::{Denied, Reads, Writes};
+
+const RECORDED: [(Program, &str, Expected); 12] = [
+    (
+        Program::Claude,
+        include_str!("../fixtures/claude-edit.json"),
+        Writes(&["/repo/runtime/vm.rs"]),
+    ),
+    (
+        Program::Claude,
+        include_str!("../fixtures/claude-write.json"),
+        Writes(&["/repo/docs/index.md"]),
+    ),
+    (
+        Program::Claude,
+        include_str!("../fixtures/claude-multiedit.json"),
+        Writes(&["/repo/runtime/gc/mark.rs"]),
+    ),
+    (
+        Program::Claude,
+        include_str!("../fixtures/claude-notebookedit.json"),
+        Writes(&["/repo/docs/run.ipynb"]),
+    ),
+    (Program::Claude, include_str!("../fixtures/claude-read.json"), Reads),
+    (Program::Claude, include_str!("../fixtures/claude-bash.json"), Reads),
+    (
+        Program::Claude,
+        include_str!("../fixtures/claude-mcp.json"),
+        Denied("mcp__files__write_file"),
+    ),
+    (
+        Program::Codex,
+        include_str!("../fixtures/codex-apply-patch.json"),
+        Writes(&["runtime/vm.rs", "docs/new.md"]),
+    ),
+    (Program::Codex, include_str!("../fixtures/codex-bash.json"), Reads),
+    (
+        Program::Codex,
+        include_str!("../fixtures/codex-bash-patch.json"),
+        Writes(&["runtime/vm.rs", "docs/new.md"]),
+    ),
+    (
+        Program::Codex,
+        include_str!("../fixtures/codex-bash-patch-elsewhere.json"),
+        Denied("longer shell command"),
+    ),
+    (Program::Codex, include_str!("../fixtures/codex-mcp.json"), Denied("mcp__files__write_file")),
+];
+
+#[test]
+fn recorded_payloads_are_understood() {
+    for (program, payload, expected) in RECORDED {
+        let found = intent(program, payload.as_bytes());
+        match expected {
+            Reads => assert_eq!(found, Ok(Intent::Reads), "{payload}"),
+            Writes(paths) => {
+                let paths = paths.iter().map(|&path| path.to_owned()).collect();
+                assert_eq!(found, Ok(Intent::Writes { cwd: PathBuf::from("/repo"), paths }));
+            }
+            Denied(part) => {
+                let error = found.unwrap_err().to_string();
+                assert!(error.contains(part), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recorded_payload_that_is_cut_off_or_lacks_a_field_allows_nothing() {
+    for (program, payload, expected) in RECORDED {
+        let payload = payload.trim_end();
+        for end in (0..payload.len()).filter(|&end| payload.is_char_boundary(end)) {
+            assert!(intent(program, &payload.as_bytes()[..end]).is_err(), "{}", &payload[..end]);
+        }
+        let whole: Map<String, Value> = serde_json::from_str(payload).unwrap();
+        for field in ["hook_event_name", "tool_name", "tool_input", "cwd"] {
+            if field == "cwd" && !matches!(expected, Writes(_)) {
+                continue;
+            }
+            let mut less = whole.clone();
+            less.remove(field);
+            let less = serde_json::to_vec(&less).unwrap();
+            assert!(intent(program, &less).is_err(), "without {field}: {payload}");
+        }
+    }
+}
+
+fn told(program: Program, tool: &str, input: Value) -> Result<Intent, Undecidable> {
+    let mut payload = json!({ "hook_event_name": "PreToolUse", "cwd": "/repo", "tool_name": tool });
+    payload["tool_input"] = input;
+    intent(program, payload.to_string().as_bytes())
+}
+
+#[test]
+fn a_field_in_which_a_path_could_hide_allows_nothing() {
+    let hidden = [json!("b.rs"), json!(["b.rs"]), json!({ "path": "b.rs" })];
+    for value in hidden {
+        let edit = json!({ "file_path": "/repo/a", "new_path": value });
+        let error = told(Program::Claude, "Edit", edit).unwrap_err();
+        assert_eq!(
+            error,
+            Undecidable::UnknownField { tool: "Edit".to_owned(), field: "new_path".to_owned() }
+        );
+        let edits = json!({ "file_path": "/repo/a", "edits": [{ "file_path": value }] });
+        assert!(told(Program::Claude, "MultiEdit", edits).is_err());
+        let patch = "*** Begin Patch\n*** Add File: a\n*** End Patch";
+        let patch = json!({ "command": patch, "workdir": value });
+        assert!(told(Program::Codex, "apply_patch", patch).is_err());
+    }
+    let edit = json!({ "file_path": "/repo/a", "count": 2, "strict": true, "note": null });
+    assert!(told(Program::Claude, "Edit", edit).is_ok(), "none of these is a path");
+}
+
+#[test]
+fn a_path_that_is_not_written_out_allows_nothing() {
+    for path in ["~/x", " /repo/a", "/repo/a\n", "$HOME/x", "/repo/\u{0}a"] {
+        let error = told(Program::Claude, "Write", json!({ "file_path": path })).unwrap_err();
+        assert_eq!(error, Undecidable::Path(path.to_owned()));
+    }
+    assert!(told(Program::Claude, "Write", json!({ "file_path": 7 })).is_err());
+    assert!(told(Program::Claude, "Write", json!({ "content": "x" })).is_err());
+}
+
+#[test]
+fn only_the_event_before_a_tool_is_answered() {
+    let payload =
+        json!({ "hook_event_name": "PostToolUse", "tool_name": "Read", "tool_input": {} });
+    let error = intent(Program::Claude, payload.to_string().as_bytes()).unwrap_err();
+    assert_eq!(error, Undecidable::Event("PostToolUse".to_owned()));
+}
+
+#[test]
+fn a_command_of_words_is_one_command() {
+    let words = json!({ "command": ["apply_patch", "*** Begin Patch\n*** Delete File: a\n"] });
+    let writes = Intent::Writes { cwd: PathBuf::from("/repo"), paths: vec!["a".to_owned()] };
+    assert_eq!(told(Program::Codex, "Bash", words), Ok(writes));
+    assert_eq!(told(Program::Codex, "Bash", json!({ "command": ["ls"] })), Ok(Intent::Reads));
+    assert!(told(Program::Codex, "Bash", json!({ "command": [7] })).is_err());
+}
