@@ -112,6 +112,7 @@ pub fn judge(snapshot: &Snapshot, me: Option<SessionId>, path: &str) -> Verdict 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use molt_domain::id::Fence;
     use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
 
     fn scope(name: &str, reach: Reach, paths: &[&str]) -> Scope {
@@ -133,6 +134,7 @@ pub(crate) mod tests {
             session: SessionId::from_counter(n),
             holder: format!("agent-{n}").parse().unwrap(),
             scopes: scopes.iter().map(|name| name.parse().unwrap()).collect(),
+            fence: Some(Fence { epoch: 0, n: n + 10 }),
         };
         let claims = vec![claim(1, &["runtime"]), claim(2, &["manifests"])];
         Snapshot::new("main".parse().unwrap(), 42, (scopes.unwrap(), "digest".to_owned()), claims)

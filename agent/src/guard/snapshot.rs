@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use molt_domain::id::{ClaimId, SessionId};
+use molt_domain::id::{ClaimId, Fence, SessionId};
 use molt_domain::name::{AgentName, RepoName};
 use molt_domain::scope::{ScopeName, ScopeTree};
 use molt_proto::v1;
@@ -51,6 +51,9 @@ pub struct SnapshotClaim {
     pub holder: AgentName,
     /// The scopes.
     pub scopes: Vec<ScopeName>,
+    /// What it was granted with; older coordinators do not say.
+    #[serde(default)]
+    pub fence: Option<Fence>,
 }
 
 /// Whether what a snapshot allows is still to be believed.
@@ -90,6 +93,10 @@ impl Snapshot {
                 scopes: scopes
                     .collect::<Result<_, _>>()
                     .map_err(|error| odd(format!("{error}")))?,
+                fence: match claim.fence.as_str() {
+                    "" => None,
+                    fence => Some(fence.parse().map_err(|error| odd(format!("{error}")))?),
+                },
             })
         };
         let claims = message.claims.iter().map(claim).collect::<Result<_, _>>()?;
@@ -182,6 +189,7 @@ mod tests {
                 session: "ses_0001".to_owned(),
                 holder: "agent-1".to_owned(),
                 scopes: vec!["runtime".to_owned()],
+                fence: "11".to_owned(),
             }],
         };
         let received = Snapshot::received(model.repo.clone(), 7, &message).unwrap();

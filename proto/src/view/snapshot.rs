@@ -1,6 +1,7 @@
 //! Snapshots: what a guard needs to answer without a coordinator.
 
 use molt_domain::board::Board;
+use molt_domain::claim::State;
 use molt_domain::policy::Repo;
 
 use super::{name_of, texts};
@@ -16,6 +17,10 @@ pub fn snapshot(board: &Board, repo: &Repo) -> v1::Snapshot {
         session: claim.session.to_string(),
         holder: name_of(board, claim.session),
         scopes: texts(claim.scopes()),
+        fence: match claim.state {
+            State::Held { fence, .. } => fence.to_string(),
+            _ => String::new(),
+        },
     });
     let scopes_json = match serde_json::to_string(&repo.policy.scopes) {
         Ok(json) => json,

@@ -327,6 +327,7 @@ fn a_snapshot_has_the_scopes_and_what_is_held() {
     assert_eq!(tree, crate::fixture::policy("any").scopes);
     assert_eq!(snapshot.policy, "policy-1");
     assert_eq!(snapshot.claims.len(), 1);
+    assert!(snapshot.claims[0].fence.parse::<molt_domain::id::Fence>().is_ok());
     assert_eq!(
         (snapshot.claims[0].holder.as_str(), &snapshot.claims[0].scopes[..]),
         ("ada", &["runtime".to_owned()][..])
