@@ -2,6 +2,7 @@
 //!
 //! Asked by hand, by git's hooks, or by those of an agent program ([`tool`]).
 
+mod stdin;
 mod tool;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use molt_domain::id::SessionId;
 use serde_json::json;
 
 use super::context::Context;
-use super::git::Git;
+use super::git::{Git, Listed};
 use crate::clock;
 use crate::error::{Error, Exit};
 use crate::guard::{Program, Ruling, Snapshot, Staleness, Verdict, judge};
@@ -43,12 +44,16 @@ pub(super) struct Check {
     /// (what its tool is about to write).
     #[arg(long, value_name = "PROGRAM", conflicts_with = "paths")]
     hook: Option<Hook>,
+    /// For git's pre-push: not what is staged, but what the commits change that
+    /// stdin says are about to be pushed.
+    #[arg(long, requires = "hook", conflicts_with_all = ["paths", "staged"])]
+    pushed: bool,
 }
 
 /// Whose hook asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Hook {
-    /// Git's, before it commits.
+    /// Git's, before it commits or pushes.
     Git,
     /// Claude Code's, before a tool runs.
     Claude,
@@ -59,26 +64,24 @@ pub(super) enum Hook {
 impl Check {
     pub(super) fn run(self, context: &Context) -> Result<Answer, Error> {
         match self.hook {
-            Some(Hook::Claude) => return Ok(tool::answer(context, Program::Claude)),
-            Some(Hook::Codex) => return Ok(tool::answer(context, Program::Codex)),
-            Some(Hook::Git) => {
-                let staged = Self { staged: true, hook: None, ..self };
-                // Git shows what a hook prints: nothing where all is well.
-                return Ok(staged.run(context)?.silent_if_ok());
-            }
-            None => {}
+            Some(Hook::Claude) => Ok(tool::answer(context, Program::Claude)),
+            Some(Hook::Codex) => Ok(tool::answer(context, Program::Codex)),
+            // Git shows what a hook prints: nothing where all is well.
+            Some(Hook::Git) => Ok(self.by_hand(context)?.silent_if_ok()),
+            None => self.by_hand(context),
         }
+    }
+
+    fn by_hand(self, context: &Context) -> Result<Answer, Error> {
         let worktree = context.worktree()?;
         let mut paths = Vec::new();
         for path in &self.paths {
             paths.extend(inside(worktree, path, context.cwd())?);
         }
-        if self.staged {
-            for path in Git::new(&worktree.top).staged()? {
-                paths.push(path.map_err(|raw| Error::Precondition {
-                    problem: format!("{}: not UTF-8, so it is in no scope", raw.display()),
-                })?);
-            }
+        if self.pushed {
+            paths.extend(pushed(worktree, &stdin::all()?)?);
+        } else if self.staged || self.hook.is_some() {
+            paths.extend(staged(worktree)?);
         }
         decide(context, paths)
     }
@@ -86,6 +89,11 @@ impl Check {
 
 /// What the host's snapshot says about `paths` for the session of this call.
 fn decide(context: &Context, mut paths: Vec<String>) -> Result<Answer, Error> {
+    if paths.is_empty() {
+        return Ok(
+            Answer::new("check", "allowed", json!({ "paths": [] })).line("allowed", ["0 paths"])
+        );
+    }
     paths.sort();
     paths.dedup();
     let session = context.session_file()?.read()?;
@@ -114,6 +122,44 @@ fn inside(worktree: &Worktree, path: &Path, cwd: &Path) -> Result<Vec<String>, E
         return Err(Error::usage(format!("{shown} is a folder: name files")));
     }
     Ok(paths)
+}
+
+/// The paths that a commit made now would change.
+pub(super) fn staged(worktree: &Worktree) -> Result<Vec<String>, Error> {
+    let merging = worktree.git_dir.join("MERGE_HEAD");
+    let merged = match std::fs::read_to_string(&merging) {
+        Ok(text) => text.lines().map(str::to_owned).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Error::file("read", &merging)(error)),
+    };
+    Git::new(&worktree.top).staged(&merged)?.into_iter().map(in_words).collect()
+}
+
+/// The paths that the commits change which git's pre-push is told on stdin: a line for each
+/// reference, of its names and commits here and there.
+fn pushed(worktree: &Worktree, told: &[u8]) -> Result<Vec<String>, Error> {
+    let mut paths = Vec::new();
+    for line in String::from_utf8_lossy(told).lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [_, commit, _, _] = words.as_slice() else {
+            return Err(Error::usage(format!("git does not push like this: `{line}`")));
+        };
+        if commit.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Err(Error::usage(format!("no commit id: `{commit}`")));
+        }
+        // A reference that is taken away changes no path.
+        if commit.chars().any(|c| c != '0') {
+            let changed = Git::new(&worktree.top).pushed(commit)?;
+            paths.extend(changed.into_iter().map(in_words).collect::<Result<Vec<_>, _>>()?);
+        }
+    }
+    Ok(paths)
+}
+
+fn in_words(path: Listed) -> Result<String, Error> {
+    path.map_err(|raw| Error::Precondition {
+        problem: format!("{}: not UTF-8, so it is in no scope", raw.display()),
+    })
 }
 
 fn judged(snapshot: &Snapshot, me: Option<SessionId>, paths: Vec<String>) -> Answer {

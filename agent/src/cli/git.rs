@@ -58,20 +58,33 @@ impl<'a> Git<'a> {
         Ok(printed.split(|&byte| byte == 0).filter(|entry| !entry.is_empty()).count())
     }
 
-    /// The paths that a commit made now would change, both sides of renames; one
-    /// that is not UTF-8 as an error. Within a hook, the index of that commit.
-    pub(super) fn staged(&self) -> Result<Vec<Result<String, OsString>>, Error> {
+    /// The paths that a commit made now would change, both sides of renames; while the commits
+    /// `merged` are being merged, those that it would change itself. Within a hook, the index of
+    /// that commit.
+    pub(super) fn staged(&self, merged: &[String]) -> Result<Vec<Listed>, Error> {
         let asked = ["diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z"];
         let printed = self.ask(&asked, Index::OfHook)?;
-        let entries = printed.split(|&byte| byte == 0).filter(|entry| !entry.is_empty());
-        let path = |entry: &[u8]| match std::str::from_utf8(entry) {
-            Ok(path) => Ok(path.to_owned()),
-            Err(_) => {
-                let raw: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry);
-                Err(raw.to_owned())
-            }
-        };
-        Ok(entries.map(path).collect())
+        let mut staged = listed(&printed);
+        // Of a merge, only what is as in none of those that are merged is its own.
+        for other in merged {
+            let asked = [asked.as_slice(), &[other.as_str()]].concat();
+            let differs = listed(&self.ask(&asked, Index::OfHook)?);
+            staged.retain(|path| differs.contains(path));
+        }
+        Ok(staged)
+    }
+
+    /// The paths that `commit` and those below it change, as far as no remote is known to have
+    /// them; of a merge those that are as in none of its parents.
+    pub(super) fn pushed(&self, commit: &str) -> Result<Vec<Listed>, Error> {
+        let asked = ["-c", "log.showRoot=true", "-c", "log.showSignature=false", "log", "-c"];
+        let form = ["--format=", "--name-only", "--no-renames", "--no-ext-diff", "-z"];
+        let range = [commit, "--not", "--remotes", "--"];
+        let printed = self.ask(&[asked.as_slice(), &form, &range].concat(), Index::Own)?;
+        let mut paths = listed(&printed);
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
     }
 
     /// Publishes `commit` as `reference` of `remote`, replacing what it was.
@@ -123,6 +136,24 @@ impl<'a> Git<'a> {
     }
 }
 
+/// A path; one that is not UTF-8 as an error.
+pub(super) type Listed = Result<String, OsString>;
+
+/// The paths that git printed with `-z`.
+fn listed(printed: &[u8]) -> Vec<Listed> {
+    let entries = printed.split(|&byte| byte == 0);
+    // Between the commits of a log stands a line feed.
+    let entries = entries.map(|entry| entry.strip_prefix(b"\n").unwrap_or(entry));
+    let path = |entry: &[u8]| match std::str::from_utf8(entry) {
+        Ok(path) => Ok(path.to_owned()),
+        Err(_) => {
+            let raw: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry);
+            Err(raw.to_owned())
+        }
+    };
+    entries.filter(|entry| !entry.is_empty()).map(path).collect()
+}
+
 /// Which index a command is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Index {
@@ -171,21 +202,60 @@ mod tests {
         git(top, &["init", "--quiet"]);
         std::fs::write(top.join("a.txt"), "same\ncontent\n").unwrap();
         git(top, &["add", "a.txt"]);
-        assert_eq!(Git::new(top).staged().unwrap(), [Ok("a.txt".to_owned())], "without a commit");
+        assert_eq!(
+            Git::new(top).staged(&[]).unwrap(),
+            [Ok("a.txt".to_owned())],
+            "without a commit"
+        );
         git(top, &["commit", "--quiet", "-m", "first: a.txt"]);
         git(top, &["mv", "a.txt", "b ü.txt"]);
-        let staged = Git::new(top).staged().unwrap();
+        let staged = Git::new(top).staged(&[]).unwrap();
         assert_eq!(staged, [Ok("a.txt".to_owned()), Ok("b ü.txt".to_owned())]);
         assert_eq!(Git::new(top).uncommitted().unwrap(), 2);
         let head = Git::new(top).commit("HEAD").unwrap();
         assert_eq!(head.len(), 40);
         assert_eq!(Git::new(top).subject(&head).unwrap(), "first: a.txt");
+        git(top, &["commit", "--quiet", "-m", "second"]);
+        let pushed = Git::new(top).pushed("HEAD").unwrap();
+        assert_eq!(pushed, [Ok("a.txt".to_owned()), Ok("b ü.txt".to_owned())], "roots too");
+        git(top, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+        assert_eq!(Git::new(top).pushed("HEAD").unwrap(), [], "the remote has it");
         let missing = Git::new(top).commit("absent").unwrap_err();
         assert_eq!(
             (missing.to_string().as_str(), missing.exit().code()),
             ("no commit `absent`", 3)
         );
         assert_eq!(Git::new(top).commit("--all").unwrap_err().exit().code(), 3, "is no option");
+    }
+
+    #[test]
+    fn a_merge_changes_what_is_as_in_neither_parent() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = scratch.path();
+        git(top, &["init", "--quiet", "--initial-branch", "main"]);
+        let commit = |file: &str, text: &str| {
+            std::fs::write(top.join(file), text).unwrap();
+            git(top, &["add", "--all"]);
+            git(top, &["commit", "--quiet", "-m", text]);
+        };
+        commit("a", "base");
+        git(top, &["checkout", "--quiet", "-b", "side"]);
+        commit("a", "side");
+        commit("theirs", "side");
+        let side = Git::new(top).commit("HEAD").unwrap();
+        git(top, &["update-ref", "refs/remotes/origin/side", "HEAD"]);
+        git(top, &["checkout", "--quiet", "main"]);
+        commit("a", "main");
+        git(top, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+        git(top, &["merge", "--quiet", "--no-commit", "--strategy=ours", "side"]);
+        std::fs::write(top.join("a"), "merged").unwrap();
+        std::fs::write(top.join("theirs"), "side").unwrap();
+        git(top, &["add", "--all"]);
+        let both = [Ok("a".to_owned()), Ok("theirs".to_owned())];
+        assert_eq!(Git::new(top).staged(&[]).unwrap(), both);
+        assert_eq!(Git::new(top).staged(&[side]).unwrap(), both[..1]);
+        git(top, &["commit", "--quiet", "-m", "merged"]);
+        assert_eq!(Git::new(top).pushed("HEAD").unwrap(), both[..1]);
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -4,25 +4,16 @@
 //! programs take as "do not run it" and show to their model; they run the tool
 //! after any other failure of a hook, so every failure here ends like that.
 
-use std::io::{IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use super::super::context::Context;
-use super::decide;
+use super::{decide, stdin};
 use crate::error::{Error, Exit};
 use crate::guard::{Intent, Program, intent};
 use crate::session::Worktree;
 use crate::session::place::resolved;
 use crate::ui::Answer;
-
-/// The longest payload, in bytes: it has the whole text that a tool writes.
-const MAX_PAYLOAD: u64 = 32 << 20;
-
-/// How long the payload may take to come.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most lines that say who has what; with three next steps they are eight.
 const ROOM: usize = 5;
@@ -30,7 +21,7 @@ const ROOM: usize = 5;
 /// What the hook of `program` is told about the tool on stdin.
 pub(super) fn answer(context: &Context, program: Program) -> Answer {
     let decided = catch_unwind(AssertUnwindSafe(|| {
-        let payload = payload()?;
+        let payload = stdin::all()?;
         judge(context, program, &payload)
     }));
     let decided =
@@ -101,31 +92,6 @@ fn changed(worktree: &Worktree, file: &Path) -> Result<Vec<String>, Error> {
 /// The deepest folder of `place` that is there.
 fn nearest_folder(place: &Path) -> PathBuf {
     place.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned()
-}
-
-/// All of stdin, within bounds of size and time.
-fn payload() -> Result<Vec<u8>, Error> {
-    let unread = |problem: String| Error::Precondition { problem };
-    if std::io::stdin().is_terminal() {
-        return Err(unread("a hook's payload is expected on stdin".to_owned()));
-    }
-    let (sender, receiver) = mpsc::channel();
-    // It ends with the process where stdin never does.
-    std::thread::spawn(move || {
-        let mut payload = Vec::new();
-        let read = std::io::stdin().lock().take(MAX_PAYLOAD + 1).read_to_end(&mut payload);
-        // Nobody listens any more where it came too late.
-        let _late = sender.send(read.map(|_| payload));
-    });
-    let payload = match receiver.recv_timeout(PATIENCE) {
-        Ok(Ok(payload)) => payload,
-        Ok(Err(error)) => return Err(unread(format!("cannot read the hook's payload: {error}"))),
-        Err(_) => return Err(unread(format!("no whole payload on stdin within {PATIENCE:?}"))),
-    };
-    if payload.len() as u64 > MAX_PAYLOAD {
-        return Err(unread(format!("the hook's payload is longer than {MAX_PAYLOAD} bytes")));
-    }
-    Ok(payload)
 }
 
 #[cfg(test)]
