@@ -4,7 +4,8 @@
 //! has its limit. Nothing here asks the user anything.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -85,6 +86,62 @@ impl<'a> Git<'a> {
         paths.sort();
         paths.dedup();
         Ok(paths)
+    }
+
+    /// The folder of this repository's hooks; an error where it is not its own.
+    pub(super) fn hooks(&self) -> Result<PathBuf, Error> {
+        let asked = ["config", "--show-scope", "--get", "core.hooksPath"];
+        let output = run(self.command(&asked, Index::Own))?;
+        let set = text(&output.stdout);
+        if let Some((scope, path)) = set.split_once('\t')
+            && !matches!(scope, "local" | "worktree")
+        {
+            return Err(Error::Precondition {
+                problem: format!(
+                    "git's {scope} configuration has core.hooksPath {path}: hooks there would act \
+                     in every repository, so none are installed"
+                ),
+            });
+        }
+        let asked = ["rev-parse", "--git-path", "hooks"];
+        Ok(self.top.join(text(&self.ask(&asked, Index::Own)?)))
+    }
+
+    /// Whether git keeps `path` out of commits.
+    pub(super) fn ignores(&self, path: &str) -> Result<bool, Error> {
+        let output = run(self.command(&["check-ignore", "--quiet", "--", path], Index::Own))?;
+        Ok(output.status.success())
+    }
+
+    /// A commit message as git would keep it, without comments.
+    pub(super) fn message(&self, draft: &str) -> Result<String, Error> {
+        let mut command = self.command(&["stripspace", "--strip-comments"], Index::Own);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| not_started(&error))?;
+        let fed = child.stdin.take().map(|mut stdin| stdin.write_all(draft.as_bytes()));
+        let output = child.wait_with_output().map_err(|error| not_started(&error))?;
+        match (fed, output.status.success()) {
+            (Some(Ok(())), true) => Ok(text(&output.stdout)),
+            _ => Err(failed("stripspace", &output)),
+        }
+    }
+
+    /// Adds trailers to the message in `file`, each unless it is there.
+    pub(super) fn add_trailers(&self, file: &Path, trailers: &[String]) -> Result<(), Error> {
+        let mut command =
+            self.command(&["interpret-trailers", "--in-place", "--no-divider"], Index::Own);
+        command.args(["--where", "end", "--if-exists", "addIfDifferent", "--if-missing", "add"]);
+        for trailer in trailers {
+            command.args(["--trailer", trailer]);
+        }
+        let output = run({
+            command.arg("--").arg(file);
+            command
+        })?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(failed("interpret-trailers", &output)),
+        }
     }
 
     /// Publishes `commit` as `reference` of `remote`, replacing what it was.

@@ -15,6 +15,7 @@ mod daemon;
 mod extend;
 mod gate;
 mod git;
+mod hooks;
 mod job;
 mod join;
 mod leave;
@@ -87,6 +88,7 @@ enum Verb {
     Next(next::Next),
     Task(task::Task),
     Check(check::Check),
+    Hooks(hooks::Hooks),
     Announce(announce::Announce),
     Lock(lock::Lock),
     Slot(slot::Slot),
@@ -122,6 +124,7 @@ impl Verb {
             Self::Next(_) => "next",
             Self::Task(_) => "task",
             Self::Check(_) => "check",
+            Self::Hooks(_) => "hooks",
             Self::Announce(_) => "announce",
             Self::Lock(_) => "lock",
             Self::Slot(_) => "slot",
@@ -194,6 +197,7 @@ fn run() -> ExitCode {
 fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
     let verb = match verb {
         Verb::Check(check) => return check.run(context),
+        Verb::Hooks(hooks) => return hooks.run(context),
         Verb::Daemon(daemon) => return daemon.run(context),
         verb => verb,
     };
@@ -221,9 +225,11 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             Verb::Gate(verb) => verb.run(context).await,
             Verb::Queue(verb) => verb.run(context).await,
             Verb::Why(verb) => verb.run(context).await,
-            Verb::Check(_) | Verb::Build(_) | Verb::Daemon(_) | Verb::Supervise { .. } => {
-                Err(Error::bug("a verb without a runtime reached it"))
-            }
+            Verb::Check(_)
+            | Verb::Hooks(_)
+            | Verb::Build(_)
+            | Verb::Daemon(_)
+            | Verb::Supervise { .. } => Err(Error::bug("a verb without a runtime reached it")),
         }
     })
 }
