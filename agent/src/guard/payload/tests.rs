@@ -1,4 +1,4 @@
-//! Over recorded payloads; `fixtures/README.md` says where they are from.
+//! Over payloads of each tool; `fixtures/README.md` says where they are from.
 
 use serde_json::json;
 
