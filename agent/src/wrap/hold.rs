@@ -33,8 +33,10 @@ use crate::session::Record;
 /// What the reason of a stop begins with when what the run had was lost.
 pub(crate) const LOST: &str = "lost:";
 
-/// How long a run's folder may lack a supervisor because it is being made.
-const MAKING: Duration = Duration::from_secs(60);
+/// How long somebody who cannot be seen may be between making a run's folder and starting its
+/// supervisor: what lies between is files and a fork. It is short, since a run that nobody goes on
+/// making (its disk was full) keeps every other command of its session waiting so long.
+const MAKING: Duration = Duration::from_secs(5);
 
 /// The file that says that a run's hold was given back.
 const GIVEN_BACK: &str = "given-back";

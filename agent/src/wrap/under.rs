@@ -290,6 +290,9 @@ impl Wrapper<'_> {
             if !is_being_made(run.folder(), waited) {
                 return reaped(&run).await.map(drop);
             }
+            if patience.is_over() {
+                return Err(Failure::not_acquired(format!("{id} of this session does not begin")));
+            }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
