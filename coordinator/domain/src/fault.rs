@@ -55,11 +55,13 @@ pub enum Bug {
     BarrierPassed,
     /// Whoever asks is a person who may approve.
     AnybodyApproves,
+    /// What older programs have no words for is written for them.
+    FormatIgnored,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ChildrenForgotten,
         Self::PartialGrant,
         Self::FenceReused,
@@ -86,6 +88,7 @@ impl Bug {
         Self::UnapprovedRuns,
         Self::BarrierPassed,
         Self::AnybodyApproves,
+        Self::FormatIgnored,
     ];
 }
 

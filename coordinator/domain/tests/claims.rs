@@ -4,7 +4,7 @@
 
 mod world;
 
-use molt_domain::board::{Already, Command, Refusal, Reply};
+use molt_domain::board::{Already, Command, Format, Formats, Kind, Refusal, Reply};
 use molt_domain::claim::{Claim, Mode, Otherwise, State, Wanted};
 use molt_domain::id::BoardTime;
 use molt_domain::session::Credentials;
@@ -174,4 +174,40 @@ fn a_shared_request_does_not_pass_one_who_waits_to_be_alone_for_ever() {
         world.by(&next, shared(&["docs"])).is_ok()
     });
     assert_eq!(passed.count(), molt_domain::claim::MAX_OVERTAKEN as usize);
+}
+
+#[test]
+fn what_older_programs_do_not_know_waits_until_the_format_is_raised() {
+    let mut world = World::new(&SCOPES);
+    let first = Format { written: 1, min_reader: 1, min_writer: 1 };
+    world.board.set_formats(Formats { stored: first, ..Formats::default() });
+    let ann = world.join("ann");
+    let digest = world.board.digest();
+    let refused = world.by(&ann, shared(&["runtime"])).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Precondition);
+    assert_eq!(
+        refused.to_string(),
+        "such a claim needs records of format 2, the store has 1: \
+         an operator raises it with `molt-coordinator format raise`"
+    );
+    assert_eq!(world.board.digest(), digest);
+    world.by(&ann, exclusive(&["runtime"])).unwrap();
+    world.board.set_formats(Formats::default());
+    world.by(&ann, shared(&["runtime"])).unwrap();
+}
+
+#[test]
+fn what_an_older_policy_gave_shared_stays_shared() {
+    let mut world = World::new(&SCOPES);
+    let (ann, bob) = (world.join("ann"), world.join("bob"));
+    granted(&mut world, &ann, shared(&["docs", "runtime/jit"]));
+    granted(&mut world, &bob, shared(&["runtime/jit"]));
+    world.read_policy("q", &SCOPES[3..]);
+    let words = refused(&mut world, &ann, exclusive(&["docs"]));
+    let rule = "release it and claim again";
+    assert_eq!(
+        words,
+        format!("scopes: the policy changed since docs runtime/jit was granted: {rule}")
+    );
+    assert_eq!(granted(&mut world, &ann, shared(&["docs"])).mode, Mode::Shared);
 }

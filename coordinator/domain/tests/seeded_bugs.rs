@@ -48,6 +48,7 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::TwoLandings => &["M3 one landing", "M4 the train"],
         Bug::UnapprovedRuns => &["14 nothing unapproved"],
         Bug::BarrierPassed => &["14 a barrier"],
+        Bug::FormatIgnored => &["15 older programs"],
         Bug::AnybodyApproves => &["14 a person approves", "10 calls of an older epoch"],
     }
 }

@@ -69,6 +69,7 @@ fn shorten(refusal: &mut Refusal, items: usize, bytes: usize) {
             [left, right].into_iter().for_each(cut);
         }
         Refusal::Closed { reason } | Refusal::Gate { reason, .. } => cut(reason),
+        Refusal::FormatTooLow { what, .. } => cut(what),
         Refusal::Stale { what, given, current } => [what, given, current].into_iter().for_each(cut),
         Refusal::Invalid(Invalid::Field { field, problem }) => {
             [field, problem].into_iter().for_each(cut);

@@ -115,6 +115,7 @@ fn refusals() -> Vec<(Refusal, Code)> {
             Refusal::Stale { what: text("base"), given: text("1"), current: text("2") },
             Code::Aborted,
         ),
+        (Refusal::FormatTooLow { what: text("claim"), needed: 2, stored: 1 }, Code::Aborted),
         (Refusal::Invalid(Invalid::RequestExpired { number: 3 }), Code::InvalidArgument),
         (Refusal::Invalid(Invalid::RequestReused { number: 3 }), Code::InvalidArgument),
         (Invalid::field("note", "too long").into(), Code::InvalidArgument),

@@ -121,6 +121,9 @@ impl Refusal {
             Self::Forbidden { needs, .. } | Self::Unauthenticated { needs, .. } => {
                 vec![format!("ask for {needs}")]
             }
+            Self::FormatTooLow { .. } => {
+                vec!["ask an operator to raise the format once every program is new".to_owned()]
+            }
             Self::Invalid(Invalid::RequestExpired { .. } | Invalid::RequestReused { .. }) => {
                 vec!["molt-agent status".to_owned()]
             }

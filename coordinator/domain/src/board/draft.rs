@@ -62,6 +62,11 @@ impl<'a> Draft<'a> {
         self.events.push(event);
     }
 
+    /// What happened so far.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// The spans that the rules use.
     pub fn spans(&self) -> &'a Spans {
         &self.board.spans

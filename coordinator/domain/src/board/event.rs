@@ -288,6 +288,17 @@ pub enum BaseMove {
 }
 
 impl Event {
+    /// The format of the records that first had it: a program of an older one neither reads the
+    /// entry nor acts by what it stands for.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        match self {
+            Self::Changed { .. } | Self::Narrowed { .. } => 2,
+            Self::Claimed { mode, .. } | Self::Queued { mode, .. } if !mode.is_exclusive() => 2,
+            _ => 1,
+        }
+    }
+
     /// The event in one line for people, without time and actor.
     #[must_use]
     pub fn line(&self) -> String {

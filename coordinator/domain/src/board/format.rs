@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::board::{Board, Caller, Draft, Event, Refusal, Reply};
+use crate::board::{Board, Caller, Command, Draft, Event, Refusal, Reply};
 use crate::claim;
+use crate::fault::fault;
 
 /// How records are written, and how old a program may be that still handles them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +30,15 @@ pub struct Formats {
     pub program: Format,
 }
 
+impl Format {
+    /// What these rules write at most: every event is of this format or of an earlier one.
+    pub const NEWEST: Self = Self { written: 2, min_reader: 2, min_writer: 2 };
+}
+
+/// A store that this program made.
 impl Default for Formats {
     fn default() -> Self {
-        let first = Format { written: 1, min_reader: 1, min_writer: 1 };
-        Self { stored: first, program: first }
+        Self { stored: Format::NEWEST, program: Format::NEWEST }
     }
 }
 
@@ -47,6 +53,17 @@ impl Board {
     pub fn set_formats(&mut self, formats: Formats) {
         self.formats = formats;
     }
+}
+
+/// Refuses what the stored format has no words for: an older program may lead next, and would
+/// neither read the audit nor keep to what was decided.
+pub(super) fn check(draft: &Draft<'_>, command: &Command) -> Result<(), Box<Refusal>> {
+    let stored = draft.board().formats().stored.written;
+    let needed = draft.events().iter().map(Event::format).max().unwrap_or(stored);
+    if needed <= stored || fault!(FormatIgnored) {
+        return Ok(());
+    }
+    Err(Refusal::FormatTooLow { what: command.word().to_owned(), needed, stored }.into())
 }
 
 /// Raises the store's format to that of this program, if it is lower.
@@ -67,7 +84,7 @@ pub(super) fn raise(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::{Command, Now, Request};
+    use crate::board::{Now, Request};
     use crate::id::BoardTime;
     use crate::policy::Spans;
 
@@ -83,14 +100,13 @@ mod tests {
         let mut board = Board::new(Spans::default());
         let person = || Caller::Operator("pat".to_owned());
         assert_eq!(ask(&board, person()), Ok(Vec::new()), "it stands there already");
-        let next = Format { written: 2, min_reader: 2, min_writer: 2 };
-        let first = Formats::default().stored;
-        board.set_formats(Formats { stored: first, program: next });
+        let (own, first) = (Format::NEWEST, Format { written: 1, min_reader: 1, min_writer: 1 });
+        board.set_formats(Formats { stored: first, program: own });
         let reason = "all are new".to_owned();
-        let raised = Event::FormatRaised { from: 1, format: next, reason };
+        let raised = Event::FormatRaised { from: 1, format: own, reason };
         assert_eq!(ask(&board, person()), Ok(vec![raised]));
         assert_eq!(ask(&board, Caller::Nobody).unwrap_err().reason(), "FORBIDDEN");
-        board.set_formats(Formats { stored: next, program: first });
+        board.set_formats(Formats { stored: own, program: first });
         assert_eq!(ask(&board, person()), Ok(Vec::new()), "it never falls");
     }
 }

@@ -194,6 +194,7 @@ impl Board {
             }
         };
         let reply = command::dispatch(&mut draft, request)?;
+        format::check(&draft, &request.command)?;
         if let Some((key, number)) = answer
             && draft.has_effect()
             && draft.tables.sessions.get(&key.session).is_some()

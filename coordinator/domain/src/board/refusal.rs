@@ -138,6 +138,15 @@ pub enum Refusal {
         /// What is so.
         current: String,
     },
+    /// The store is still kept for programs that do not know what was asked for.
+    FormatTooLow {
+        /// The command's kind.
+        what: String,
+        /// The format that has it.
+        needed: u32,
+        /// The store's.
+        stored: u32,
+    },
     /// The command itself is wrong.
     Invalid(Invalid),
 }
@@ -224,7 +233,7 @@ impl Refusal {
             Self::NothingReady { .. } => Kind::Empty,
             Self::Gate { .. } | Self::Closed { .. } => Kind::Gate,
             Self::Forbidden { .. } | Self::Unauthenticated { .. } => Kind::Forbidden,
-            Self::Stale { .. } => Kind::Precondition,
+            Self::Stale { .. } | Self::FormatTooLow { .. } => Kind::Precondition,
             Self::Invalid(_) => Kind::Usage,
         }
     }
@@ -248,6 +257,7 @@ impl Refusal {
             Self::Forbidden { .. } => "FORBIDDEN",
             Self::Unauthenticated { .. } => "UNAUTHENTICATED",
             Self::Stale { .. } => "STALE",
+            Self::FormatTooLow { .. } => "FORMAT_TOO_LOW",
             Self::Invalid(_) => "INVALID",
         }
     }
@@ -366,6 +376,11 @@ impl fmt::Display for Refusal {
             Self::Stale { what, given, current } => {
                 write!(f, "{what} is {current} by now, not {given}")
             }
+            Self::FormatTooLow { what, needed, stored } => write!(
+                f,
+                "such a {what} needs records of format {needed}, the store has {stored}: \
+                 an operator raises it with `molt-coordinator format raise`"
+            ),
             Self::Invalid(invalid) => write!(f, "{invalid}"),
         }
     }

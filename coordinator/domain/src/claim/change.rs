@@ -25,6 +25,7 @@ pub(super) fn change(
     let mut changed = Vec::new();
     for claim in claims {
         if claim.mode == Mode::Shared && wanted.mode.is_exclusive() {
+            of_this_policy(claim, policy)?;
             let names = claim.scope_list();
             let others = |name| {
                 let wanted = (name, Mode::Exclusive);
@@ -51,6 +52,18 @@ pub(super) fn change(
         line::serve(draft, &session.repo);
     }
     Ok(changed)
+}
+
+/// Others are looked for by the scopes of the policy in force: what an older one gave may not be
+/// among them.
+fn of_this_policy(claim: &Claim, policy: &Policy) -> Result<(), Box<Refusal>> {
+    if claim.policy == policy.digest {
+        return Ok(());
+    }
+    let names = display_list(&claim.scope_list());
+    let problem =
+        format!("the policy changed since {names} was granted: release it and claim again");
+    Err(Invalid::field("scopes", problem).into())
 }
 
 /// The task that a claim serves from now on: one that it serves already stays its own.
@@ -157,10 +170,7 @@ pub(crate) fn narrow(
     let [claim] = &held(draft, session, std::slice::from_ref(from))?[..] else {
         return Err(Invalid::field("scope", format!("`{from}` is held twice")).into());
     };
-    if claim.policy != repo.policy.digest {
-        let problem = "the policy changed since it was granted: release it and claim again";
-        return Err(Invalid::field("scope", problem).into());
-    }
+    of_this_policy(claim, &repo.policy)?;
     let mut parts = claim.parts.clone();
     parts.retain(|part| part.scope != *from && !to.contains(&part.scope));
     for name in &to {

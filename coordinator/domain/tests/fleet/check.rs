@@ -7,6 +7,7 @@ mod access;
 mod approvals;
 mod cars;
 mod claims;
+mod format;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +66,15 @@ struct Memory {
     answers: BTreeMap<(SessionId, u64), (String, Reply)>,
 }
 
+impl Memory {
+    /// Whether a request was answered before, under its number.
+    fn answered(&self, request: &Request) -> bool {
+        let Caller::Session(shown) = &request.caller else { return false };
+        let number = request.number.map(|number| (shown.session, number));
+        number.is_some_and(|key| self.answers.contains_key(&key))
+    }
+}
+
 /// A board with its checks.
 #[derive(Debug)]
 pub struct Fleet {
@@ -78,7 +88,8 @@ pub struct Fleet {
 
 impl Fleet {
     pub fn new() -> Self {
-        let board = Board::new(Spans::default());
+        let mut board = Board::new(Spans::default());
+        board.set_formats(format::made_long_ago());
         let (tally, memory) = (Tally::default(), Memory::default());
         Self { board, tally, dear_from: usize::MAX, memory, step: 0 }
     }
@@ -188,6 +199,7 @@ impl Fleet {
             format!("{verified:?}")
         })?;
         self.board.set_ledger(Ledger { time: act.now.board, audit: anchor, ..ledger.at(fence) });
+        format::follow(&mut self.board, &events)?;
         for event in &events {
             let line = event.line();
             let kind = line.split(' ').next().unwrap_or_default();
@@ -215,7 +227,7 @@ impl Fleet {
     /// Every check that costs little.
     fn check(&mut self, step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
         claims::claims_do_not_conflict(step, after)?;
-        claims::granted_whole(step, before, after)?;
+        claims::granted_whole(step, self.memory.answered(step.request), (before, after))?;
         fences_grow(&mut self.memory, before, step)?;
         claims::only_the_holder(step, before)?;
         one_effect(&self.memory, step, before)?;
@@ -242,7 +254,8 @@ impl Fleet {
             format!("{stuck:?}: {claims:?} {:?} {:?} {:?}", after.locks, after.slots, after.builds)
         })?;
         let board = &self.board;
-        let recovered = Board::recover(*board.spans(), board.ledger().clone(), board.records());
+        let mut recovered = Board::recover(*board.spans(), board.ledger().clone(), board.records());
+        recovered.set_formats(board.formats());
         ensure(recovered.tables() == after, "12 records are the board", || {
             "tables differ".to_owned()
         })?;

@@ -17,6 +17,12 @@ impl World {
     pub(crate) fn new(scopes: &[(&str, &str)]) -> Self {
         let now = Now { board: BoardTime(1_000), wall: 0 };
         let mut world = Self { board: Board::new(Spans::default()), now };
+        world.read_policy("p", scopes);
+        world
+    }
+
+    /// From now on a policy of this digest is in force, with these scopes.
+    pub(crate) fn read_policy(&mut self, digest: &str, scopes: &[(&str, &str)]) {
         let scope = |(name, path): &(&str, &str)| Scope {
             name: name.parse().unwrap(),
             paths: vec![path.parse().unwrap()],
@@ -27,7 +33,7 @@ impl World {
         };
         let scopes = scopes.iter().map(scope).collect();
         let policy = Policy {
-            digest: "p".to_owned(),
+            digest: digest.to_owned(),
             scopes: ScopeTree::new(Case::Sensitive, Vec::new(), scopes).unwrap(),
             pools: [("cargo".parse().unwrap(), molt_domain::policy::Pool { slots: 1 })].into(),
             gates: [].into(),
@@ -38,19 +44,14 @@ impl World {
                 protect: vec!["tools/**".parse().unwrap()],
             },
         };
-        world
-            .ask(
-                Caller::Coordinator,
-                Command::ReadBase {
-                    repo: "molt".parse().unwrap(),
-                    branch: "main".to_owned(),
-                    commit: "0".repeat(40),
-                    tree: "1".repeat(40),
-                    policy: Ok(policy),
-                },
-            )
-            .unwrap();
-        world
+        let base = Command::ReadBase {
+            repo: "molt".parse().unwrap(),
+            branch: "main".to_owned(),
+            commit: "0".repeat(40),
+            tree: "1".repeat(40),
+            policy: Ok(policy),
+        };
+        self.ask(Caller::Coordinator, base).unwrap();
     }
 
     pub(crate) fn ask(&mut self, caller: Caller, command: Command) -> Result<Reply, Box<Refusal>> {

@@ -17,3 +17,11 @@ pub(super) fn of_store(format: Format) -> molt_store::Format {
     let Format { written, min_reader, min_writer } = format;
     molt_store::Format { written, min_reader, min_writer }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_rules_and_the_store_write_the_same_format() {
+        assert_eq!(super::of_store(molt_domain::board::Format::NEWEST), molt_store::FORMAT);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use molt_domain::board::{Already, Caller, Change, Command, Reply, Tables};
+use molt_domain::board::{Caller, Change, Command, Reply, Tables};
 use molt_domain::claim::{self, Claim, MAX_OVERTAKEN};
 use molt_domain::{session, task};
 
@@ -33,7 +33,12 @@ pub fn claims_do_not_conflict(step: &Step<'_>, after: &Tables) -> Checked {
     Ok(())
 }
 
-pub fn granted_whole(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
+/// `repeated`: the answer is one that was given before, of a grant that may be over by now.
+pub fn granted_whole(
+    step: &Step<'_>,
+    repeated: bool,
+    (before, after): (&Tables, &Tables),
+) -> Checked {
     const NAME: &str = "1 granted whole or not at all";
     let asked = match (&step.request.command, step.reply) {
         (Command::Claim(wanted), Reply::Granted { .. }) => wanted.scopes.clone(),
@@ -42,8 +47,6 @@ pub fn granted_whole(step: &Step<'_>, before: &Tables, after: &Tables) -> Checke
         }
         _ => return Ok(()),
     };
-    let repeated = step.changes.is_empty()
-        && !matches!(step.reply, Reply::Granted { already: Already::Yes, .. });
     let Some(session) = step.caller_session().filter(|_| !repeated) else {
         return Ok(());
     };
