@@ -96,13 +96,17 @@ scenarios! {
         },
         |tally| tally.terms == 1 && tally.heard_late > 3;
 
-    /// A leader and a host where people look are cut off from everybody else.
+    /// A leader is cut off from the store and the other coordinators, with everybody who looks:
+    /// what it does not commit it answers from memory, and another one leads meanwhile.
     a_leader_that_is_cut_off_answers_nobody:
-        20_000,
+        CALM + 12_000,
         |leader| {
-            let alone = [Place::Coordinator(leader), Place::Host(0)];
+            let mut alone: Vec<Place> = (0..HOSTS).map(Place::Host).collect();
+            alone.push(Place::Coordinator(leader));
             let cut = across(&alone, &everybody_but(&alone));
-            vec![(Fault::Quiet(0), 0, 20_000), (Fault::Cut(cut), 8_000, 18_000)]
+            let mut all = quiet(0..HOSTS, CALM + 12_000);
+            all.push((Fault::Cut(cut), CALM, CALM + 10_000));
+            all
         },
         |tally| tally.terms > 1 && tally.answers > 0;
 

@@ -19,6 +19,7 @@ mod horizon;
 mod load;
 mod mark;
 mod pulse;
+mod renewal;
 mod time;
 mod waiting;
 
@@ -29,7 +30,7 @@ use std::time::Duration;
 use molt_domain::board::{Board, Caller, Now, Request};
 use molt_domain::policy::Spans;
 use molt_store::{
-    Candidate, Commit, FORMAT, Format, Head, Leadership, SettleError, Settled, Store, TenureError,
+    Candidate, Commit, FORMAT, Format, Head, Leadership, SettleError, Settled, Store,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -52,6 +53,7 @@ pub use self::load::OpenError;
 pub(crate) use self::load::{Sound, read_ledger, verify};
 pub(crate) use self::mark::{Mark, Said};
 pub use self::pulse::Beat;
+use self::renewal::Renewal;
 use self::time::BoardClock;
 pub use self::waiting::{Attendant, Place};
 use crate::clock::Clock;
@@ -109,6 +111,8 @@ pub struct Engine {
     batch: Batch,
     /// The commit that is on its way.
     flight: Option<Flight>,
+    /// The renewal of the lead that is on its way.
+    renewal: Option<Renewal>,
 }
 
 /// What an engine found when it took the lead.
@@ -160,6 +164,7 @@ impl Engine {
             readers: Vec::new(),
             batch: Batch::default(),
             flight: None,
+            renewal: None,
         };
         Ok((engine, handle, start))
     }
@@ -204,15 +209,16 @@ impl Engine {
                 return Ok(());
             }
             // A commit that is on its way shows as much as a renewal.
-            if is_idle && self.horizon.renewal_in() == Some(Duration::ZERO) {
-                self.renew().await?;
+            let due = self.horizon.renewal_in().filter(|_| is_idle && self.renewal.is_none());
+            if due == Some(Duration::ZERO) {
+                self.renewal = Some(self.renewing());
+                continue;
             }
-            let wait = self.horizon.renewal_in().filter(|_| is_idle);
             tokio::select! {
-                // Whoever waits for a commit is answered first; then what has arrived counts, and
-                // a renewal that is due again at once keeps nobody from either.
+                // Whoever waits for a commit is answered first.
                 biased;
                 settled = flight::landing(&mut self.flight) => self.land(settled)?,
+                renewed = renewal::landing(&mut self.renewal) => self.renewed(renewed)?,
                 () = stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
                 count = self.inbox.recv_many(&mut arrived, INBOX),
                     if is_open && self.backlog.is_empty() =>
@@ -220,7 +226,7 @@ impl Engine {
                     is_open = count > 0;
                     self.backlog.extend(arrived.drain(..));
                 }
-                () = sleep_or_never(wait) => {}
+                () = sleep_or_never(due) => {}
             }
         }
     }
@@ -290,23 +296,6 @@ impl Engine {
         for reader in std::mem::take(&mut self.readers) {
             reader(self.certain().map(|()| self.committed(now)));
         }
-    }
-
-    /// Shows the store that this leader is still there.
-    async fn renew(&mut self) -> Result<(), Ended> {
-        let sent = self.clock.sending();
-        match self.store.renew(&self.leadership).await {
-            Ok(()) => self.horizon.heard(sent),
-            Err(TenureError::Deposed { term }) => return Err(Ended::Deposed { term }),
-            Err(TenureError::Unavailable(cause)) => {
-                warn!(phase = "lead", %cause, "the lead could not be renewed");
-                self.horizon.unheard();
-                if !self.horizon.holds() {
-                    return Err(self.cut_off());
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Gives the lead back; who cannot is waited for.
