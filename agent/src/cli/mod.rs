@@ -5,6 +5,7 @@
 //! runtime: a check from the snapshot costs milliseconds. Not here: how answers
 //! look ([`crate::ui`]), and the calls themselves ([`crate::client`]).
 
+mod accept;
 mod announce;
 mod args;
 mod build;
@@ -15,6 +16,7 @@ mod daemon;
 mod extend;
 mod gate;
 mod git;
+mod handoff;
 mod hooks;
 mod job;
 mod join;
@@ -85,6 +87,8 @@ enum Verb {
     Release(release::Release),
     Extend(extend::Extend),
     Narrow(narrow::Narrow),
+    Handoff(handoff::Handoff),
+    Accept(accept::Accept),
     Next(next::Next),
     Task(task::Task),
     Check(check::Check),
@@ -121,6 +125,8 @@ impl Verb {
             Self::Release(_) => "release",
             Self::Extend(_) => "extend",
             Self::Narrow(_) => "narrow",
+            Self::Handoff(_) => "handoff",
+            Self::Accept(_) => "accept",
             Self::Next(_) => "next",
             Self::Task(_) => "task",
             Self::Check(_) => "check",
@@ -215,6 +221,8 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             Verb::Release(verb) => verb.run(context).await,
             Verb::Extend(verb) => verb.run(context).await,
             Verb::Narrow(verb) => verb.run(context).await,
+            Verb::Handoff(verb) => verb.run(context).await,
+            Verb::Accept(verb) => verb.run(context).await,
             Verb::Next(verb) => verb.run(context).await,
             Verb::Task(verb) => verb.run(context).await,
             Verb::Announce(verb) => verb.run(context).await,

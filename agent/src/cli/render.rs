@@ -34,7 +34,17 @@ pub(super) fn own_claim(answer: Answer, claim: &v1::ClaimView, now_ms: u64) -> A
         "waiting" => format!("{} ahead", claim.ahead),
         _ => left(claim.until_ms, now_ms),
     };
-    answer.line(label, [list(&claim.scopes), claim.id.clone(), stands])
+    let offer = match claim.offered_to.as_str() {
+        "" => String::new(),
+        to => format!("offered to {to}"),
+    };
+    answer.line(label, [list(&claim.scopes), claim.id.clone(), stands, offer])
+}
+
+/// A claim that its holder offers.
+pub(super) fn offered(answer: Answer, claim: &v1::ClaimView, now_ms: u64) -> Answer {
+    let (by, ends) = (format!("by {}", claim.holder), left(claim.offer_until_ms, now_ms));
+    answer.line("offer", [&list(&claim.scopes), &claim.id, &by, &ends, &claim.offer_note])
 }
 
 /// How long something lasts yet; empty when it has no end.

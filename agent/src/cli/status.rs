@@ -7,7 +7,7 @@ use molt_proto::v1::{self, Empty};
 use serde_json::json;
 
 use super::context::{Context, unexpected};
-use super::render::{count, own_claim};
+use super::render::{count, offered, own_claim};
 use crate::client::Client;
 use crate::error::Error;
 use crate::ui::{Answer, ago, short};
@@ -73,6 +73,10 @@ fn host(answer: Answer, host: &v1::HostView) -> Answer {
     answer.line("host", words)
 }
 
+fn is_live(status: &v1::StatusView) -> bool {
+    status.session.as_ref().is_some_and(|session| session.state == "live")
+}
+
 fn answer(status: &v1::StatusView, fleet: Option<&Fleet>, now_ms: u64) -> Answer {
     let data = match fleet {
         None => json!(status),
@@ -91,6 +95,7 @@ fn answer(status: &v1::StatusView, fleet: Option<&Fleet>, now_ms: u64) -> Answer
     let base = format!("{} at {}", status.branch, short(&status.base));
     answer = answer.line("repo", [&status.repo, &base]).line_if("closed", &status.closed);
     answer = status.claims.iter().fold(answer, |answer, claim| own_claim(answer, claim, now_ms));
+    answer = status.offers.iter().fold(answer, |answer, claim| offered(answer, claim, now_ms));
     if let Some(task) = &status.task {
         answer = answer.line("task", [&task.id, &task.title]);
     }
@@ -112,6 +117,9 @@ fn answer(status: &v1::StatusView, fleet: Option<&Fleet>, now_ms: u64) -> Answer
     for session in &fleet.sessions {
         let seen = format!("seen {}", ago(session.seen_ms));
         answer = answer.line("agent", [&session.name, &session.host, &session.state, &seen]);
+    }
+    if let (Some(offer), true) = (status.offers.first(), is_live(status)) {
+        answer = answer.next(format!("molt-agent accept {}", offer.id));
     }
     match (&status.session, &status.task) {
         (Some(session), _) if session.state != "live" => answer.next("molt-agent resume"),
@@ -171,6 +179,23 @@ mod tests {
         assert!(text.starts_with("session  codex-3  ses_0001  lost  epoch 2\n"), "{text}");
         assert!(text.contains("\nwaiting  docs  clm_0002  1 ahead\n"), "{text}");
         assert!(text.ends_with("next     molt-agent resume\n"), "{text}");
+    }
+
+    #[test]
+    fn an_agent_sees_what_is_offered_to_it() {
+        let session = v1::SessionView { state: "live".to_owned(), ..v1::SessionView::default() };
+        let offer = v1::ClaimView {
+            id: "clm_0003".to_owned(),
+            scopes: vec!["docs".to_owned()],
+            holder: "ann".to_owned(),
+            offer_note: "half done".to_owned(),
+            offer_until_ms: 61_000,
+            ..v1::ClaimView::default()
+        };
+        let status = v1::StatusView { session: Some(session), offers: vec![offer], ..status() };
+        let text = answer(&status, None, 1_000).text();
+        assert!(text.contains("\noffer    docs  clm_0003  by ann  1m left  half done\n"), "{text}");
+        assert!(text.contains("\nnext     molt-agent accept clm_0003\n"), "{text}");
     }
 
     #[test]

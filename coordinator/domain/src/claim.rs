@@ -8,6 +8,7 @@
 mod ask;
 mod change;
 mod end;
+mod handover;
 mod line;
 mod meet;
 
@@ -21,6 +22,8 @@ use crate::scope::{Conflict, Pattern, Reach, Risk, Scope, ScopeName};
 pub(crate) use self::ask::{announce, claim, obstacle};
 pub(crate) use self::change::{extend, narrow};
 pub(crate) use self::end::{lapse_all, operator, release, revoke, unqueue};
+pub use self::handover::{Accepted, Handover};
+pub(crate) use self::handover::{accept, offer, withdraw};
 pub(crate) use self::line::{SERVED, expire, serve, unqueue_stuck, waits};
 pub use self::meet::meets;
 
@@ -64,6 +67,9 @@ pub struct Claim {
     pub max: Option<u64>,
     /// Held, waiting or offered.
     pub state: State,
+    /// To whom its holder offers it; only what is held has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
 }
 
 /// One scope of a claim.
@@ -107,6 +113,15 @@ impl Claim {
     #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(self.state, State::Held { .. })
+    }
+
+    /// When it ends by itself, if it is held and does.
+    #[must_use]
+    pub fn end(&self) -> Option<BoardTime> {
+        match self.state {
+            State::Held { until, .. } => until,
+            State::Waiting { .. } | State::Offered { .. } => None,
+        }
     }
 
     /// Whether it keeps others out.

@@ -13,6 +13,12 @@ pub enum Bug {
     StaleEpochPasses,
     /// What is shared by some is granted to others alone.
     SharedWithAnybody,
+    /// What was handed over goes on under the giver's fence.
+    HandoverKeepsFence,
+    /// A claim is accepted by somebody whom nobody offered it to.
+    AcceptedUnasked,
+    /// A task stays with whoever handed its claim over.
+    TaskStaysBehind,
     /// What was offered to one is granted to another.
     OfferBarged,
     /// Nobody counts how often a waiter was passed.
@@ -61,12 +67,15 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::ChildrenForgotten,
         Self::PartialGrant,
         Self::FenceReused,
         Self::StaleEpochPasses,
         Self::SharedWithAnybody,
+        Self::HandoverKeepsFence,
+        Self::AcceptedUnasked,
+        Self::TaskStaysBehind,
         Self::OfferBarged,
         Self::OvertakenForever,
         Self::CircleAllowed,

@@ -319,6 +319,24 @@ pub(crate) fn reopen_of_claim(draft: &mut Draft<'_>, id: ClaimId, outcome: claim
     }
 }
 
+/// Gives the task of a claim to whoever the claim goes to.
+pub(crate) fn hand_over(
+    draft: &mut Draft<'_>,
+    id: ClaimId,
+    to: &Session,
+) -> Result<(), Box<Refusal>> {
+    let Some(task) = of_claim(draft, id) else { return Ok(()) };
+    if let Some(own) = taken_by(draft, to.id) {
+        let problem = format!("{} comes with it, and you have {}: end that first", task.id, own.id);
+        return Err(Invalid::field("task", problem).into());
+    }
+    if let State::Taken { claim, since, .. } = task.state {
+        let state = State::Taken { session: to.id, claim, since };
+        draft.tables.tasks.put(task.id, Task { state, ..task });
+    }
+    Ok(())
+}
+
 /// Whether a session may claim scopes in the name of a task.
 pub(crate) fn may_serve(
     draft: &Draft<'_>,

@@ -61,6 +61,19 @@ pub(crate) fn refuse_cycle(draft: &Draft<'_>, new: Vec<Wait>) -> Result<(), Box<
     }
 }
 
+/// Refuses what leaves somebody stuck who was given something.
+pub(crate) fn refuse_stuck(draft: &Draft<'_>, who: Holder) -> Result<(), Box<Refusal>> {
+    if fault!(CircleAllowed) {
+        return Ok(());
+    }
+    let waits = all(draft);
+    let stuck = stuck(&waits);
+    match stuck.contains(&who) {
+        true => Err(Refusal::WaitCycle { cycle: circle(&waits, &stuck, who) }.into()),
+        false => Ok(()),
+    }
+}
+
 /// Refuses the wait of somebody for what it has itself.
 pub(crate) fn own(on: &str) -> Box<Refusal> {
     Refusal::WaitCycle { cycle: vec![on.to_owned(), on.to_owned()] }.into()

@@ -1,13 +1,14 @@
-//! Claims that are shared, changed, extended and narrowed.
+//! Claims that are shared, changed, extended, narrowed and handed over.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod world;
 
 use molt_domain::board::{Already, Command, Format, Formats, Kind, Refusal, Reply};
-use molt_domain::claim::{Claim, Mode, Otherwise, State, Wanted};
+use molt_domain::claim::{Accepted, Claim, MAX_OVERTAKEN, Mode, Otherwise, State, Wanted};
 use molt_domain::id::BoardTime;
 use molt_domain::session::Credentials;
+use molt_domain::task;
 
 use world::World;
 
@@ -173,7 +174,170 @@ fn a_shared_request_does_not_pass_one_who_waits_to_be_alone_for_ever() {
         let next = world.join(&format!("next-{n}"));
         world.by(&next, shared(&["docs"])).is_ok()
     });
-    assert_eq!(passed.count(), molt_domain::claim::MAX_OVERTAKEN as usize);
+    assert_eq!(passed.count(), MAX_OVERTAKEN as usize);
+}
+
+fn handoff(scope: &str, to: &str) -> Command {
+    let (scope, to) = (scope.parse().unwrap(), to.parse().unwrap());
+    Command::Handoff { scope, to, note: "half done".to_owned() }
+}
+
+fn accept() -> Command {
+    Command::Accept(Accepted::Only)
+}
+
+fn waits(world: &mut World, who: &Credentials, scopes: &[&str]) {
+    let wanted = Wanted { otherwise: Otherwise::Wait, ..wanted(scopes, Mode::Exclusive) };
+    assert!(matches!(world.by(who, Command::Claim(wanted)), Ok(Reply::Queued { .. })));
+}
+
+#[test]
+fn a_claim_is_its_givers_until_it_is_accepted_and_nothing_of_it_after() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| world.join(name));
+    let before = granted(&mut world, &ann, exclusive(&["docs", "runtime"]));
+    waits(&mut world, &cyd, &["docs"]);
+    let offered = granted(&mut world, &ann, handoff("docs", "bob"));
+    assert_eq!((offered.id, offered.state), (before.id, before.state), "it is ann's as before");
+    assert!(world.why(before.id).iter().any(|line| line.contains("offered to bob")));
+    refused(&mut world, &bob, exclusive(&["docs"]));
+
+    let after = granted(&mut world, &bob, accept());
+    assert_eq!((after.id, after.session), (before.id, bob.session));
+    assert_eq!(after.scope_list(), before.scope_list(), "whole");
+    let fence = |claim: &Claim| match claim.state {
+        State::Held { fence, .. } => fence,
+        _ => panic!("{claim:?}"),
+    };
+    assert!(fence(&after) > fence(&before));
+    let told = refused(
+        &mut world,
+        &ann,
+        Command::Release { scopes: vec!["docs".parse().unwrap()], outcome: Default::default() },
+    );
+    assert!(told.contains("no held scope `docs`"), "{told}");
+    refused(&mut world, &ann, exclusive(&["runtime/gc"]));
+    let again = world.by(&bob, Command::Accept(Accepted::Claim(before.id)));
+    assert!(matches!(again, Ok(Reply::Granted { already: Already::Yes, .. })), "{again:?}");
+    world.by(&bob, release()).unwrap();
+    let line = world.board.tables().claims.values().any(|claim| claim.session == cyd.session);
+    assert!(line, "who waited has its turn, or an offer of it, now");
+}
+
+#[test]
+fn a_handover_needs_a_holder_a_living_agent_and_an_offer() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob, cyd] = ["ann", "bobby", "cyd"].map(|name| world.join(name));
+    assert!(refused(&mut world, &ann, handoff("docs", "bobby")).contains("no held scope `docs`"));
+    let claim = granted(&mut world, &ann, exclusive(&["docs"]));
+    let told = refused(&mut world, &ann, handoff("docs", "bobbi"));
+    assert!(told.contains("no agent `bobbi`: did you mean `bobby`?"), "{told}");
+    assert!(refused(&mut world, &ann, handoff("docs", "ann")).contains("ann is you"));
+    world.by(&bob, Command::Leave { park: Some(60_000) }).unwrap();
+    assert!(refused(&mut world, &ann, handoff("docs", "bobby")).contains("bobby is parked"));
+    assert!(refused(&mut world, &cyd, accept()).contains("no claim offered to `cyd`"));
+    granted(&mut world, &ann, handoff("docs", "cyd"));
+    let named = |name: &str| Command::Accept(Accepted::Scope(name.parse().unwrap()));
+    let told = refused(&mut world, &cyd, named("doc"));
+    assert!(told.contains("no offer of `doc`: did you mean `docs`?"), "{told}");
+    granted(&mut world, &ann, Command::Withdraw { scope: "docs".parse().unwrap() });
+    refused(&mut world, &cyd, accept());
+    granted(&mut world, &ann, handoff("docs", "cyd"));
+    world.now.board = BoardTime(1_000 + 300_000);
+    refused(&mut world, &cyd, accept());
+    let kept = world.board.tables().claims[&claim.id].clone();
+    assert_eq!((kept.session, kept.state), (ann.session, claim.state), "it stays ann's");
+}
+
+#[test]
+fn a_task_goes_with_its_claim() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    let add = |title: &str, scope: &str| {
+        Command::AddTask(task::New {
+            title: title.to_owned(),
+            body: String::new(),
+            priority: 0,
+            needs: Vec::new(),
+            scopes: vec![scope.parse().unwrap()],
+            acceptance: String::new(),
+        })
+    };
+    world.by(&ann, add("one", "docs")).unwrap();
+    world.by(&ann, add("two", "brief")).unwrap();
+    let Ok(Reply::TaskTaken { task, claim: Some(claim) }) = world.by(&ann, Command::Next) else {
+        panic!("the task is ready");
+    };
+    let Ok(Reply::TaskTaken { task: own, .. }) = world.by(&bob, Command::Next) else {
+        panic!("the other task is ready");
+    };
+    granted(&mut world, &ann, handoff("docs", "bob"));
+    let told = refused(&mut world, &bob, accept());
+    assert!(told.contains(&format!("you have {}", own.id)), "{told}");
+    world.by(&bob, Command::EndTask { task: own.id, end: task::End::Done }).unwrap();
+    granted(&mut world, &bob, accept());
+    let taken = world.board.tables().tasks[&task.id].state.clone();
+    assert!(matches!(taken, task::State::Taken { session, claim: Some(of), .. }
+        if (session, of) == (bob.session, claim.id)));
+    assert!(world.by(&ann, Command::EndTask { task: task.id, end: task::End::Done }).is_err());
+    world.by(&bob, Command::EndTask { task: task.id, end: task::End::Done }).unwrap();
+    assert!(!world.board.tables().claims.contains_key(&claim.id));
+}
+
+#[test]
+fn a_claim_does_not_go_from_hand_to_hand_past_who_waits_for_ever() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| world.join(name));
+    granted(&mut world, &ann, exclusive(&["docs"]));
+    waits(&mut world, &cyd, &["docs"]);
+    let mut hands = [(&ann, "bob", &bob), (&bob, "ann", &ann)].into_iter().cycle();
+    let passed = hands.by_ref().take(10).take_while(|(from, name, to)| {
+        world.by(from, handoff("docs", name)).is_ok() && world.by(to, accept()).is_ok()
+    });
+    assert_eq!(passed.count(), MAX_OVERTAKEN as usize);
+    let holder = world.board.tables().claims.values().find(|claim| claim.is_held()).unwrap();
+    let (from, to) = match holder.session == ann.session {
+        true => (&ann, "cyd"),
+        false => (&bob, "cyd"),
+    };
+    granted(&mut world, from, handoff("docs", to));
+    granted(&mut world, &cyd, accept());
+    assert_eq!(world.board.tables().claims.len(), 1, "who waited waits no more");
+}
+
+#[test]
+fn a_handover_closes_no_circle_of_waits() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| world.join(name));
+    granted(&mut world, &ann, exclusive(&["docs"]));
+    granted(&mut world, &cyd, exclusive(&["brief"]));
+    waits(&mut world, &cyd, &["docs"]);
+    waits(&mut world, &bob, &["brief"]);
+    granted(&mut world, &ann, handoff("docs", "bob"));
+    assert!(matches!(world.by(&bob, accept()).map_err(|it| *it), Err(Refusal::WaitCycle { .. })));
+}
+
+#[test]
+fn of_two_claims_that_overlap_none_goes_without_the_other() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    granted(&mut world, &ann, exclusive(&["runtime/gc"]));
+    granted(&mut world, &ann, handoff("runtime/gc", "bob"));
+    let whole = granted(&mut world, &ann, exclusive(&["runtime"]));
+    let told = refused(&mut world, &ann, handoff("runtime", "bob"));
+    assert!(told.contains("overlaps runtime/gc, which stays yours"), "{told}");
+    assert!(matches!(world.by(&bob, accept()).map_err(|it| *it),
+        Err(Refusal::ScopeHeld { obstacle, .. }) if obstacle.claim == whole.id));
+    world
+        .by(
+            &ann,
+            Command::Release {
+                scopes: vec!["runtime".parse().unwrap()],
+                outcome: Default::default(),
+            },
+        )
+        .unwrap();
+    granted(&mut world, &bob, accept());
 }
 
 #[test]

@@ -26,6 +26,11 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
             &["1 held claims do not conflict", "5 no circle"]
         }
         Bug::SharedWithAnybody => &["1 held claims do not conflict"],
+        Bug::HandoverKeepsFence => &["2 fences only grow"],
+        Bug::AcceptedUnasked => {
+            &["2 only the holder changes a claim", "2 a claim moves by its holder's word"]
+        }
+        Bug::TaskStaysBehind => &["9 a task is claimed exactly"],
         Bug::FenceReused => &["2 fences only grow"],
         Bug::StaleEpochPasses => &["10 calls of an older epoch"],
         Bug::OvertakenForever => &["5 bounded overtaking"],

@@ -1,7 +1,7 @@
 //! Claims: asking for scopes, giving them back, telling of them, taking them away.
 
 use molt_domain::board::{Command, Invalid};
-use molt_domain::claim::{Mode, Outcome, Wanted};
+use molt_domain::claim::{Accepted, Mode, Outcome, Wanted};
 
 use super::field;
 use crate::v1;
@@ -62,6 +62,37 @@ impl TryFrom<v1::Narrow> for Command {
     fn try_from(narrow: v1::Narrow) -> Result<Self, Invalid> {
         let to = field::scopes(&narrow.to)?;
         Ok(Self::Narrow { from: field::parse("from", &narrow.from)?, to })
+    }
+}
+
+impl TryFrom<v1::Handoff> for Command {
+    type Error = Invalid;
+
+    fn try_from(handoff: v1::Handoff) -> Result<Self, Invalid> {
+        let v1::Handoff { scope, to, note } = handoff;
+        let (scope, to) = (field::parse("scope", &scope)?, field::parse("to", &to)?);
+        Ok(Self::Handoff { scope, to, note })
+    }
+}
+
+impl TryFrom<v1::Withdraw> for Command {
+    type Error = Invalid;
+
+    fn try_from(withdraw: v1::Withdraw) -> Result<Self, Invalid> {
+        Ok(Self::Withdraw { scope: field::parse("scope", &withdraw.scope)? })
+    }
+}
+
+impl TryFrom<v1::Accept> for Command {
+    type Error = Invalid;
+
+    fn try_from(accept: v1::Accept) -> Result<Self, Invalid> {
+        let what = accept.what.as_str();
+        Ok(Self::Accept(match what.parse() {
+            _ if what.is_empty() => Accepted::Only,
+            Ok(claim) => Accepted::Claim(claim),
+            Err(_) => Accepted::Scope(field::parse("what", what)?),
+        }))
     }
 }
 

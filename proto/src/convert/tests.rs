@@ -1,6 +1,6 @@
 use molt_domain::access::{Details, Role};
 use molt_domain::board::{Caller, Command, Reply, Request};
-use molt_domain::claim::{Mode, Otherwise, Outcome, Wanted};
+use molt_domain::claim::{Accepted, Mode, Otherwise, Outcome, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
 use molt_domain::host::JobUser;
@@ -120,6 +120,27 @@ fn good() -> Vec<(Verb, Command)> {
         (
             Verb::Narrow(v1::Narrow { from: text("runtime"), to: words(&["runtime/gc"]) }),
             Command::Narrow { from: parsed("runtime"), to: vec![parsed("runtime/gc")] },
+        ),
+        (
+            Verb::Handoff(v1::Handoff {
+                scope: text("docs"),
+                to: text("codex#2"),
+                note: text("yours"),
+            }),
+            Command::Handoff { scope: parsed("docs"), to: parsed("codex#2"), note: text("yours") },
+        ),
+        (
+            Verb::Withdraw(v1::Withdraw { scope: text("docs") }),
+            Command::Withdraw { scope: parsed("docs") },
+        ),
+        (Verb::Accept(v1::Accept { what: String::new() }), Command::Accept(Accepted::Only)),
+        (
+            Verb::Accept(v1::Accept { what: text("clm_0007") }),
+            Command::Accept(Accepted::Claim(parsed("clm_0007"))),
+        ),
+        (
+            Verb::Accept(v1::Accept { what: text("docs") }),
+            Command::Accept(Accepted::Scope(parsed("docs"))),
         ),
         (
             Verb::Release(v1::Release { scopes: Vec::new(), outcome: String::new() }),

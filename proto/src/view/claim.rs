@@ -17,6 +17,7 @@ pub fn claim(board: &Board, claim: &Claim, now: BoardTime) -> v1::ClaimView {
         State::Waiting { place, .. } => ahead(board, claim, place),
         State::Held { .. } | State::Offered { .. } => 0,
     };
+    let offer = claim.offer(now);
     v1::ClaimView {
         id: claim.id.to_string(),
         scopes: texts(claim.scopes()),
@@ -35,6 +36,9 @@ pub fn claim(board: &Board, claim: &Claim, now: BoardTime) -> v1::ClaimView {
         seen_ms: millis(now.since(board.heard(claim.session))),
         already: false,
         shared: claim.mode == Mode::Shared,
+        offered_to: offer.map(|offer| name_of(board, offer.to)).unwrap_or_default(),
+        offer_note: offer.map(|offer| offer.note.clone()).unwrap_or_default(),
+        offer_until_ms: offer.map_or(0, |offer| offer.until.0),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Status: the caller's own things, and how many of each there are.
 
+use std::sync::Arc;
+
 use molt_domain::board::Board;
 use molt_domain::claim::{Claim, State};
 use molt_domain::host;
@@ -20,6 +22,7 @@ pub(super) fn status(
     let tables = board.tables();
     let claims = || tables.claims.values().filter(|claim| claim.repo == repo.name);
     let mine = claims().filter(|claim| me == Some(claim.session));
+    let offered = |claim: &&Arc<Claim>| claim.offer(now).is_some_and(|it| me == Some(it.to));
     let sessions = tables.sessions.values().filter(|session| session.repo == repo.name);
     v1::StatusView {
         repo: repo.name.to_string(),
@@ -30,6 +33,7 @@ pub(super) fn status(
             .and_then(|id| tables.sessions.get(&id))
             .map(|session| super::session(board, session, now)),
         claims: mine.map(|claim| super::claim(board, claim, now)).collect(),
+        offers: claims().filter(offered).map(|claim| super::claim(board, claim, now)).collect(),
         task: taken_by(board, me).map(|task| super::task(board, task, now)),
         sessions: count(sessions.filter(|session| session.state == session::State::Live)),
         held: count(claims().filter(|claim| claim.is_held())),

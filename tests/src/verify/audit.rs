@@ -51,6 +51,11 @@ pub(super) enum Event {
         from: String,
         to: BTreeSet<String>,
     },
+    HandedOver {
+        claim: String,
+        to: String,
+        fence: Fence,
+    },
     Released {
         claim: String,
         scopes: BTreeSet<String>,

@@ -110,6 +110,12 @@ impl Book {
                     claim.scopes.extend(to);
                 }
             }
+            Event::HandedOver { claim, to, fence } => {
+                self.grow(seq, fence, report);
+                if let Some(claim) = self.claims.get_mut(&claim) {
+                    claim.session = to;
+                }
+            }
             Event::Released { claim, scopes }
             | Event::Lapsed { claim, scopes }
             | Event::Revoked { claim, scopes } => self.end_claim(&claim, &scopes),

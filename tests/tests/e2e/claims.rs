@@ -113,6 +113,49 @@ fn what_is_held_can_be_shared_narrowed_and_extended() {
 }
 
 #[test]
+fn a_claim_is_handed_over_and_is_the_others_from_then_on() {
+    let fleet = fleet(&[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    bob.run(&["join"]).exits(0);
+    let before = ann.json(&["claim", "docs", "runtime"], 0);
+    let unknown = ann.json(&["handoff", "docs", "--to", "bop"], 3);
+    assert_eq!(unknown["data"]["nearest"], "bob");
+    assert_eq!(ann.json(&["handoff", "docs", "--to", "ann"], 2)["code"], "invalid");
+    assert_eq!(bob.json(&["accept"], 3)["code"], "not_found");
+
+    let note = "the barrier is half done";
+    let offered = ann.run(&["handoff", "docs", "--to", "bob", "--note", note]).exits(0);
+    assert!(offered.out.contains("the whole claim, 2 scopes"), "{}", offered.out);
+    let status = bob.run(&["status"]).exits(0);
+    assert!(status.out.contains(&format!("by ann  5m left  {note}")), "{}", status.out);
+    let says = |agent: &crate::harness::Agent, code: i32| {
+        until("the guard knows", || {
+            (agent.run(&["check", "docs/a.md"]).code == code).then_some(())
+        });
+    };
+    says(&ann, 0);
+    says(&bob, 4);
+
+    let after = bob.json(&["accept", "docs"], 0);
+    assert_eq!(after["schema"], "molt.accept/1");
+    assert_eq!(after["data"]["id"], before["data"]["id"]);
+    assert_ne!(after["data"]["fence"], before["data"]["fence"], "the giver's is stale");
+    says(&bob, 0);
+    says(&ann, 4);
+    assert_eq!(own(&ann), [] as [Value; 0]);
+    assert_eq!(ann.json(&["claim", "runtime"], 4)["data"]["holder"], "bob");
+    ann.json(&["release", "docs"], 3);
+    assert_eq!(bob.json(&["accept", "docs"], 0)["code"], "held", "it is bob's already");
+
+    bob.run(&["handoff", "docs", "--to", "ann"]).exits(0);
+    let kept = bob.run(&["handoff", "docs", "--withdraw"]).exits(0);
+    assert!(kept.out.contains("offered to nobody"), "{}", kept.out);
+    ann.json(&["accept"], 3);
+    fleet.verify();
+}
+
+#[test]
 fn what_was_granted_is_there_after_kill_9() {
     let mut fleet = fleet(&[]);
     let host = fleet.host("h1");

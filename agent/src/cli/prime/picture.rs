@@ -97,6 +97,7 @@ impl Picture {
             "base": status.base,
             "closed": status.closed,
             "claims": status.claims,
+            "offers": status.offers,
             "task": status.task,
             "others": touching,
             "wanted": self.wanted(),
@@ -161,7 +162,11 @@ impl Picture {
             };
             row(&claim.state, [&claim.id, &stands, &several(&claim.scopes, NAMES_BYTES)])
         });
-        rows.collect()
+        let offers = self.status.offers.iter().map(|claim| {
+            let by = format!("{} offers {}", claim.holder, several(&claim.scopes, NAMES_BYTES));
+            row("offer", [&claim.id, &by, &cut(&claim.offer_note, WORDS_BYTES)])
+        });
+        rows.chain(offers).collect()
     }
 
     fn task(&self) -> Vec<String> {
@@ -257,6 +262,9 @@ impl Picture {
             _ => {}
         }
         let mut steps = Vec::new();
+        if let Some(offer) = self.status.offers.first() {
+            steps.push(command(&format!("accept {}", offer.id)));
+        }
         let waiting = self.status.claims.iter().find(|claim| is_waiting(claim));
         if let Some(claim) = waiting {
             let names: Vec<String> = claim.scopes.iter().map(|name| word(name)).collect();

@@ -53,6 +53,9 @@ impl Right {
             | Command::Release { .. }
             | Command::Extend { .. }
             | Command::Narrow { .. }
+            | Command::Handoff { .. }
+            | Command::Withdraw { .. }
+            | Command::Accept(_)
             | Command::Unqueue { .. }
             | Command::Announce { .. }
             | Command::AddTask(_)

@@ -109,6 +109,12 @@ pub enum Command {
     Extend { scopes: Vec<ScopeName>, span: u64 },
     /// Keep of a held scope only those below it that are named.
     Narrow { from: ScopeName, to: Vec<ScopeName> },
+    /// Offer the claim that has a scope to another agent.
+    Handoff { scope: ScopeName, to: AgentName, note: String },
+    /// Take such an offer back.
+    Withdraw { scope: ScopeName },
+    /// Take what another agent offers.
+    Accept(claim::Accepted),
     /// Leave the line.
     Unqueue { claim: ClaimId },
     /// Tell the others what a claim is about to do.
@@ -203,6 +209,9 @@ impl Command {
             Self::Release { .. } => "release",
             Self::Extend { .. } => "extend",
             Self::Narrow { .. } => "narrow",
+            Self::Handoff { .. } => "handoff",
+            Self::Withdraw { .. } => "withdraw",
+            Self::Accept(_) => "accept",
             Self::Unqueue { .. } => "unqueue",
             Self::Announce { .. } => "announce",
             Self::RevokeClaim { .. } => "revoke-claim",
@@ -257,6 +266,11 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
             claim::extend(draft, &acting(draft, caller)?, scopes, *span)
         }
         Command::Narrow { from, to } => claim::narrow(draft, &acting(draft, caller)?, from, to),
+        Command::Handoff { scope, to, note } => {
+            claim::offer(draft, &acting(draft, caller)?, scope, (to, note))
+        }
+        Command::Withdraw { scope } => claim::withdraw(draft, &acting(draft, caller)?, scope),
+        Command::Accept(which) => claim::accept(draft, &acting(draft, caller)?, which),
         Command::Unqueue { claim } => claim::unqueue(draft, &acting(draft, caller)?, *claim),
         Command::Announce { files, tests, risk, note } => {
             claim::announce(draft, &acting(draft, caller)?, files, tests, *risk, note)

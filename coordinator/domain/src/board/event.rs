@@ -127,6 +127,28 @@ pub enum Event {
     },
     /// Of a held scope only those below it are kept.
     Narrowed { claim: ClaimId, session: SessionId, from: ScopeName, to: Vec<ScopeName> },
+    /// A holder offers its claim to somebody.
+    HandoverOffered {
+        claim: ClaimId,
+        session: SessionId,
+        to: SessionId,
+        name: AgentName,
+        scopes: Vec<ScopeName>,
+        until: u64,
+        note: String,
+    },
+    /// Such an offer ended, and the claim stays where it is.
+    HandoverEnded { claim: ClaimId, session: SessionId, to: SessionId, reason: String },
+    /// A claim went from `session` to whom it was offered to.
+    HandedOver {
+        claim: ClaimId,
+        session: SessionId,
+        to: SessionId,
+        name: AgentName,
+        scopes: Vec<ScopeName>,
+        fence: Fence,
+        task: Option<TaskId>,
+    },
     /// A request joined the line.
     Queued {
         claim: ClaimId,
@@ -294,6 +316,9 @@ impl Event {
     pub fn format(&self) -> u32 {
         match self {
             Self::Changed { .. } | Self::Narrowed { .. } => 2,
+            Self::HandoverOffered { .. }
+            | Self::HandoverEnded { .. }
+            | Self::HandedOver { .. } => 2,
             Self::Claimed { mode, .. } | Self::Queued { mode, .. } if !mode.is_exclusive() => 2,
             _ => 1,
         }
@@ -341,6 +366,15 @@ impl Event {
             }
             Self::Narrowed { claim, from, to, .. } => {
                 format!("narrowed  {claim} from {from} to {}", display_list(to))
+            }
+            Self::HandoverOffered { claim, name, scopes, .. } => {
+                format!("handover  {claim} on {} offered to {name}", display_list(scopes))
+            }
+            Self::HandoverEnded { claim, reason, .. } => {
+                format!("handover  offer of {claim} ended: {reason}")
+            }
+            Self::HandedOver { name, scopes, fence, .. } => {
+                format!("accepted  {} by {name}, fence {fence}", display_list(scopes))
             }
             Self::Queued { name, scopes, ahead, .. } => {
                 format!("queued    {name} for {}, {ahead} ahead", display_list(scopes))

@@ -24,6 +24,8 @@ pub(crate) struct Index {
     /// Claims granted under a policy, so that those of older policies are found.
     by_policy: BTreeMap<(RepoName, String), BTreeSet<ClaimId>>,
     waiting: BTreeMap<RepoName, BTreeSet<(u64, ClaimId)>>,
+    /// Claims by the session that they are offered to.
+    handed_to: HashMap<SessionId, BTreeSet<ClaimId>>,
     /// Answers whose session is not on the board.
     orphaned: BTreeSet<AnswerKey>,
     tokens: HashMap<TokenHash, TokenId>,
@@ -102,6 +104,20 @@ impl Index {
         self.by_name.get(repo).is_some_and(|names| names.contains_key(name))
     }
 
+    /// The sessions of the repository that have this name.
+    pub(crate) fn named(
+        &self,
+        repo: &RepoName,
+        name: &AgentName,
+    ) -> impl Iterator<Item = SessionId> {
+        self.by_name.get(repo).and_then(|names| names.get(name)).into_iter().flatten().copied()
+    }
+
+    /// The names of the repository's sessions.
+    pub(crate) fn names(&self, repo: &RepoName) -> impl Iterator<Item = &AgentName> {
+        self.by_name.get(repo).into_iter().flat_map(HashMap::keys)
+    }
+
     /// The token of a digest.
     pub(crate) fn token(&self, hash: &TokenHash) -> Option<TokenId> {
         self.tokens.get(hash).copied()
@@ -119,6 +135,9 @@ impl Index {
 
     fn learn(&mut self, claim: &Claim) {
         self.by_session.entry(claim.session).or_default().insert(claim.id);
+        if let Some(offer) = &claim.handover {
+            self.handed_to.entry(offer.to).or_default().insert(claim.id);
+        }
         match claim.state {
             State::Held { .. } | State::Offered { .. } => {
                 let scopes = self.by_scope.entry(claim.repo.clone()).or_default();
@@ -136,6 +155,9 @@ impl Index {
 
     fn forget(&mut self, claim: &Claim) {
         remove(&mut self.by_session, &claim.session, &claim.id);
+        if let Some(offer) = &claim.handover {
+            remove(&mut self.handed_to, &offer.to, &claim.id);
+        }
         match claim.state {
             State::Held { .. } | State::Offered { .. } => {
                 if let Some(scopes) = self.by_scope.get_mut(&claim.repo) {
@@ -162,6 +184,17 @@ impl Index {
     /// The claims of a session.
     pub(crate) fn claims_of(&self, session: SessionId) -> impl Iterator<Item = ClaimId> {
         self.by_session.get(&session).into_iter().flatten().copied()
+    }
+
+    /// The claims that are offered to a session.
+    pub(crate) fn handed_to(&self, session: SessionId) -> impl Iterator<Item = ClaimId> {
+        self.handed_to.get(&session).into_iter().flatten().copied()
+    }
+
+    /// The claims that are offered to anybody, in an order that is every board's.
+    pub(crate) fn handed_over(&self) -> impl Iterator<Item = ClaimId> {
+        let ids: BTreeSet<ClaimId> = self.handed_to.values().flatten().copied().collect();
+        ids.into_iter()
     }
 
     /// The claims that close a scope.

@@ -177,6 +177,10 @@ impl Why<'_> {
                     "ends when it is released, or its session is gone".to_owned()
                 });
                 lines.push(format!("rule     {end}"));
+                lines.extend(claim.offer(self.now).map(|offer| {
+                    let (to, until) = (self.name(offer.to), self.ahead(offer.until));
+                    format!("handover offered to {to}, ends {until}: {}", first_line(&offer.note))
+                }));
             }
             claim::State::Offered { until, missed, .. } => {
                 lines.push(format!("{} is offered to {name}: {scopes}", claim.id));

@@ -187,6 +187,7 @@ fn build(
         asked: draft.now.board,
         max: scopes.iter().filter_map(|scope| scope.max).chain(wanted.max).min(),
         state: State::Waiting { place: number, overtaken: 0, missed: 0 },
+        handover: None,
     }
 }
 
@@ -255,10 +256,7 @@ pub(super) fn refusal(
     obstacle: Obstacle,
 ) -> Box<Refusal> {
     let claim = draft.tables.claims.get(&obstacle.claim);
-    let until = claim.and_then(|claim| match claim.state {
-        State::Held { until, .. } => until,
-        State::Waiting { .. } | State::Offered { .. } => None,
-    });
+    let until = claim.and_then(Claim::end);
     let is_free = |name: &&ScopeName| {
         closed_by(draft, session.id, &session.repo, policy, (name, mode)).is_none()
     };

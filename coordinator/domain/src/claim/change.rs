@@ -91,10 +91,7 @@ fn ending(claim: &Claim, until: BoardTime, policy: &Policy) -> State {
 }
 
 fn record(draft: &mut Draft<'_>, claim: &Claim) {
-    let until = match claim.state {
-        State::Held { until, .. } => until.map(|until| until.0),
-        State::Waiting { .. } | State::Offered { .. } => None,
-    };
+    let until = claim.end().map(|until| until.0);
     draft.record(Event::Changed {
         claim: claim.id,
         session: claim.session,
@@ -123,6 +120,19 @@ fn held(
         |claim: &Arc<Claim>| scopes.is_empty() || claim.scopes().any(|name| scopes.contains(name));
     mine.retain(named);
     Ok(mine)
+}
+
+/// The one claim of a session that holds a scope.
+pub(super) fn only(
+    draft: &Draft<'_>,
+    session: &Session,
+    scope: &ScopeName,
+) -> Result<Arc<Claim>, Box<Refusal>> {
+    let held = held(draft, session, std::slice::from_ref(scope))?;
+    match <[Arc<Claim>; 1]>::try_from(held) {
+        Ok([claim]) => Ok(claim),
+        Err(_) => Err(Invalid::field("scope", format!("`{scope}` is held twice")).into()),
+    }
 }
 
 /// Lets claims that end by themselves last for so many milliseconds from now on.
@@ -167,10 +177,8 @@ pub(crate) fn narrow(
     if let Some(other) = to.iter().find(|name| !from.is_ancestor_of(name)) {
         return Err(Invalid::field("to", format!("`{other}` is not below `{from}`")).into());
     }
-    let [claim] = &held(draft, session, std::slice::from_ref(from))?[..] else {
-        return Err(Invalid::field("scope", format!("`{from}` is held twice")).into());
-    };
-    of_this_policy(claim, &repo.policy)?;
+    let claim = only(draft, session, from)?;
+    of_this_policy(&claim, &repo.policy)?;
     let mut parts = claim.parts.clone();
     parts.retain(|part| part.scope != *from && !to.contains(&part.scope));
     for name in &to {
@@ -182,7 +190,7 @@ pub(crate) fn narrow(
         parts.push(part(&repo.policy, scope));
     }
     parts.sort_by(|left, right| left.scope.cmp(&right.scope));
-    let claim = Claim { parts, ..Claim::clone(claim) };
+    let claim = Claim { parts, ..Claim::clone(&claim) };
     draft.record(Event::Narrowed {
         claim: claim.id,
         session: session.id,

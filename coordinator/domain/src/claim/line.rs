@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ask::{claims_of, grant, holder};
 use super::end::{lapse, leave_line};
 use super::meet::{all_closing, closed_by, conflicts, meets, part};
-use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Mode, Obstacle, State};
+use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Mode, Obstacle, State, handover};
 use crate::board::{Draft, Event};
 use crate::fault::fault;
 use crate::hold::Holder;
@@ -130,6 +130,19 @@ pub(super) fn passed(draft: &Draft<'_>, policy: &Policy, granted: &Claim) -> Vec
     line
 }
 
+/// The waiters of others who are there and in the way of a held claim, wherever they stand.
+pub(super) fn behind(
+    draft: &Draft<'_>,
+    policy: &Policy,
+    held: &Claim,
+    receiver: SessionId,
+) -> Vec<Claim> {
+    let mut line = waiting(draft, &held.repo);
+    line.retain(|other| other.session != receiver && live(draft, other.session).is_some());
+    line.retain(|other| conflicts(policy, held, other));
+    line
+}
+
 /// The waits that a grant to `session` adds for those whom it passes.
 pub(super) fn waits_of(passed: &[Claim], session: SessionId) -> Vec<Wait> {
     let wait = |claim: &Claim| Wait::for_all(holder(claim.session), name(claim), [holder(session)]);
@@ -243,6 +256,7 @@ fn offer(draft: &mut Draft<'_>, claim: Claim) {
 /// Grants offers to who has come for them, ends claims whose own maximum is over and offers
 /// that went by; serves the lines.
 pub(crate) fn expire(draft: &mut Draft<'_>) {
+    handover::expire(draft);
     let now = draft.now.board;
     let comer = |claim: &Claim| {
         let is_offered = matches!(claim.state, State::Offered { .. });

@@ -37,6 +37,24 @@ pub(super) fn conflicts(policy: &Policy, left: &Claim, right: &Claim) -> bool {
     scopes.any(|scope| meets(policy, left, scope).is_some())
 }
 
+/// How two held claims meet, whatever policies they were granted under, if they are in each other's
+/// way: the scope of the left one, that of the right one, and how.
+pub(super) fn clash(
+    policy: &Policy,
+    left: &Claim,
+    right: &Claim,
+) -> Option<(ScopeName, ScopeName, Conflict)> {
+    if left.mode.admits(right.mode) {
+        return None;
+    }
+    let mut pairs =
+        left.parts.iter().flat_map(|left| right.parts.iter().map(move |right| (left, right)));
+    pairs.find_map(|(left, right)| {
+        let conflict = conflict(&left.as_scope(), &right.as_scope(), policy.scopes.case())?;
+        Some((left.scope.clone(), right.scope.clone(), conflict))
+    })
+}
+
 /// A scope with all that a claim of it covers, children included.
 fn frozen(policy: &Policy, scope: &Scope) -> Scope {
     Scope { paths: policy.scopes.patterns(scope.name.as_str()), ..scope.clone() }

@@ -231,6 +231,7 @@ impl Fleet {
         fences_grow(&mut self.memory, before, step)?;
         claims::only_the_holder(step, before)?;
         one_effect(&self.memory, step, before)?;
+        claims::handed_over(step, before)?;
         claims::lost_stays_lost(step, before, after)?;
         claims::bounded_overtaking(after)?;
         shared::locks(&self.board, step, before, after)?;
@@ -267,7 +268,8 @@ impl Fleet {
             };
             reason(board) == reason(&recovered)
         };
-        let asks = matches!(step.request.command, Command::Claim(_) | Command::Next);
+        let asks =
+            matches!(step.request.command, Command::Claim(_) | Command::Next | Command::Accept(_));
         let claim = Request { number: None, ..step.request.clone() };
         ensure(!asks || same(&claim), "12 the index is rebuilt", || format!("{:?}", step.request))?;
         let ids = after
@@ -396,7 +398,9 @@ fn audited(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
                 let told = told(&|event| {
                     matches!(event,
                     Event::Claimed { claim, .. } | Event::Released { claim, .. }
-                    | Event::Changed { claim, .. } | Event::Narrowed { claim, .. } if claim == id)
+                    | Event::Changed { claim, .. } | Event::Narrowed { claim, .. }
+                    | Event::HandedOver { claim, .. } | Event::HandoverOffered { claim, .. }
+                    | Event::HandoverEnded { claim, .. } if claim == id)
                 });
                 !told && (grant || before.claims.get(id) != Some(claim))
             }

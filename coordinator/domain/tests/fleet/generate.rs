@@ -3,6 +3,7 @@
 
 mod access;
 mod cars;
+mod handovers;
 mod holds;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -23,7 +24,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 39] = [
+const WEIGHTS: [(&str, usize); 42] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -32,6 +33,9 @@ const WEIGHTS: [(&str, usize); 39] = [
     ("release", 12),
     ("extend", 5),
     ("narrow", 5),
+    ("handoff", 8),
+    ("withdraw", 2),
+    ("accept", 8),
     ("unqueue", 4),
     ("announce", 10),
     ("revoke-claim", 1),
@@ -214,6 +218,7 @@ impl Generator {
             "join" | "resume" | "leave" | "root-dead" | "revoke-session" | "see-host" => {
                 self.life(kind, board)
             }
+            "handoff" | "withdraw" | "accept" => self.of_handovers(kind, board),
             "claim" | "release" | "extend" | "narrow" | "unqueue" | "announce" | "revoke-claim" => {
                 self.of_claims(kind, board)
             }

@@ -200,6 +200,7 @@ fn changes_the_map(event: &Event) -> bool {
             | Event::Claimed { .. }
             | Event::Changed { .. }
             | Event::Narrowed { .. }
+            | Event::HandedOver { .. }
             | Event::Released { .. }
             | Event::Lapsed { .. }
             | Event::Revoked { .. }

@@ -262,6 +262,9 @@ impl Daemon {
             | Event::Lost { session, .. }
             | Event::Resumed { session, .. }
             | Event::Revoked { session, .. } => self.sessions.contains(session),
+            Event::HandedOver { session, to, .. } => {
+                self.sessions.contains(session) || self.sessions.contains(to)
+            }
             _ => false,
         }
     }

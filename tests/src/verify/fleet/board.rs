@@ -75,6 +75,21 @@ pub(super) enum Event {
         from: String,
         to: BTreeSet<String>,
     },
+    HandoverOffered {
+        claim: String,
+        session: String,
+        to: String,
+        until: u64,
+    },
+    HandoverEnded {
+        claim: String,
+    },
+    HandedOver {
+        claim: String,
+        session: String,
+        to: String,
+        fence: Fence,
+    },
     Released {
         claim: String,
         scopes: BTreeSet<String>,
@@ -227,7 +242,7 @@ pub(super) fn replay(audit: &Audit, delay: Duration, report: &mut Report) -> Boa
 impl Board {
     fn take(&mut self, place: Place, event: &Event, report: &mut Report) {
         match event {
-            Event::Claimed { claim, fence, .. } => {
+            Event::Claimed { claim, fence, .. } | Event::HandedOver { claim, fence, .. } => {
                 self.grants += 1;
                 let fence = self.grow(place, *fence, report);
                 self.claim_fences.insert(fence, claim.clone());

@@ -22,6 +22,8 @@ struct Held {
     session: String,
     /// Since when, in board time.
     since: u64,
+    /// To whom its holder offers it, and until when.
+    offer: Option<(String, u64)>,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,27 @@ impl Claims {
                     held.scopes.remove(from);
                     held.scopes.extend(to.iter().cloned());
                 }
+            }
+            Event::HandoverOffered { claim, session, to, until } => {
+                let held = self.held.get_mut(claim).filter(|held| held.session == *session);
+                match held {
+                    Some(held) => held.offer = Some((to.clone(), *until)),
+                    None => {
+                        let seq = place.seq;
+                        report.violation(format!(
+                            "audit {seq}: {claim} was not {session}'s to offer"
+                        ));
+                    }
+                }
+            }
+            Event::HandoverEnded { claim } => {
+                if let Some(held) = self.held.get_mut(claim) {
+                    held.offer = None;
+                }
+            }
+            Event::HandedOver { claim, session, to, .. } => {
+                self.of_living(place, to, &format!("{claim} was handed to"), report);
+                self.handed_over(place, claim, (session, to), report);
             }
             Event::OfferMissed { claim } => {
                 if let Some(waiter) = self.line.get_mut(claim) {
@@ -145,6 +168,20 @@ impl Claims {
             let seq = place.seq;
             report.violation(format!("audit {seq}: {claim} asked for {asked} and got {got}"));
         }
+        self.passed(place, claim, (session, scopes, mode, since), report);
+        let (scopes, session, since) = (scopes.clone(), session.to_owned(), place.at);
+        let held = Held { scopes, mode, session, since, offer: None };
+        self.held.insert(claim.to_owned(), held);
+    }
+
+    /// Those who asked before `since` are passed by what goes to a session.
+    fn passed(
+        &mut self,
+        place: Place,
+        claim: &str,
+        (session, scopes, mode, since): (&str, &BTreeSet<String>, Mode, u64),
+        report: &mut Report,
+    ) {
         let others = self.line.iter_mut().filter(|(_, other)| other.session != session);
         let in_the_way = |other: &Waiter| {
             meet(&other.scopes, scopes) && (other.mode, mode) != (Mode::Shared, Mode::Shared)
@@ -163,9 +200,32 @@ impl Claims {
                 report.violation(format!("audit {seq}: {id} was overtaken {times} times"));
             }
         }
-        let (scopes, session, since) = (scopes.clone(), session.to_owned(), place.at);
-        let held = Held { scopes, mode, session, since };
-        self.held.insert(claim.to_owned(), held);
+    }
+
+    /// It was held by whoever offered it, and offered to whoever has it now.
+    fn handed_over(
+        &mut self,
+        place: Place,
+        claim: &str,
+        (from, to): (&str, &str),
+        report: &mut Report,
+    ) {
+        let seq = place.seq;
+        let Some(held) = self.held.get_mut(claim) else {
+            report.violation(format!("audit {seq}: {claim} was handed over and nobody had it"));
+            return;
+        };
+        let offered = held.offer.take();
+        let is_it = offered.is_some_and(|(name, until)| name == to && place.at < until);
+        if held.session != from || !is_it {
+            let holder = &held.session;
+            report.violation(format!(
+                "audit {seq}: {claim} of {holder} went from {from} to {to}, unasked"
+            ));
+        }
+        to.clone_into(&mut held.session);
+        let (scopes, mode) = (held.scopes.clone(), held.mode);
+        self.passed(place, claim, (to, &scopes, mode, seq), report);
     }
 
     fn changed(&mut self, place: Place, claim: &str, mode: Mode, report: &mut Report) {

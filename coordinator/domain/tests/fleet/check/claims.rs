@@ -78,8 +78,40 @@ pub fn only_the_holder(step: &Step<'_>, before: &Tables) -> Checked {
         let Change::Claim(id, after) = change else { continue };
         let Some(old) = before.claims.get(id).filter(|old| old.is_held()) else { continue };
         let kept = after.as_ref().is_some_and(|after| after == old);
-        ensure(kept || old.session == shown.session, NAME, || {
+        let is_given = old.handover.as_ref().is_some_and(|offer| offer.to == shown.session);
+        ensure(kept || old.session == shown.session || is_given, NAME, || {
             format!("{id} by {}", shown.session)
+        })?;
+    }
+    Ok(())
+}
+
+/// A claim goes to somebody else by the word of its holder and of that one, whole, and whoever
+/// gave it has nothing of it from then on.
+pub fn handed_over(step: &Step<'_>, before: &Tables) -> Checked {
+    const NAME: &str = "2 a claim moves by its holder's word";
+    for change in step.changes {
+        let Change::Claim(id, Some(new)) = change else { continue };
+        let Some(old) = before.claims.get(id).filter(|old| old.session != new.session) else {
+            continue;
+        };
+        let (now, by) = (step.act.now.board, step.caller_session());
+        let offer = old.handover.as_ref();
+        let given = offer.is_some_and(|it| Some(it.to) == by && it.to == new.session);
+        ensure(given && offer.is_some_and(|it| now < it.until), NAME, || {
+            format!("{id} from {} to {}: {offer:?}", old.session, new.session)
+        })?;
+        ensure(new.parts == old.parts && new.policy == old.policy, NAME, || {
+            format!("{id}: {new:?}")
+        })?;
+        let grew = match (old.state, new.state) {
+            (claim::State::Held { fence: old, .. }, claim::State::Held { fence: new, .. }) => {
+                old < new
+            }
+            _ => false,
+        };
+        ensure(grew, "2 fences only grow: whoever gave a claim has a stale one", || {
+            format!("{id}: {:?}, then {:?}", old.state, new.state)
         })?;
     }
     Ok(())
