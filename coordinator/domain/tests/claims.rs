@@ -375,3 +375,22 @@ fn what_an_older_policy_gave_shared_stays_shared() {
     );
     assert_eq!(granted(&mut world, &ann, shared(&["docs"])).mode, Mode::Shared);
 }
+
+#[test]
+fn who_wants_alone_what_it_shares_closes_no_circle() {
+    let mut world = World::new(&SCOPES);
+    let (ann, bob, eve) = (world.join("ann"), world.join("bob"), world.join("eve"));
+    let waits = |scopes, mode| {
+        Command::Claim(Wanted { otherwise: Otherwise::Wait, ..wanted(scopes, mode) })
+    };
+    granted(&mut world, &ann, shared(&["runtime"]));
+    granted(&mut world, &eve, exclusive(&["docs"]));
+    for (who, scopes, mode) in
+        [(&bob, &["docs", "runtime"][..], Mode::Shared), (&ann, &["docs"], Mode::Exclusive)]
+    {
+        let queued = world.by(who, waits(scopes, mode)).unwrap();
+        assert!(matches!(queued, Reply::Queued { .. }), "{queued:?}");
+    }
+    let words = refused(&mut world, &ann, exclusive(&["runtime"]));
+    assert_eq!(words, "waiting would close a circle: docs waits for docs");
+}

@@ -316,9 +316,9 @@ impl Event {
     pub fn format(&self) -> u32 {
         match self {
             Self::Changed { .. } | Self::Narrowed { .. } => 2,
-            Self::HandoverOffered { .. }
-            | Self::HandoverEnded { .. }
-            | Self::HandedOver { .. } => 2,
+            Self::HandoverOffered { .. } | Self::HandoverEnded { .. } | Self::HandedOver { .. } => {
+                2
+            }
             Self::Claimed { mode, .. } | Self::Queued { mode, .. } if !mode.is_exclusive() => 2,
             _ => 1,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{claims_of, refusal};
-use super::meet::{closed_by, part};
+use super::meet::{closed_by, obstacle, part};
 use super::{Claim, Mode, State, Wanted, line};
 use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::id::{BoardTime, TaskId};
@@ -13,6 +13,7 @@ use crate::lock;
 use crate::policy::Policy;
 use crate::scope::ScopeName;
 use crate::session::Session;
+use crate::wait;
 
 /// Makes of claims that a session holds what it asks for now; nothing where something is in the
 /// way of one of them.
@@ -25,16 +26,7 @@ pub(super) fn change(
     let mut changed = Vec::new();
     for claim in claims {
         if claim.mode == Mode::Shared && wanted.mode.is_exclusive() {
-            of_this_policy(claim, policy)?;
-            let names = claim.scope_list();
-            let others = |name| {
-                let wanted = (name, Mode::Exclusive);
-                closed_by(draft, session.id, &session.repo, policy, wanted)
-            };
-            if let Some(obstacle) = names.iter().find_map(others) {
-                let asked = (names.as_slice(), Mode::Exclusive);
-                return Err(refusal(draft, session, policy, asked, obstacle));
-            }
+            alone(draft, session, policy, claim)?;
         }
         changed.push(Claim {
             mode: wanted.mode,
@@ -52,6 +44,34 @@ pub(super) fn change(
         line::serve(draft, &session.repo);
     }
     Ok(changed)
+}
+
+/// Lets a claim that is shared be its holder's alone, unless that is others' too, or some in the
+/// line may not be passed: who waits to share it waits for one more from now on.
+fn alone(
+    draft: &mut Draft<'_>,
+    session: &Session,
+    policy: &Policy,
+    claim: &Claim,
+) -> Result<(), Box<Refusal>> {
+    of_this_policy(claim, policy)?;
+    let names = claim.scope_list();
+    let asked = (names.as_slice(), Mode::Exclusive);
+    let others =
+        |name| closed_by(draft, session.id, &session.repo, policy, (name, Mode::Exclusive));
+    if let Some(obstacle) = names.iter().find_map(others) {
+        return Err(refusal(draft, session, policy, asked, obstacle));
+    }
+    let alone = Claim { mode: Mode::Exclusive, ..claim.clone() };
+    let mut passed = line::behind(draft, policy, &alone, session.id);
+    passed.retain(|waiter| waiter.mode == Mode::Shared);
+    let unpassed = line::unpassed(draft, &passed);
+    if let Some(obstacle) = unpassed.and_then(|waiter| obstacle(policy, &alone, waiter)) {
+        return Err(refusal(draft, session, policy, asked, obstacle));
+    }
+    wait::refuse_cycle(draft, line::waits_of(&passed, session.id))?;
+    line::count(draft, passed);
+    Ok(())
 }
 
 /// Others are looked for by the scopes of the policy in force: what an older one gave may not be

@@ -9,15 +9,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ask::{claims_of, holder, refusal};
-use super::meet::clash;
-use super::{
-    Claim, MAX_CLAIMS, MAX_OVERTAKEN, MAX_PASSED, Mode, Obstacle, State, change, line, meets,
-};
+use super::meet::{clash, obstacle};
+use super::{Claim, MAX_CLAIMS, Mode, Obstacle, State, change, line};
 use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::fault::fault;
 use crate::id::{BoardTime, ClaimId, SessionId};
 use crate::name::AgentName;
-use crate::policy::Policy;
 use crate::scope::ScopeName;
 use crate::session::{self, Session};
 use crate::{lock, task, wait};
@@ -289,12 +286,8 @@ fn passed(
 ) -> Result<Vec<Claim>, Box<Refusal>> {
     let repo = draft.repo(&claim.repo)?;
     let passed = line::behind(draft, &repo.policy, claim, receiver);
-    let is_over = |waiter: &&Claim| matches!(waiter.state, State::Waiting { overtaken, .. } if overtaken >= MAX_OVERTAKEN);
-    let patient = passed.iter().find(is_over).filter(|_| !fault!(OvertakenForever));
-    let too_many = passed.last().filter(|_| passed.len() > MAX_PASSED);
-    let Some(obstacle) =
-        patient.or(too_many).and_then(|waiter| obstacle(&repo.policy, claim, waiter))
-    else {
+    let waiter = line::unpassed(draft, &passed);
+    let Some(obstacle) = waiter.and_then(|waiter| obstacle(&repo.policy, claim, waiter)) else {
         return Ok(passed);
     };
     Err(refused(draft, session, claim, obstacle)?)
@@ -320,13 +313,4 @@ fn left_behind(draft: &Draft<'_>, claim: &Claim) -> Result<Option<Obstacle>, Box
         let (wanted, held, conflict) = clash(policy, claim, other)?;
         Some(Obstacle { wanted, held, claim: other.id, holder: other.session, conflict })
     }))
-}
-
-/// How a waiter stands in the way of a claim that is handed over.
-fn obstacle(policy: &Policy, claim: &Claim, waiter: &Claim) -> Option<Obstacle> {
-    waiter.scopes().find_map(|held| {
-        let (wanted, conflict) = meets(policy, claim, policy.scopes.get(held.as_str())?)?;
-        let (claim, holder) = (waiter.id, waiter.session);
-        Some(Obstacle { wanted, held: held.clone(), claim, holder, conflict })
-    })
 }

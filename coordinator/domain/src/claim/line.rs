@@ -109,17 +109,29 @@ pub(super) fn unpassable(
             Some(Obstacle { wanted: name.clone(), held, claim, holder, conflict })
         });
         let Some(obstacle) = met else { continue };
-        let passed = match claim.state {
-            State::Waiting { overtaken, .. } => overtaken,
-            State::Held { .. } | State::Offered { .. } => 0,
-        };
-        let long = draft.now.board.since(claim.asked) >= MAX_PASSED_FOR;
-        if !fault!(OvertakenForever) && (passed >= MAX_OVERTAKEN || long) {
+        if is_passed_enough(draft, &claim) {
             return Some(obstacle);
         }
         in_the_way.push(obstacle);
     }
     (in_the_way.len() > MAX_PASSED).then(|| in_the_way.swap_remove(0))
+}
+
+/// Whether nobody passes a waiter any more: it was passed often or long enough.
+fn is_passed_enough(draft: &Draft<'_>, waiter: &Claim) -> bool {
+    let passed = match waiter.state {
+        State::Waiting { overtaken, .. } => overtaken,
+        State::Held { .. } | State::Offered { .. } => 0,
+    };
+    let long = draft.now.board.since(waiter.asked) >= MAX_PASSED_FOR;
+    !fault!(OvertakenForever) && (passed >= MAX_OVERTAKEN || long)
+}
+
+/// The first of these waiters who keeps a held claim from passing them all: nobody passes it any
+/// more, or there are too many.
+pub(super) fn unpassed<'a>(draft: &Draft<'_>, waiters: &'a [Claim]) -> Option<&'a Claim> {
+    let enough = waiters.iter().find(|waiter| is_passed_enough(draft, waiter));
+    enough.or_else(|| waiters.last().filter(|_| waiters.len() > MAX_PASSED))
 }
 
 /// The waiters of others whom a grant would pass.

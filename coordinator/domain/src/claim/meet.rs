@@ -67,6 +67,15 @@ pub(super) fn part(policy: &Policy, scope: &Scope) -> Part {
     Part { scope: name.clone(), reach: *reach, paths }
 }
 
+/// How a waiter stands in the way of a claim that is held.
+pub(super) fn obstacle(policy: &Policy, claim: &Claim, waiter: &Claim) -> Option<Obstacle> {
+    waiter.scopes().find_map(|held| {
+        let (wanted, conflict) = meets(policy, claim, policy.scopes.get(held.as_str())?)?;
+        let (claim, holder) = (waiter.id, waiter.session);
+        Some(Obstacle { wanted, held: held.clone(), claim, holder, conflict })
+    })
+}
+
 /// The claims that might keep a scope closed; each is to be read before it is believed.
 fn closers(draft: &Draft<'_>, repo: &RepoName, policy: &Policy, scope: &ScopeName) -> Vec<ClaimId> {
     let index = draft.board().index();
