@@ -43,4 +43,4 @@ mutants: ## switch seeded bugs on, one at a time, and show what catches each
 	$(CARGO) test --locked -p molt-tests --features seeded-bugs --test sim mutants -- --nocapture
 
 soak: ## a million commands against the rules, printing the seed; STEPS=n for more
-	HISTORY_COMMANDS=$(or $(STEPS),1000000) $(CARGO) test --locked -p molt-domain --test histories -- --nocapture
+	HISTORY_COMMANDS=$(or $(STEPS),1000000) $(CARGO) test --release --locked -p molt-domain --test histories -- --nocapture

@@ -54,7 +54,7 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::UnapprovedRuns => &["14 nothing unapproved"],
         Bug::BarrierPassed => &["14 a barrier"],
         Bug::FormatIgnored => &["15 older programs"],
-        Bug::AnybodyApproves => &["14 a person approves", "10 calls of an older epoch"],
+        Bug::AnybodyApproves => &["14 a person approves", "10 calls of", "2 only who shows"],
     }
 }
 

@@ -39,7 +39,11 @@ pub(crate) fn claim(
     };
     let other: Vec<Arc<Claim>> = mine.iter().filter(differs).cloned().collect();
     if new.is_empty() {
-        let changed = change::change(draft, session, policy, (&other, wanted))?;
+        let (changed, passed) = change::change(draft, session, policy, (&other, wanted))?;
+        line::count(draft, passed);
+        if !other.is_empty() {
+            line::serve(draft, &session.repo);
+        }
         return Ok(held_already(&mine, &changed, &names));
     }
     if mine.len() >= MAX_CLAIMS {
@@ -50,9 +54,9 @@ pub(crate) fn claim(
     match first_obstacle(draft, session, policy, (&new, wanted.mode)) {
         None => {
             // All or nothing: what is held in a weaker mode is no use to who asks for more.
-            change::change(draft, session, policy, (&other, wanted))?;
+            let (_, mut passed) = change::change(draft, session, policy, (&other, wanted))?;
             let claim = build(draft, session, policy, &new, wanted);
-            let passed = line::passed(draft, policy, &claim);
+            passed.extend(line::passed(draft, policy, &claim));
             wait::refuse_cycle(draft, line::waits_of(&passed, session.id))?;
             line::count(draft, passed);
             let claim = grant(draft, session, claim);

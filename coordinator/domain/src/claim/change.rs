@@ -16,17 +16,17 @@ use crate::session::Session;
 use crate::wait;
 
 /// Makes of claims that a session holds what it asks for now; nothing where something is in the
-/// way of one of them.
+/// way of one of them. Returns them, and the waiters whom that passes, who are to be counted.
 pub(super) fn change(
     draft: &mut Draft<'_>,
     session: &Session,
     policy: &Policy,
     (claims, wanted): (&[Arc<Claim>], &Wanted),
-) -> Result<Vec<Claim>, Box<Refusal>> {
-    let mut changed = Vec::new();
+) -> Result<(Vec<Claim>, Vec<Claim>), Box<Refusal>> {
+    let (mut changed, mut passed) = (Vec::new(), Vec::new());
     for claim in claims {
         if claim.mode == Mode::Shared && wanted.mode.is_exclusive() {
-            alone(draft, session, policy, claim)?;
+            passed.extend(alone(draft, session, policy, claim)?);
         }
         changed.push(Claim {
             mode: wanted.mode,
@@ -41,19 +41,18 @@ pub(super) fn change(
     let differ = claims.iter().zip(&changed).any(|(before, after)| **before != *after);
     if differ {
         changed.iter().for_each(|claim| record(draft, claim));
-        line::serve(draft, &session.repo);
     }
-    Ok(changed)
+    Ok((changed, passed))
 }
 
 /// Lets a claim that is shared be its holder's alone, unless that is others' too, or some in the
-/// line may not be passed: who waits to share it waits for one more from now on.
+/// line may not be passed: who waits to share it waits for one more from now on. Returns those.
 fn alone(
-    draft: &mut Draft<'_>,
+    draft: &Draft<'_>,
     session: &Session,
     policy: &Policy,
     claim: &Claim,
-) -> Result<(), Box<Refusal>> {
+) -> Result<Vec<Claim>, Box<Refusal>> {
     of_this_policy(claim, policy)?;
     let names = claim.scope_list();
     let asked = (names.as_slice(), Mode::Exclusive);
@@ -70,8 +69,7 @@ fn alone(
         return Err(refusal(draft, session, policy, asked, obstacle));
     }
     wait::refuse_cycle(draft, line::waits_of(&passed, session.id))?;
-    line::count(draft, passed);
-    Ok(())
+    Ok(passed)
 }
 
 /// Others are looked for by the scopes of the policy in force: what an older one gave may not be

@@ -127,10 +127,11 @@ fn is_passed_enough(draft: &Draft<'_>, waiter: &Claim) -> bool {
     !fault!(OvertakenForever) && (passed >= MAX_OVERTAKEN || long)
 }
 
-/// The first of these waiters who keeps a held claim from passing them all: nobody passes it any
-/// more, or there are too many.
+/// The first of these waiters who keeps a held claim from passing them all: it is there and nobody
+/// passes it any more, or there are too many.
 pub(super) fn unpassed<'a>(draft: &Draft<'_>, waiters: &'a [Claim]) -> Option<&'a Claim> {
-    let enough = waiters.iter().find(|waiter| is_passed_enough(draft, waiter));
+    let mut there = waiters.iter().filter(|waiter| live(draft, waiter.session).is_some());
+    let enough = there.find(|waiter| is_passed_enough(draft, waiter));
     enough.or_else(|| waiters.last().filter(|_| waiters.len() > MAX_PASSED))
 }
 
@@ -142,7 +143,7 @@ pub(super) fn passed(draft: &Draft<'_>, policy: &Policy, granted: &Claim) -> Vec
     line
 }
 
-/// The waiters of others who are there and in the way of a held claim, wherever they stand.
+/// The waiters of others in whose way a held claim is, wherever they stand.
 pub(super) fn behind(
     draft: &Draft<'_>,
     policy: &Policy,
@@ -150,8 +151,7 @@ pub(super) fn behind(
     receiver: SessionId,
 ) -> Vec<Claim> {
     let mut line = waiting(draft, &held.repo);
-    line.retain(|other| other.session != receiver && live(draft, other.session).is_some());
-    line.retain(|other| conflicts(policy, held, other));
+    line.retain(|other| other.session != receiver && conflicts(policy, held, other));
     line
 }
 
@@ -161,8 +161,11 @@ pub(super) fn waits_of(passed: &[Claim], session: SessionId) -> Vec<Wait> {
     passed.iter().map(wait).collect()
 }
 
-/// Counts a grant against those who were there and were passed.
-pub(super) fn count(draft: &mut Draft<'_>, passed: Vec<Claim>) {
+/// Counts what was granted against those who were there and were passed: once, by however much
+/// of it.
+pub(super) fn count(draft: &mut Draft<'_>, mut passed: Vec<Claim>) {
+    passed.sort_by_key(|claim| claim.id);
+    passed.dedup_by_key(|claim| claim.id);
     for claim in passed {
         let State::Waiting { place, overtaken, missed } = claim.state else { continue };
         if live(draft, claim.session).is_some() {
@@ -318,9 +321,14 @@ fn miss(draft: &mut Draft<'_>, claim: &Claim, place: u64, missed: u32) {
     let at =
         |place| Claim { state: State::Waiting { place, overtaken: 0, missed }, ..claim.clone() };
     draft.tables.claims.put(claim.id, at(next.unwrap_or(place)));
-    if next.is_some() && wait::who_is_stuck(draft).contains(&holder(claim.session)) {
+    let is_stuck = |draft: &Draft<'_>| wait::who_is_stuck(draft).contains(&holder(claim.session));
+    if next.is_some() && is_stuck(draft) {
         // The next one waits for this session: behind it, both would wait for ever.
         draft.tables.claims.put(claim.id, at(place));
+    }
+    // While it was offered, it was in nobody's way whom it waits for now.
+    if is_stuck(draft) {
+        leave_line(draft, claim, "its offer went by, and those before it wait for its agent");
     }
 }
 

@@ -252,7 +252,8 @@ impl Fleet {
         let stuck = graph::stuck(after);
         ensure(stuck.is_empty(), "5 no circle of waits", || {
             let claims: Vec<&Claim> = after.claims.values().map(AsRef::as_ref).collect();
-            format!("{stuck:?}: {claims:?} {:?} {:?} {:?}", after.locks, after.slots, after.builds)
+            let held = format!("{:?} {:?} {:?}", after.locks, after.slots, after.builds);
+            format!("{stuck:?} after {:?}: {claims:?} {held}", step.events)
         })?;
         let board = &self.board;
         let mut recovered = Board::recover(*board.spans(), board.ledger().clone(), board.records());

@@ -54,9 +54,6 @@ impl Random {
 /// Steps that are replayed at most to cut a history down.
 const SHRINKING: usize = 60_000;
 
-/// Steps beside commands that come in a row at most.
-const AGENTS_AND_HOSTS: usize = 40;
-
 /// One step of a history.
 #[derive(Debug, Clone)]
 pub struct Act {
@@ -170,6 +167,8 @@ fn shrink(mut history: Vec<Act>, invariant: &'static str) -> Vec<Act> {
 /// end at every command.
 fn replay(history: &[Act]) -> Option<(usize, Broken)> {
     let mut fleet = Fleet::new();
-    fleet.dear_from = history.len().saturating_sub(2 * check::DEAR + AGENTS_AND_HOSTS);
+    let commands = history.iter().filter(|act| matches!(act.deed, Deed::Ask(_))).count();
+    // A command that was refused had no dear check: the one before was several rounds ago.
+    fleet.dear_from = commands.saturating_sub(8 * check::DEAR);
     history.iter().enumerate().find_map(|(at, act)| Some((at + 1, fleet.act(act).err()?)))
 }
