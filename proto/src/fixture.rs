@@ -134,6 +134,7 @@ impl World {
     pub(crate) fn claim(&mut self, caller: &Caller, scopes: &[&str]) -> Reply {
         let wanted = Wanted {
             scopes: scopes.iter().map(|name| parsed(name)).collect(),
+            globs: Vec::new(),
             why: "tests".to_owned(),
             task: None,
             mode: Mode::Exclusive,

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::git::{Git, Listed};
+use super::render::word;
 use crate::clock;
 use crate::error::{Error, Exit};
 use crate::guard::{Program, Ruling, Snapshot, Staleness, Verdict, judge};
@@ -196,7 +197,10 @@ fn steps(denied: &[&Ruling]) -> Vec<String> {
         let scope = match &ruling.verdict {
             Verdict::Held { scope, .. } => {
                 held = true;
-                scope
+                match scope {
+                    Some(scope) => scope,
+                    None => continue,
+                }
             }
             Verdict::Unclaimed { scope } => scope,
             Verdict::Open | Verdict::Yours | Verdict::NoScope => continue,
@@ -207,7 +211,11 @@ fn steps(denied: &[&Ruling]) -> Vec<String> {
     }
     let wait = if held { " --wait 15m" } else { "" };
     match wanted.is_empty() {
-        true => vec!["ask for a scope in molt.toml that has these paths".to_owned()],
+        true if held => vec!["molt-agent status --fleet".to_owned()],
+        true => vec![
+            "ask for a scope in molt.toml that has these paths".to_owned(),
+            format!("molt-agent claim --path {}", word(&denied[0].path)),
+        ],
         false => vec![format!("molt-agent claim {}{wait}", wanted.join(" "))],
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use molt_domain::id::{TaskId, millis};
-use molt_domain::scope::ScopeName;
+use molt_domain::scope::{Pattern, ScopeName};
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::args::span;
 use super::context::{Acted, Context, unexpected};
-use super::render::granted;
+use super::render::{granted, word};
 use super::wait::{Place, attend};
 use crate::error::{Error, Exit};
 use crate::ui::{Answer, list};
@@ -28,11 +28,15 @@ Examples:
   molt-agent claim runtime
   molt-agent claim runtime docs --why 'fix the write barrier' --task tsk_0007
   molt-agent claim runtime --wait 15m --tests 'cargo test -p molt-runtime'
-  molt-agent claim docs --shared")]
+  molt-agent claim docs --shared
+  molt-agent claim --path 'src/vm/*.rs' --path src/lib.rs")]
 pub(super) struct Claim {
     /// What to take.
-    #[arg(required = true, value_name = "SCOPE")]
+    #[arg(required_unless_present = "globs", value_name = "SCOPE")]
     scopes: Vec<ScopeName>,
+    /// Paths to take beside scopes, or instead; what a carve has is the carve's.
+    #[arg(long = "path", value_name = "GLOB")]
+    globs: Vec<Pattern>,
     /// Join the line and wait so long at most; the place is kept after that.
     #[arg(long, value_name = "DUR", value_parser = span)]
     wait: Option<Duration>,
@@ -60,9 +64,13 @@ impl Claim {
     pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let client = context.client()?;
         let file = context.joined(&client).await?;
-        let asked = self.scopes.iter().map(ScopeName::to_string).collect::<Vec<_>>();
+        let scopes = self.scopes.iter().map(ScopeName::to_string).collect::<Vec<_>>();
+        let globs = self.globs.iter().map(Pattern::to_string).collect::<Vec<_>>();
+        let paths = globs.iter().map(|glob| format!("--path {}", word(glob)));
+        let asked: Vec<String> = scopes.iter().cloned().chain(paths).collect();
         let verb = Verb::Claim(v1::Claim {
-            scopes: asked.clone(),
+            scopes,
+            globs,
             why: self.why,
             task: self.task.map(|task| task.to_string()).unwrap_or_default(),
             risk: self.risk.unwrap_or_default(),

@@ -8,8 +8,9 @@ use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
 
 use super::context::{Acted, Context, unexpected};
+use super::render::pieces;
 use crate::error::Error;
-use crate::ui::{Answer, list};
+use crate::ui::Answer;
 
 /// Offer the claim that has a scope to another agent, with its task.
 ///
@@ -59,14 +60,14 @@ impl Handoff {
 }
 
 fn told(claim: &v1::ClaimView) -> Answer {
-    let (scopes, id) = (list(&claim.scopes), claim.id.clone());
+    let (scopes, id) = (pieces(claim), claim.id.clone());
     if claim.offered_to.is_empty() {
         let kept = "it is yours, and offered to nobody".to_owned();
         return Answer::new("handoff", "withdrawn", claim).line("kept", [scopes, id, kept]);
     }
-    let whole = match claim.scopes.len() {
+    let whole = match claim.scopes.len() + claim.globs.len() {
         1 => "the whole claim".to_owned(),
-        count => format!("the whole claim, {count} scopes"),
+        count => format!("the whole claim, {count} in all"),
     };
     Answer::new("handoff", "offered", claim)
         .line("offered", [scopes, id, format!("to {}", claim.offered_to), whole])
@@ -88,7 +89,7 @@ mod tests {
         };
         assert_eq!(
             told(&claim).text(),
-            "offered  docs runtime  clm_0007  to bob  the whole claim, 2 scopes\n\
+            "offered  docs runtime  clm_0007  to bob  the whole claim, 2 in all\n\
              until    it is accepted: then stop editing there; until then it is yours\n\
              next     molt-agent why clm_0007\n"
         );

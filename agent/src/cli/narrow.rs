@@ -1,7 +1,7 @@
 //! `narrow`: keep less of what is held.
 
 use clap::Args;
-use molt_domain::scope::ScopeName;
+use molt_domain::scope::{Pattern, ScopeName};
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
@@ -18,20 +18,25 @@ use crate::ui::Answer;
 #[command(after_help = "\
 Examples:
   molt-agent narrow runtime --to runtime/gc
-  molt-agent narrow runtime --to runtime/gc runtime/jit")]
+  molt-agent narrow runtime --to runtime/gc runtime/jit
+  molt-agent narrow runtime --path runtime/src/vm.rs")]
 pub(super) struct Narrow {
     /// What is held.
     #[arg(value_name = "SCOPE")]
     from: ScopeName,
     /// What of it is kept.
-    #[arg(long, value_name = "SCOPE", required = true, num_args = 1..)]
+    #[arg(long, value_name = "SCOPE", required_unless_present = "globs", num_args = 1..)]
     to: Vec<ScopeName>,
+    /// Paths of it that are kept; each plainly lies in a folder of the scope.
+    #[arg(long = "path", value_name = "GLOB")]
+    globs: Vec<Pattern>,
 }
 
 impl Narrow {
     pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let to = self.to.iter().map(ScopeName::to_string).collect();
-        let verb = Verb::Narrow(v1::Narrow { from: self.from.to_string(), to });
+        let globs = self.globs.iter().map(Pattern::to_string).collect();
+        let verb = Verb::Narrow(v1::Narrow { from: self.from.to_string(), to, globs });
         let Acted { answer, rev } = context.act(&context.client()?, verb).await?;
         match answer {
             Reply::Granted(claim) => Ok(granted("narrow", &claim, rev)),

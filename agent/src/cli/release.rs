@@ -1,7 +1,7 @@
 //! `release`: give scopes back.
 
 use clap::Args;
-use molt_domain::scope::ScopeName;
+use molt_domain::scope::{Pattern, ScopeName};
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
@@ -15,11 +15,15 @@ use crate::ui::{Answer, list};
 #[command(after_help = "\
 Examples:
   molt-agent release
-  molt-agent release docs --outcome dropped")]
+  molt-agent release docs --outcome dropped
+  molt-agent release --path 'src/vm/*.rs'")]
 pub(super) struct Release {
     /// Which; none named: all.
     #[arg(value_name = "SCOPE")]
     scopes: Vec<ScopeName>,
+    /// Paths that were claimed beside scopes.
+    #[arg(long = "path", value_name = "GLOB")]
+    globs: Vec<Pattern>,
     /// How the work ended.
     #[arg(
         long,
@@ -32,7 +36,8 @@ pub(super) struct Release {
 impl Release {
     pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let scopes = self.scopes.iter().map(ScopeName::to_string).collect();
-        let verb = Verb::Release(v1::Release { scopes, outcome: self.outcome.clone() });
+        let globs = self.globs.iter().map(Pattern::to_string).collect();
+        let verb = Verb::Release(v1::Release { scopes, globs, outcome: self.outcome.clone() });
         let Acted { answer, rev } = context.act(&context.client()?, verb).await?;
         let released = match answer {
             Reply::Released(released) => released,
@@ -45,9 +50,10 @@ impl Release {
 
 fn told(released: &v1::Released, outcome: &str) -> Answer {
     let answer = Answer::new("release", "released", released);
-    match released.scopes.is_empty() {
+    let given: Vec<&String> = released.scopes.iter().chain(&released.globs).collect();
+    match given.is_empty() {
         true => answer.line("released", ["nothing: nothing is held"]),
-        false => answer.line("released", [list(&released.scopes), outcome.to_owned()]),
+        false => answer.line("released", [list(&given), outcome.to_owned()]),
     }
 }
 
@@ -57,8 +63,11 @@ mod tests {
 
     #[test]
     fn it_says_what_was_given_back() {
-        let released = v1::Released { scopes: vec!["docs".to_owned(), "runtime".to_owned()] };
-        assert_eq!(told(&released, "done").text(), "released docs runtime  done\n");
+        let released = v1::Released {
+            scopes: vec!["docs".to_owned(), "runtime".to_owned()],
+            globs: vec!["src/*.rs".to_owned()],
+        };
+        assert_eq!(told(&released, "done").text(), "released docs runtime src/*.rs  done\n");
         let nothing = told(&v1::Released::default(), "done");
         assert_eq!(nothing.text(), "released nothing: nothing is held\n");
         assert_eq!(nothing.exit().code(), 0, "giving back what one does not hold is success");

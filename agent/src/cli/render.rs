@@ -18,13 +18,19 @@ pub(super) fn granted(verb: &str, claim: &v1::ClaimView, rev: u64) -> Answer {
     let fence = format!("fence {}", claim.fence);
     let mode = if claim.shared { "shared" } else { "" }.to_owned();
     let answer = Answer::new(verb, code, claim)
-        .line(label, [list(&claim.scopes), claim.id.clone(), fence, mode, life])
+        .line(label, [pieces(claim), claim.id.clone(), fence, mode, life])
         .line_if("covers", list(&claim.paths))
         .rev(rev);
     match claim.paths.first() {
         Some(path) => answer.next(format!("molt-agent announce --files {}", word(path))),
         None => answer,
     }
+}
+
+/// All that is claimed: the scopes, then the paths beside them.
+pub(super) fn pieces(claim: &v1::ClaimView) -> String {
+    let all: Vec<&String> = claim.scopes.iter().chain(&claim.globs).collect();
+    list(&all)
 }
 
 /// How a claim stands, for its holder.
@@ -38,13 +44,13 @@ pub(super) fn own_claim(answer: Answer, claim: &v1::ClaimView, now_ms: u64) -> A
         "" => String::new(),
         to => format!("offered to {to}"),
     };
-    answer.line(label, [list(&claim.scopes), claim.id.clone(), stands, offer])
+    answer.line(label, [pieces(claim), claim.id.clone(), stands, offer])
 }
 
 /// A claim that its holder offers.
 pub(super) fn offered(answer: Answer, claim: &v1::ClaimView, now_ms: u64) -> Answer {
     let (by, ends) = (format!("by {}", claim.holder), left(claim.offer_until_ms, now_ms));
-    answer.line("offer", [&list(&claim.scopes), &claim.id, &by, &ends, &claim.offer_note])
+    answer.line("offer", [&pieces(claim), &claim.id, &by, &ends, &claim.offer_note])
 }
 
 /// How long something lasts yet; empty when it has no end.

@@ -2,7 +2,7 @@
 
 use clap::error::ErrorKind;
 use molt_domain::board::Refusal;
-use molt_domain::claim::Obstacle;
+use molt_domain::claim::{Obstacle, Piece};
 use molt_domain::id::{CarId, ClaimId, SessionId, TaskId};
 use molt_domain::name::AgentName;
 use molt_domain::scope::Conflict;
@@ -149,8 +149,8 @@ fn prime_alone_ends_well_when_the_line_is_unreadable() {
 fn refusals() -> Vec<Refusal> {
     let named = |text: &str| text.parse().expect("a name");
     let obstacle = Obstacle {
-        wanted: "docs".parse().expect("a scope"),
-        held: "docs".parse().expect("a scope"),
+        wanted: Piece::Scope("docs".parse().expect("a scope")),
+        held: Piece::Scope("docs".parse().expect("a scope")),
         claim: ClaimId::from_counter(3),
         holder: SessionId::from_counter(2),
         conflict: Conflict::Ancestor,
@@ -159,7 +159,7 @@ fn refusals() -> Vec<Refusal> {
     let task = TaskId::from_counter(7);
     let lock = "diff".parse().expect("a lock");
     let pool = "cargo".parse().expect("a pool");
-    let free = vec!["src".parse().expect("a scope")];
+    let free = vec![Piece::Scope("src".parse().expect("a scope"))];
     vec![
         Refusal::ScopeHeld {
             obstacle,

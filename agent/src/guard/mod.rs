@@ -43,8 +43,9 @@ pub enum Verdict {
     Yours,
     /// Somebody else holds it.
     Held {
-        /// The deepest scope of the path.
-        scope: ScopeName,
+        /// The deepest scope of the path; `None` where it is in none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<ScopeName>,
         /// Who holds it.
         holder: AgentName,
         /// The holder's claim.
@@ -76,8 +77,11 @@ impl fmt::Display for Verdict {
         match self {
             Self::Open => f.write_str("open to everybody"),
             Self::Yours => f.write_str("yours"),
-            Self::Held { scope, holder, claim } => {
+            Self::Held { scope: Some(scope), holder, claim } => {
                 write!(f, "scope {scope} is held by {holder} ({claim})")
+            }
+            Self::Held { scope: None, holder, claim } => {
+                write!(f, "held by {holder} ({claim})")
             }
             Self::Unclaimed { scope } => write!(f, "not claimed: scope {scope}"),
             Self::NoScope => f.write_str("in no scope of molt.toml"),
@@ -92,20 +96,21 @@ pub fn judge(snapshot: &Snapshot, me: Option<SessionId>, path: &str) -> Verdict 
     let tree = &snapshot.scopes;
     let owners = match tree.of_path(path) {
         Owner::Open => return Verdict::Open,
-        Owner::Nobody => return Verdict::NoScope,
+        Owner::Nobody => Vec::new(),
         Owner::Scopes(owners) => owners,
     };
     let (mine, others): (Vec<&SnapshotClaim>, Vec<&SnapshotClaim>) =
         snapshot.claims.iter().partition(|claim| Some(claim.session) == me);
-    if tree.covers(mine.iter().flat_map(|claim| &claim.scopes), path) {
+    if mine.iter().any(|claim| claim.covers(tree, path)) {
         return Verdict::Yours;
     }
-    let Some(scope) = owners.first().map(|scope| scope.name.clone()) else {
-        return Verdict::NoScope;
-    };
-    match others.into_iter().find(|claim| tree.covers(&claim.scopes, path)) {
-        Some(claim) => Verdict::Held { scope, holder: claim.holder.clone(), claim: claim.claim },
-        None => Verdict::Unclaimed { scope },
+    let scope = owners.first().map(|scope| scope.name.clone());
+    match (others.into_iter().find(|claim| claim.covers(tree, path)), scope) {
+        (Some(SnapshotClaim { holder, claim, .. }), scope) => {
+            Verdict::Held { scope, holder: holder.clone(), claim: *claim }
+        }
+        (None, Some(scope)) => Verdict::Unclaimed { scope },
+        (None, None) => Verdict::NoScope,
     }
 }
 
@@ -134,6 +139,7 @@ pub(crate) mod tests {
             session: SessionId::from_counter(n),
             holder: format!("agent-{n}").parse().unwrap(),
             scopes: scopes.iter().map(|name| name.parse().unwrap()).collect(),
+            globs: Vec::new(),
             fence: Some(Fence { epoch: 0, n: n + 10 }),
         };
         let claims = vec![claim(1, &["runtime"]), claim(2, &["manifests"])];
@@ -159,6 +165,20 @@ pub(crate) mod tests {
         assert_eq!(verdict.to_string(), "scope runtime/gc is held by agent-1 (clm_0001)");
         assert_eq!(verdict.exit(), Exit::Held);
         assert_eq!(exit(Some(1), "runtime/Cargo.toml"), 4, "a carve is the carve's alone");
+    }
+
+    #[test]
+    fn paths_beside_scopes_are_their_holders_unless_they_are_carved() {
+        let mut snapshot = snapshot();
+        let globs = ["src/**", "docs/a.md", "**/Cargo.toml"];
+        snapshot.claims[0].globs = globs.iter().map(|glob| glob.parse().unwrap()).collect();
+        let says = |me: u64, path: &str| {
+            judge(&snapshot, Some(SessionId::from_counter(me)), path).exit().code()
+        };
+        assert_eq!((says(1, "docs/a.md"), says(2, "docs/a.md")), (0, 4));
+        assert_eq!((says(1, "src/main.rs"), says(2, "src/main.rs")), (0, 4), "in no scope");
+        assert_eq!((says(1, "src/Cargo.toml"), says(2, "src/Cargo.toml")), (4, 0), "carved");
+        assert_eq!(says(1, "docs/b.md"), 9);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use molt_domain::id::{ClaimId, Fence, SessionId};
 use molt_domain::name::{AgentName, RepoName};
-use molt_domain::scope::{ScopeName, ScopeTree};
+use molt_domain::scope::{Pattern, ScopeName, ScopeTree};
 use molt_proto::v1;
 use serde::{Deserialize, Serialize};
 
@@ -51,9 +51,20 @@ pub struct SnapshotClaim {
     pub holder: AgentName,
     /// The scopes.
     pub scopes: Vec<ScopeName>,
+    /// The paths beside them.
+    #[serde(default)]
+    pub globs: Vec<Pattern>,
     /// What it was granted with; older coordinators do not say.
     #[serde(default)]
     pub fence: Option<Fence>,
+}
+
+impl SnapshotClaim {
+    /// Whether it covers a path of the repository with these scopes.
+    #[must_use]
+    pub fn covers(&self, scopes: &ScopeTree, path: &str) -> bool {
+        scopes.covers(&self.scopes, path) || scopes.reaches(&self.globs, path)
+    }
 }
 
 /// Whether what a snapshot allows is still to be believed.
@@ -86,6 +97,7 @@ impl Snapshot {
             serde_json::from_str(&message.scopes_json).map_err(|error| odd(error.to_string()))?;
         let claim = |claim: &v1::SnapshotClaim| -> Result<SnapshotClaim, Error> {
             let scopes = claim.scopes.iter().map(|name| name.parse());
+            let globs = claim.globs.iter().map(|glob| glob.parse());
             Ok(SnapshotClaim {
                 claim: claim.claim.parse().map_err(|error| odd(format!("{error}")))?,
                 session: claim.session.parse().map_err(|error| odd(format!("{error}")))?,
@@ -93,6 +105,7 @@ impl Snapshot {
                 scopes: scopes
                     .collect::<Result<_, _>>()
                     .map_err(|error| odd(format!("{error}")))?,
+                globs: globs.collect::<Result<_, _>>().map_err(|error| odd(format!("{error}")))?,
                 fence: match claim.fence.as_str() {
                     "" => None,
                     fence => Some(fence.parse().map_err(|error| odd(format!("{error}")))?),
@@ -189,6 +202,7 @@ mod tests {
                 session: "ses_0001".to_owned(),
                 holder: "agent-1".to_owned(),
                 scopes: vec!["runtime".to_owned()],
+                globs: Vec::new(),
                 fence: "11".to_owned(),
             }],
         };

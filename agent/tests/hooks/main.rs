@@ -50,6 +50,7 @@ impl Work {
             session: SessionId::from_counter(n),
             holder: name.parse().unwrap(),
             scopes: vec![scope.parse().unwrap()],
+            globs: Vec::new(),
             fence: Some(Fence { epoch: 0, n: 40 + n }),
         };
         let claims = vec![claim(1, "ann", "docs"), claim(2, "bob", "runtime")];

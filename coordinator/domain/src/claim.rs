@@ -12,6 +12,8 @@ mod handover;
 mod line;
 mod meet;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::fault;
@@ -33,6 +35,9 @@ pub const MAX_OVERTAKEN: u32 = 3;
 /// A line of this many waiters in a request's way is not passed at all.
 pub const MAX_PASSED: usize = 8;
 
+/// Paths of its own that one claim has at most.
+pub const MAX_GLOBS: usize = 16;
+
 /// Claims that one session holds or waits for at most; one claim may have many scopes.
 pub const MAX_CLAIMS: usize = 12;
 
@@ -45,8 +50,11 @@ pub struct Claim {
     pub repo: RepoName,
     /// Who holds it or waits.
     pub session: SessionId,
-    /// What is claimed; not empty, in the order of names.
+    /// The scopes that are claimed, in the order of names; empty where globs alone are.
     pub parts: Vec<Part>,
+    /// Paths that are claimed beside the scopes, plain ones, in the order of their texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub globs: Vec<Pattern>,
     /// The policy that the parts' patterns are from.
     pub policy: String,
     /// Why.
@@ -107,6 +115,18 @@ impl Claim {
     #[must_use]
     pub fn scope_list(&self) -> Vec<ScopeName> {
         self.scopes().cloned().collect()
+    }
+
+    /// All that is claimed: the scopes, then the globs.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let scopes = self.scopes().cloned().map(Piece::Scope);
+        scopes.chain(self.globs.iter().cloned().map(|glob| Piece::Glob { glob }))
+    }
+
+    /// The same as a list.
+    #[must_use]
+    pub fn piece_list(&self) -> Vec<Piece> {
+        self.pieces().collect()
     }
 
     /// Whether the holder may edit under it.
@@ -240,6 +260,8 @@ impl Outcome {
 pub struct Wanted {
     /// What.
     pub scopes: Vec<ScopeName>,
+    /// Paths beside the scopes.
+    pub globs: Vec<Pattern>,
     /// Why.
     pub why: String,
     /// For which task.
@@ -265,13 +287,46 @@ pub enum Otherwise {
     Wait,
 }
 
+/// One piece of what is claimed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Piece {
+    /// A scope of the policy.
+    Scope(ScopeName),
+    /// Paths that are no scope's.
+    Glob {
+        /// Which.
+        glob: Pattern,
+    },
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scope(name) => name.fmt(f),
+            Self::Glob { glob } => glob.fmt(f),
+        }
+    }
+}
+
+impl Piece {
+    /// It as an argument of `molt-agent claim`.
+    #[must_use]
+    pub fn argument(&self) -> String {
+        match self {
+            Self::Scope(name) => name.to_string(),
+            Self::Glob { glob } => format!("--path '{}'", glob.as_str().replace('\'', "'\\''")),
+        }
+    }
+}
+
 /// Who stands in the way of a request, as the refusal tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Obstacle {
-    /// The scope that was asked for.
-    pub wanted: ScopeName,
-    /// The scope that is held or promised.
-    pub held: ScopeName,
+    /// What was asked for.
+    pub wanted: Piece,
+    /// What is held or promised.
+    pub held: Piece,
     /// The claim on it.
     pub claim: ClaimId,
     /// Its session.

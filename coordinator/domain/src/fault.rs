@@ -5,6 +5,8 @@
 pub enum Bug {
     /// A scope and its child do not conflict.
     ChildrenForgotten,
+    /// Paths that are claimed beside scopes are in nobody's way.
+    GlobsForgotten,
     /// Of several scopes only the first must be free.
     PartialGrant,
     /// A grant takes the number of the grant before.
@@ -67,8 +69,9 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ChildrenForgotten,
+        Self::GlobsForgotten,
         Self::PartialGrant,
         Self::FenceReused,
         Self::StaleEpochPasses,

@@ -211,6 +211,7 @@ fn take(draft: &mut Draft<'_>, session: &Session, task: Task) -> Result<Reply, B
     } else {
         let wanted = claim::Wanted {
             scopes: task.scopes.clone(),
+            globs: Vec::new(),
             why: task.title.clone(),
             task: Some(task.id),
             mode: claim::Mode::Exclusive,
@@ -289,9 +290,10 @@ pub(crate) fn end(
     });
     let report = report.cloned().or_else(|| task.report.clone());
     draft.tables.tasks.put(id, Task { state, report, ..task });
-    let held = claim.and_then(|id| draft.tables.claims.get(&id)).map(claim::Claim::scope_list);
-    if let Some(scopes) = held {
-        claim::release(draft, session, &scopes, outcome)?;
+    let held = claim.and_then(|id| draft.tables.claims.get(&id));
+    let held = held.map(|claim| (claim.scope_list(), claim.globs.clone()));
+    if let Some((scopes, globs)) = held {
+        claim::release(draft, session, (&scopes, &globs), outcome)?;
     }
     Ok(Reply::Done)
 }

@@ -27,6 +27,7 @@ use crate::claim::Part;
 use crate::gate::Class;
 use crate::id::{BoardTime, CarId, ClaimId, Fence, JobId, SessionId};
 use crate::name::{AgentName, GateName, RepoName};
+use crate::scope::Pattern;
 
 /// Cars that ended and are still told of; older ones are in the audit.
 pub const KEPT: usize = 200;
@@ -53,6 +54,9 @@ pub struct Car {
     pub claims: Vec<ClaimId>,
     /// What they covered.
     pub parts: Vec<Part>,
+    /// And beside scopes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub globs: Vec<Pattern>,
     /// Whether each of those claims had been announced.
     pub announced: Announced,
     /// When it was proposed.

@@ -23,6 +23,7 @@ const SCOPES: [(&str, &str); 5] = [
 fn wanted(scopes: &[&str], mode: Mode) -> Wanted {
     Wanted {
         scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
+        globs: Vec::new(),
         why: String::new(),
         task: None,
         mode,
@@ -42,12 +43,12 @@ fn shared(scopes: &[&str]) -> Command {
 }
 
 fn release() -> Command {
-    Command::Release { scopes: Vec::new(), outcome: Default::default() }
+    Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Default::default() }
 }
 
 fn narrow(from: &str, to: &[&str]) -> Command {
     let to = to.iter().map(|scope| scope.parse().unwrap()).collect();
-    Command::Narrow { from: from.parse().unwrap(), to }
+    Command::Narrow { from: from.parse().unwrap(), to, globs: Vec::new() }
 }
 
 #[track_caller]
@@ -213,7 +214,11 @@ fn a_claim_is_its_givers_until_it_is_accepted_and_nothing_of_it_after() {
     let told = refused(
         &mut world,
         &ann,
-        Command::Release { scopes: vec!["docs".parse().unwrap()], outcome: Default::default() },
+        Command::Release {
+            scopes: vec!["docs".parse().unwrap()],
+            globs: Vec::new(),
+            outcome: Default::default(),
+        },
     );
     assert!(told.contains("no held scope `docs`"), "{told}");
     refused(&mut world, &ann, exclusive(&["runtime/gc"]));
@@ -333,6 +338,7 @@ fn of_two_claims_that_overlap_none_goes_without_the_other() {
             &ann,
             Command::Release {
                 scopes: vec!["runtime".parse().unwrap()],
+                globs: Vec::new(),
                 outcome: Default::default(),
             },
         )

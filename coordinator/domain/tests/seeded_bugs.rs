@@ -25,7 +25,7 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::ChildrenForgotten | Bug::PartialGrant | Bug::OfferBarged => {
             &["1 held claims do not conflict", "5 no circle"]
         }
-        Bug::SharedWithAnybody => &["1 held claims do not conflict"],
+        Bug::GlobsForgotten | Bug::SharedWithAnybody => &["1 held claims do not conflict"],
         Bug::HandoverKeepsFence => &["2 fences only grow"],
         Bug::AcceptedUnasked => {
             &["2 only the holder changes a claim", "2 a claim moves by its holder's word"]

@@ -20,6 +20,7 @@ const SCOPES: [(&str, &str); 2] = [("runtime", "runtime/**"), ("headers", "runti
 fn claim(scope: &str, otherwise: Otherwise) -> Command {
     Command::Claim(Wanted {
         scopes: vec![scope.parse().unwrap()],
+        globs: Vec::new(),
         why: "to mend it".to_owned(),
         task: None,
         mode: Mode::Exclusive,

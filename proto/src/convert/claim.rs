@@ -21,6 +21,7 @@ impl TryFrom<v1::Claim> for Command {
         field::limited_all("tests", &claim.tests, 4096)?;
         Ok(Self::Claim(Wanted {
             scopes: field::scopes(&claim.scopes)?,
+            globs: field::globs(&claim.globs)?,
             why: claim.why,
             task: field::optional("task", &claim.task)?,
             mode: if claim.shared { Mode::Shared } else { Mode::Exclusive },
@@ -40,7 +41,8 @@ impl TryFrom<v1::Release> for Command {
             "" => Outcome::default(),
             word => field::word("outcome", word, &OUTCOMES)?,
         };
-        Ok(Self::Release { scopes: field::scopes(&release.scopes)?, outcome })
+        let (scopes, globs) = (field::scopes(&release.scopes)?, field::globs(&release.globs)?);
+        Ok(Self::Release { scopes, globs, outcome })
     }
 }
 
@@ -61,7 +63,8 @@ impl TryFrom<v1::Narrow> for Command {
 
     fn try_from(narrow: v1::Narrow) -> Result<Self, Invalid> {
         let to = field::scopes(&narrow.to)?;
-        Ok(Self::Narrow { from: field::parse("from", &narrow.from)?, to })
+        let globs = field::globs(&narrow.globs)?;
+        Ok(Self::Narrow { from: field::parse("from", &narrow.from)?, to, globs })
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use molt_domain::board::Invalid;
-use molt_domain::claim::Otherwise;
-use molt_domain::scope::{Risk, ScopeName};
+use molt_domain::claim::{MAX_GLOBS, Otherwise};
+use molt_domain::scope::{Pattern, Risk, ScopeName};
 
 pub(super) const MISSING: &str = "missing";
 
@@ -37,6 +37,12 @@ where
 pub(super) fn scopes(texts: &[String]) -> Result<Vec<ScopeName>, Invalid> {
     counted("scopes", texts, 64)?;
     all("scopes", texts)
+}
+
+/// Patterns of paths, as many as a command may have.
+pub(super) fn globs(texts: &[String]) -> Result<Vec<Pattern>, Invalid> {
+    counted("globs", texts, MAX_GLOBS)?;
+    all("globs", texts)
 }
 
 /// One of a few words.

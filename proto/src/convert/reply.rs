@@ -31,8 +31,9 @@ fn answer(reply: &Reply, board: &Board, now: BoardTime) -> Answer {
             ..view::claim(board, claim, now)
         }),
         Reply::Queued { claim, ahead } => Answer::Queued(queued(claim, *ahead)),
-        Reply::Released { scopes } => Answer::Released(v1::Released {
+        Reply::Released { scopes, globs } => Answer::Released(v1::Released {
             scopes: scopes.iter().map(ScopeName::to_string).collect(),
+            globs: globs.iter().map(ToString::to_string).collect(),
         }),
         Reply::Extended { scopes } => Answer::Extended(v1::Extended {
             scopes: scopes.iter().map(ScopeName::to_string).collect(),

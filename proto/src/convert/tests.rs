@@ -50,6 +50,7 @@ fn claim() -> v1::Claim {
         max_ms: 5,
         wait: true,
         shared: false,
+        globs: words(&["src/*.rs"]),
     }
 }
 
@@ -104,6 +105,7 @@ fn good() -> Vec<(Verb, Command)> {
             Verb::Claim(claim()),
             Command::Claim(Wanted {
                 scopes: vec![parsed("runtime"), parsed("docs")],
+                globs: vec![parsed("src/*.rs")],
                 why: text("faster"),
                 task: Some(task),
                 mode: Mode::Exclusive,
@@ -118,8 +120,16 @@ fn good() -> Vec<(Verb, Command)> {
             Command::Extend { scopes: vec![parsed("docs")], span: 7 },
         ),
         (
-            Verb::Narrow(v1::Narrow { from: text("runtime"), to: words(&["runtime/gc"]) }),
-            Command::Narrow { from: parsed("runtime"), to: vec![parsed("runtime/gc")] },
+            Verb::Narrow(v1::Narrow {
+                from: text("runtime"),
+                to: words(&["runtime/gc"]),
+                globs: words(&["runtime/*.c"]),
+            }),
+            Command::Narrow {
+                from: parsed("runtime"),
+                to: vec![parsed("runtime/gc")],
+                globs: vec![parsed("runtime/*.c")],
+            },
         ),
         (
             Verb::Handoff(v1::Handoff {
@@ -143,12 +153,24 @@ fn good() -> Vec<(Verb, Command)> {
             Command::Accept(Accepted::Scope(parsed("docs"))),
         ),
         (
-            Verb::Release(v1::Release { scopes: Vec::new(), outcome: String::new() }),
-            Command::Release { scopes: Vec::new(), outcome: Outcome::Done },
+            Verb::Release(v1::Release {
+                scopes: Vec::new(),
+                outcome: String::new(),
+                globs: Vec::new(),
+            }),
+            Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Outcome::Done },
         ),
         (
-            Verb::Release(v1::Release { scopes: words(&["docs"]), outcome: text("falsified") }),
-            Command::Release { scopes: vec![parsed("docs")], outcome: Outcome::Falsified },
+            Verb::Release(v1::Release {
+                scopes: words(&["docs"]),
+                outcome: text("falsified"),
+                globs: Vec::new(),
+            }),
+            Command::Release {
+                scopes: vec![parsed("docs")],
+                globs: Vec::new(),
+                outcome: Outcome::Falsified,
+            },
         ),
         (
             Verb::Unqueue(v1::Unqueue { claim: text("clm_0002") }),
@@ -387,7 +409,7 @@ fn bad() -> Vec<(Verb, &'static str)> {
             "tests: 4098 bytes in all, the limit is 4096",
         ),
         (
-            Verb::Release(v1::Release { scopes: Vec::new(), outcome: x() }),
+            Verb::Release(v1::Release { scopes: Vec::new(), outcome: x(), globs: Vec::new() }),
             "outcome: `x` is none of done, dropped, blocked, superseded, falsified",
         ),
         (Verb::Unqueue(v1::Unqueue { claim: x() }), no_claim),
@@ -611,9 +633,15 @@ fn who_attends_is_told_what_became_of_the_place() {
     };
     assert!(matches!(told(&world), Became::Waiting(place) if place.ahead == 0));
     world.board.attend(claim, molt_domain::board::Presence::Here);
-    world.act(ada, Command::Release { scopes: Vec::new(), outcome: Outcome::Done });
+    world.act(
+        ada,
+        Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Outcome::Done },
+    );
     assert!(matches!(told(&world), Became::Granted(view) if view.holder == "bob"));
-    world.act(bob, Command::Release { scopes: Vec::new(), outcome: Outcome::Done });
+    world.act(
+        bob,
+        Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Outcome::Done },
+    );
     assert_eq!(told(&world), Became::Gone(format!("{claim} is not in line any more")));
     let gone = super::place(&world.board, Place::Hold(HoldId::from_counter(99)), world.now);
     assert!(matches!(gone.became, Some(Became::Gone(_))), "{gone:?}");

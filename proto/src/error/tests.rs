@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use molt_domain::board::{Invalid, Kind, Refusal};
-use molt_domain::claim::Obstacle;
+use molt_domain::claim::{Obstacle, Piece};
 use molt_domain::gate::Class;
 use molt_domain::hold::{Hold, Holder};
 use molt_domain::id::{BoardTime, Fence, HoldId, JobId, RefusalId, SessionId};
@@ -18,8 +18,8 @@ const MAX_HEADERS: usize = 16 * 1024;
 
 fn obstacle() -> Obstacle {
     Obstacle {
-        wanted: parsed("runtime"),
-        held: parsed("runtime/gc"),
+        wanted: Piece::Scope(parsed("runtime")),
+        held: Piece::Scope(parsed("runtime/gc")),
         claim: parsed("clm_0002"),
         holder: SessionId::from_counter(1),
         conflict: Conflict::Overlap {
@@ -52,7 +52,7 @@ fn refusals() -> Vec<(Refusal, Code)> {
                 task: Some(parsed("tsk_0003")),
                 seen: 3000,
                 until: Some(BoardTime(9000)),
-                free: vec![parsed("docs")],
+                free: vec![Piece::Scope(parsed("docs"))],
                 ahead: 1,
             },
             Code::AlreadyExists,
@@ -163,12 +163,16 @@ fn a_huge_refusal_still_fits_the_headers() {
     let many = 10_000;
     for refusal in [
         Refusal::ScopeHeld {
-            obstacle: Obstacle { wanted: parsed(&name), held: parsed(&name), ..obstacle() },
+            obstacle: Obstacle {
+                wanted: Piece::Scope(parsed(&name)),
+                held: Piece::Scope(parsed(&name)),
+                ..obstacle()
+            },
             holder: parsed(&"a".repeat(64)),
             task: None,
             seen: 0,
             until: None,
-            free: vec![parsed(&name); many],
+            free: vec![Piece::Scope(parsed(&name)); many],
             ahead: 0,
         },
         Refusal::LockHeld {

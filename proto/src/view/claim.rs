@@ -21,7 +21,8 @@ pub fn claim(board: &Board, claim: &Claim, now: BoardTime) -> v1::ClaimView {
     v1::ClaimView {
         id: claim.id.to_string(),
         scopes: texts(claim.scopes()),
-        paths: texts(claim.parts.iter().flat_map(|part| &part.paths)),
+        paths: texts(claim.parts.iter().flat_map(|part| &part.paths).chain(&claim.globs)),
+        globs: texts(&claim.globs),
         holder: name_of(board, claim.session),
         session: claim.session.to_string(),
         state: standing.word.to_owned(),
@@ -77,16 +78,15 @@ fn ahead(board: &Board, claim: &Claim, place: u64) -> u32 {
     let Some(repo) = board.tables().repos.get(&claim.repo) else {
         return 0;
     };
-    let scopes = &repo.policy.scopes;
-    let wanted: Vec<_> = claim.scopes().filter_map(|name| scopes.get(name.as_str())).collect();
+    let wanted = claim.piece_list();
     let before = board.tables().claims.values().filter(|other| match other.state {
         State::Waiting { place: theirs, .. } => (theirs, other.id) < (place, claim.id),
         State::Held { .. } | State::Offered { .. } => false,
     });
     count(before.filter(|other| {
-        let meets = |scope| claim::meets(&repo.policy, other, scope).is_some();
+        let meets = |piece| claim::meets(&repo.policy, other, piece).is_some();
         let is_in_the_way = other.repo == claim.repo && !other.mode.admits(claim.mode);
-        is_in_the_way && wanted.iter().any(|&scope| meets(scope))
+        is_in_the_way && wanted.iter().any(meets)
     }))
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use molt_domain::board::Board;
-use molt_domain::claim::{self, Claim, State};
+use molt_domain::claim::{self, Claim, Piece, State};
 use molt_domain::id::{BoardTime, SessionId};
 use molt_domain::policy::Repo;
-use molt_domain::scope::{Reach, ScopeName};
+use molt_domain::scope::{Reach, Scope, ScopeName};
 
 use super::{MAX_ROWS, texts};
 use crate::v1;
@@ -45,11 +45,13 @@ impl<'a> Closers<'a> {
 /// The scopes of the policy in force that a claim keeps from others.
 fn reached<'a>(repo: &'a Repo, claim: &Claim) -> Vec<&'a str> {
     let policy = &repo.policy;
-    let mut names: Vec<&str> = if claim.policy == policy.digest {
+    let mut names: Vec<&str> = if claim.policy == policy.digest && claim.globs.is_empty() {
         let near = claim.scopes().flat_map(|held| policy.scopes.conflicting(held.as_str()));
         near.map(ScopeName::as_str).collect()
     } else {
-        let meeting = |scope: &&_| claim::meets(policy, claim, scope).is_some();
+        let meeting = |scope: &&Scope| {
+            claim::meets(policy, claim, &Piece::Scope(scope.name.clone())).is_some()
+        };
         let scopes = policy.scopes.scopes().iter().filter(meeting);
         scopes.map(|scope| scope.name.as_str()).collect()
     };

@@ -17,6 +17,7 @@ pub fn snapshot(board: &Board, repo: &Repo) -> v1::Snapshot {
         session: claim.session.to_string(),
         holder: name_of(board, claim.session),
         scopes: texts(claim.scopes()),
+        globs: texts(&claim.globs),
         fence: match claim.state {
             State::Held { fence, .. } => fence.to_string(),
             _ => String::new(),

@@ -44,12 +44,16 @@ pub(super) enum Event {
         claim: String,
         session: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
         fence: Fence,
     },
     Narrowed {
         claim: String,
         from: String,
         to: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
     },
     HandedOver {
         claim: String,
@@ -59,14 +63,14 @@ pub(super) enum Event {
     Released {
         claim: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
     },
     Lapsed {
         claim: String,
-        scopes: BTreeSet<String>,
     },
     Revoked {
         claim: String,
-        scopes: BTreeSet<String>,
     },
     Announced {
         claim: String,
@@ -86,6 +90,8 @@ pub(super) enum Event {
         name: String,
         head: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
         #[serde(default)]
         origin: Value,
     },

@@ -38,6 +38,8 @@ pub(super) struct Car {
     pub(super) head: String,
     /// The scopes that its claims held when it was proposed.
     pub(super) held: BTreeSet<String>,
+    /// The paths that they held beside scopes.
+    pub(super) globs: BTreeSet<String>,
     /// The claims among them that nobody announced.
     pub(super) silent: Vec<String>,
     pub(super) candidates: Vec<At<Candidate>>,
@@ -71,6 +73,7 @@ pub(super) struct Pass {
 struct Claim {
     session: String,
     scopes: BTreeSet<String>,
+    globs: BTreeSet<String>,
     announced: bool,
 }
 
@@ -99,15 +102,19 @@ impl Book {
             Event::BaseRead { repo, branch, commit, tree, by } => {
                 self.base(seq, (repo, branch, commit), &tree, &by, report);
             }
-            Event::Claimed { claim, session, scopes, fence } => {
+            Event::Claimed { claim, session, scopes, globs, fence } => {
                 self.grow(seq, fence, report);
-                let fresh = Claim { session, scopes: BTreeSet::new(), announced: false };
-                self.claims.entry(claim).or_insert(fresh).scopes.extend(scopes);
+                let (none, no_globs) = (BTreeSet::new(), BTreeSet::new());
+                let fresh = Claim { session, scopes: none, globs: no_globs, announced: false };
+                let claim = self.claims.entry(claim).or_insert(fresh);
+                claim.scopes.extend(scopes);
+                claim.globs.extend(globs);
             }
-            Event::Narrowed { claim, from, to } => {
+            Event::Narrowed { claim, from, to, globs } => {
                 if let Some(claim) = self.claims.get_mut(&claim) {
                     claim.scopes.remove(&from);
                     claim.scopes.extend(to);
+                    claim.globs.extend(globs);
                 }
             }
             Event::HandedOver { claim, to, fence } => {
@@ -116,9 +123,18 @@ impl Book {
                     claim.session = to;
                 }
             }
-            Event::Released { claim, scopes }
-            | Event::Lapsed { claim, scopes }
-            | Event::Revoked { claim, scopes } => self.end_claim(&claim, &scopes),
+            Event::Released { claim, scopes, globs } => {
+                if let Some(claim) = self.claims.get_mut(&claim) {
+                    claim.scopes.retain(|scope| !scopes.contains(scope));
+                    claim.globs.retain(|glob| !globs.contains(glob));
+                }
+            }
+            Event::Lapsed { claim } | Event::Revoked { claim } => {
+                if let Some(claim) = self.claims.get_mut(&claim) {
+                    claim.scopes.clear();
+                    claim.globs.clear();
+                }
+            }
             Event::Announced { claim } => {
                 if let Some(claim) = self.claims.get_mut(&claim) {
                     claim.announced = true;
@@ -129,8 +145,8 @@ impl Book {
                 self.assigned.insert((job, host, attempt));
             }
             Event::JobFinished(run) => self.finished(seq, actor, run, report),
-            Event::Submitted { car, session, name, head, scopes, origin } => {
-                self.submitted(seq, &car, (session, name, head), &scopes, report);
+            Event::Submitted { car, session, name, head, scopes, globs, origin } => {
+                self.submitted(seq, &car, (session, name, head), (&scopes, &globs), report);
                 let fork = origin.get("fork").is_some();
                 self.of_car(seq, &car, report, |car| car.fork = fork);
             }
@@ -208,12 +224,6 @@ impl Book {
         self.fence = self.fence.max(Some(fence));
     }
 
-    fn end_claim(&mut self, id: &str, scopes: &BTreeSet<String>) {
-        if let Some(claim) = self.claims.get_mut(id) {
-            claim.scopes.retain(|scope| !scopes.contains(scope));
-        }
-    }
-
     fn finished(&mut self, seq: u64, actor: &Value, run: Finished, report: &mut Report) {
         let Finished { job, host, attempt, .. } = &run;
         if !self.assigned.contains(&(job.clone(), host.clone(), *attempt)) {
@@ -232,22 +242,24 @@ impl Book {
         seq: u64,
         id: &str,
         (session, name, head): (String, String, String),
-        scopes: &BTreeSet<String>,
+        (scopes, paths): (&BTreeSet<String>, &BTreeSet<String>),
         report: &mut Report,
     ) {
-        let own = self
-            .claims
-            .iter()
-            .filter(|(_, claim)| claim.session == session && !claim.scopes.is_disjoint(scopes));
-        let mut held = BTreeSet::new();
+        let own = self.claims.iter().filter(|(_, claim)| {
+            let named = !claim.scopes.is_disjoint(scopes) || !claim.globs.is_disjoint(paths);
+            claim.session == session && named
+        });
+        let (mut held, mut globs) = (BTreeSet::new(), BTreeSet::new());
         let mut silent = Vec::new();
-        for (claim, Claim { scopes, announced, .. }) in own {
+        for (claim, Claim { scopes, globs: paths, announced, .. }) in own {
             held.extend(scopes.iter().cloned());
+            globs.extend(paths.iter().cloned());
             if !announced {
                 silent.push(claim.clone());
             }
         }
-        if let Some(scope) = scopes.difference(&held).next() {
+        let missing = scopes.difference(&held).chain(paths.difference(&globs));
+        if let Some(scope) = missing.into_iter().next() {
             report.violation(format!(
                 "audit {seq}: {id} rests on {scope}, which {name} did not hold"
             ));
@@ -256,6 +268,7 @@ impl Book {
             name,
             head,
             held,
+            globs,
             silent,
             candidates: Vec::new(),
             passes: Vec::new(),

@@ -17,7 +17,8 @@ pub(super) fn check(
     }
     let requires = |name: &str| policy.required.iter().any(|gate| gate == name);
     if requires("scope")
-        && let Some(path) = changed.iter().find(|path| !policy.covers(&car.held, path))
+        && let Some(path) =
+            changed.iter().find(|path| !policy.covers((&car.held, &car.globs), path))
     {
         report.violation(format!("{id} changed {path}, which {} did not hold", car.name));
     }

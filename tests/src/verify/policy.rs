@@ -12,6 +12,8 @@ pub(super) const POLICY_FILE: &str = "molt.toml";
 /// The rules of a base.
 #[derive(Debug)]
 pub(super) struct Policy {
+    /// Whether paths that differ in case are one.
+    folds: bool,
     pub(super) gates: BTreeMap<String, Gate>,
     /// The gates that a landing needs.
     pub(super) required: Vec<String>,
@@ -111,7 +113,7 @@ impl Policy {
         let method = file.merge.method;
         let own = std::iter::once(POLICY_FILE.to_owned());
         let protect = globs(own.chain(file.merge.protect).collect())?;
-        Ok(Self { gates, required, method, scopes, open: globs(file.open)?, protect })
+        Ok(Self { folds, gates, required, method, scopes, open: globs(file.open)?, protect })
     }
 
     /// Whether a change of `path` takes a person.
@@ -121,12 +123,21 @@ impl Policy {
 
     /// Whether whoever holds `held` may change `path`: a carve's paths are the carve's alone,
     /// and a scope covers what is below it.
-    pub(super) fn covers(&self, held: &BTreeSet<String>, path: &str) -> bool {
+    pub(super) fn covers(
+        &self,
+        (held, beside): (&BTreeSet<String>, &BTreeSet<String>),
+        path: &str,
+    ) -> bool {
         let hits = |globs: &[GlobMatcher]| globs.iter().any(|glob| glob.is_match(path));
         if hits(&self.open) {
             return true;
         }
         let carved = self.scopes.values().any(|scope| scope.carve && hits(&scope.paths));
+        // Paths that are claimed beside scopes are none of a carve's.
+        let beside = beside.iter().filter_map(|text| glob(text, self.folds).ok());
+        if !carved && hits(&beside.collect::<Vec<_>>()) {
+            return true;
+        }
         let has = |name: &String| {
             let above = |scope: &String| name.starts_with(&format!("{scope}/"));
             held.contains(name) || held.iter().any(above)

@@ -126,9 +126,11 @@ fn a_claim_is_handed_over_and_is_the_others_from_then_on() {
 
     let note = "the barrier is half done";
     let offered = ann.run(&["handoff", "docs", "--to", "bob", "--note", note]).exits(0);
-    assert!(offered.out.contains("the whole claim, 2 scopes"), "{}", offered.out);
+    assert!(offered.out.contains("the whole claim, 2 in all"), "{}", offered.out);
     let status = bob.run(&["status"]).exits(0);
-    assert!(status.out.contains(&format!("by ann  5m left  {note}")), "{}", status.out);
+    let offer = status.out.lines().find(|line| line.starts_with("offer "));
+    let told = offer.is_some_and(|line| line.contains("by ann") && line.ends_with(note));
+    assert!(told, "{}", status.out);
     let says = |agent: &crate::harness::Agent, code: i32| {
         until("the guard knows", || {
             (agent.run(&["check", "docs/a.md"]).code == code).then_some(())
@@ -152,6 +154,42 @@ fn a_claim_is_handed_over_and_is_the_others_from_then_on() {
     let kept = bob.run(&["handoff", "docs", "--withdraw"]).exits(0);
     assert!(kept.out.contains("offered to nobody"), "{}", kept.out);
     ann.json(&["accept"], 3);
+    fleet.verify();
+}
+
+#[test]
+fn paths_beside_scopes_are_claimed_guarded_narrowed_and_land() {
+    let policy = format!("{POLICY}[scope.manifests]\ncarve = true\npaths = [\"**/Cargo.toml\"]\n");
+    let fleet = Fleet::new(&[("molt.toml", &policy), ("docs/a.md", "a\n")], &[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    let held = ann.json(&["claim", "--path", "docs/*.md", "--path", "loose/**"], 0);
+    assert_eq!(held["data"]["globs"], json!(["docs/*.md", "loose/**"]));
+    let refused = bob.json(&["claim", "docs"], 4);
+    assert_eq!(refused["data"]["obstacle"]["held"], json!({ "glob": "docs/*.md" }));
+    assert_eq!(refused["data"]["obstacle"]["conflict"]["witness"], "docs/x.md");
+    let refused = bob.json(&["claim", "--path", "loose/a/*", "--path", "docs/b/*"], 4);
+    let steps = refused["next"].as_array().expect("next steps");
+    assert!(steps.contains(&json!("molt-agent claim --path 'docs/b/*'")), "{steps:?}");
+    let odd = bob.run(&["claim", "--path", "docs/**x"]).exits(2);
+    assert!(odd.err.contains("`**` is not a whole segment"), "{odd:?}");
+    let says = |agent: &crate::harness::Agent, path: &str, code: i32| {
+        until("the guard knows", || (agent.run(&["check", path]).code == code).then_some(()));
+    };
+    says(&ann, "docs/a.md", 0);
+    says(&ann, "loose/deep/a", 0);
+    says(&ann, "loose/Cargo.toml", 9);
+    bob.json(&["claim", "runtime"], 0);
+    says(&bob, "docs/a.md", 4);
+    says(&bob, "loose/a", 4);
+    let kept = bob.json(&["narrow", "runtime", "--path", "runtime/vm/*.c"], 0);
+    assert_eq!(kept["data"]["globs"], json!(["runtime/vm/*.c"]));
+    says(&bob, "runtime/vm/a.c", 0);
+    says(&bob, "runtime/a.c", 9);
+    let given = ann.json(&["release", "--path", "loose/**"], 0);
+    assert_eq!(given["data"]["globs"], json!(["loose/**"]));
+    bob.json(&["claim", "--path", "loose/**"], 0);
+    assert!(ann.run(&["status"]).exits(0).out.contains("holds    docs/*.md  "));
     fleet.verify();
 }
 

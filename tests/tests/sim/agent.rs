@@ -203,7 +203,7 @@ impl Agent {
                 _ => return self.forget(),
             }
         }
-        let all = v1::Release { scopes: Vec::new(), outcome: String::new() };
+        let all = v1::Release::default();
         // A refusal says that there is nothing to give back, or that it was lost again.
         if self.say(Verb::Release(all)).await.is_ok() {
             self.here.referee.told_released(me.session);
@@ -265,7 +265,7 @@ impl Agent {
                     let unqueue = v1::Unqueue { claim: place.id.clone() };
                     let gone = self.say(Verb::Unqueue(unqueue)).await;
                     // It may have been granted in between: nothing is kept.
-                    let all = v1::Release { scopes: Vec::new(), outcome: String::new() };
+                    let all = v1::Release::default();
                     return match (gone, self.say(Verb::Release(all)).await) {
                         (Err(Stop::Lost), _) | (_, Err(Stop::Lost)) => Err(Stop::Lost),
                         _ => Ok(()),
@@ -279,7 +279,7 @@ impl Agent {
         let claim = self.granted(&granted);
         self.edit().await?;
         self.unclaimed(claim);
-        let release = v1::Release { scopes: granted.scopes, outcome: String::new() };
+        let release = v1::Release { scopes: granted.scopes, ..v1::Release::default() };
         match self.say(Verb::Release(release)).await {
             Err(Stop::Lost) => Err(Stop::Lost),
             _ => Ok(()),

@@ -37,11 +37,10 @@ fn claims_do_not_conflict(after: &Tables, changes: &[Change]) -> Checked {
 /// Whether two claims cannot be held side by side.
 pub(crate) fn conflict(tables: &Tables, left: &Claim, right: &Claim) -> bool {
     let Some(repo) = tables.repos.get(&left.repo) else { return false };
-    let mut scopes = right.scopes().filter_map(|name| repo.policy.scopes.get(name.as_str()));
     let together = left.mode == Mode::Shared && right.mode == Mode::Shared;
     left.repo == right.repo
         && !together
-        && scopes.any(|scope| meets(&repo.policy, left, scope).is_some())
+        && right.pieces().any(|piece| meets(&repo.policy, left, &piece).is_some())
 }
 
 /// Every fence of a grant is above all that were granted before; the highest of them.

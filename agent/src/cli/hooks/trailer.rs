@@ -49,7 +49,7 @@ fn claims(context: &Context, paths: &[String]) -> Result<Vec<String>, Error> {
     let Some(snapshot) = Snapshot::read(context.state(), &repo)? else { return Ok(Vec::new()) };
     let own = snapshot.claims.iter().filter(|claim| claim.session == session.id);
     let covering =
-        own.filter(|claim| paths.iter().any(|path| snapshot.scopes.covers(&claim.scopes, path)));
+        own.filter(|claim| paths.iter().any(|path| claim.covers(&snapshot.scopes, path)));
     let trailer = |claim: &crate::guard::SnapshotClaim| match claim.fence {
         Some(fence) => format!("Molt-Claim: {} {fence}", claim.claim),
         None => format!("Molt-Claim: {}", claim.claim),

@@ -141,7 +141,7 @@ impl Picture {
             let label = if claim.state == "held" { "holds" } else { claim.state.as_str() };
             let fence = format!("fence {}", claim.fence);
             let left = left(claim.until_ms, self.now_ms);
-            let scopes = several(&claim.scopes, NAMES_BYTES);
+            let scopes = several(&pieces(claim), NAMES_BYTES);
             rows.push(row(label, [&claim.id, &fence, &scopes, &left]));
             if !claim.paths.is_empty() {
                 rows.push(row("covers", [several(&claim.paths, NAMES_BYTES)]));
@@ -160,10 +160,10 @@ impl Picture {
                 "offered" => format!("take it: {}", left(claim.until_ms, self.now_ms)),
                 _ => format!("{} ahead", claim.ahead),
             };
-            row(&claim.state, [&claim.id, &stands, &several(&claim.scopes, NAMES_BYTES)])
+            row(&claim.state, [&claim.id, &stands, &several(&pieces(claim), NAMES_BYTES)])
         });
         let offers = self.status.offers.iter().map(|claim| {
-            let by = format!("{} offers {}", claim.holder, several(&claim.scopes, NAMES_BYTES));
+            let by = format!("{} offers {}", claim.holder, several(&pieces(claim), NAMES_BYTES));
             row("offer", [&claim.id, &by, &cut(&claim.offer_note, WORDS_BYTES)])
         });
         rows.chain(offers).collect()
@@ -191,7 +191,7 @@ impl Picture {
         });
         let held = self.touching().into_iter().map(|claim| {
             let task = &claim.task;
-            let by = format!("{} has {}", claim.holder, several(&claim.scopes, NAMES_BYTES / 2));
+            let by = format!("{} has {}", claim.holder, several(&pieces(claim), NAMES_BYTES / 2));
             let seen = format!("seen {}", ago(claim.seen_ms));
             row("others", [&by, task, &seen, &cut(&claim.why, NAMES_BYTES / 2)])
         });
@@ -218,7 +218,7 @@ impl Picture {
             }
         }
         let own = self.own();
-        if !own.names.is_empty() {
+        if !own.names.is_empty() || !own.patterns.is_empty() {
             found.retain(|claim| own.touches(claim));
         }
         found
@@ -267,7 +267,9 @@ impl Picture {
         }
         let waiting = self.status.claims.iter().find(|claim| is_waiting(claim));
         if let Some(claim) = waiting {
-            let names: Vec<String> = claim.scopes.iter().map(|name| word(name)).collect();
+            let globs = claim.globs.iter().map(|glob| format!("--path {}", word(glob)));
+            let names: Vec<String> =
+                claim.scopes.iter().map(|name| word(name)).chain(globs).collect();
             steps.push(command(&format!("claim {} --wait 15m", names.join(" "))));
         }
         let holds = held(&self.status).next().is_some();
@@ -290,6 +292,11 @@ impl Picture {
         steps.push(command("status"));
         steps
     }
+}
+
+/// All that is claimed: the scopes, then the paths beside them.
+fn pieces(claim: &v1::ClaimView) -> Vec<String> {
+    claim.scopes.iter().chain(&claim.globs).cloned().collect()
 }
 
 fn is_waiting(claim: &v1::ClaimView) -> bool {

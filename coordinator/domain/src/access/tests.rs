@@ -63,6 +63,7 @@ fn finding() -> Finding {
 fn wanted() -> Wanted {
     Wanted {
         scopes: Vec::new(),
+        globs: Vec::new(),
         why: String::new(),
         task: None,
         mode: Mode::Exclusive,
@@ -110,7 +111,7 @@ fn verbs(shown: &Credentials) -> Vec<(Caller, Command)> {
         Command::Resume { root: Root::Use },
         Command::Leave { park: None },
         Command::Claim(wanted()),
-        Command::Release { scopes: Vec::new(), outcome: Outcome::Done },
+        Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Outcome::Done },
         Command::Unqueue { claim: parsed("clm_0001") },
         Command::Announce { files: vec![what()], tests: Vec::new(), risk: None, note: reason() },
         Command::AddTask(task),

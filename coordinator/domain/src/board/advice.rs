@@ -4,6 +4,7 @@
 //! None takes anything away from anybody.
 
 use super::refusal::{Invalid, Refusal, display_list};
+use crate::claim::Piece;
 use crate::hold::Holder;
 use crate::scope::Conflict;
 
@@ -81,9 +82,11 @@ impl Refusal {
     pub fn next_steps(&self) -> Vec<String> {
         let steps: Vec<String> = match self {
             Self::ScopeHeld { obstacle, free, .. } => {
-                let mut steps = vec![format!("molt-agent claim {} --wait 15m", obstacle.wanted)];
+                let mut steps =
+                    vec![format!("molt-agent claim {} --wait 15m", obstacle.wanted.argument())];
                 if !free.is_empty() {
-                    steps.push(format!("molt-agent claim {}", display_list(free)));
+                    let free: Vec<String> = free.iter().map(Piece::argument).collect();
+                    steps.push(format!("molt-agent claim {}", display_list(&free)));
                 }
                 steps.push("molt-agent next".to_owned());
                 steps

@@ -12,7 +12,7 @@ use crate::host::{self, Means};
 use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId};
 use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::policy::Policy;
-use crate::scope::{Risk, ScopeName};
+use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::{self, Credentials, Root};
 use crate::{job, lock, repo, slot, task, train};
 
@@ -104,11 +104,11 @@ pub enum Command {
     /// Take scopes.
     Claim(Wanted),
     /// Give scopes back; none named: all.
-    Release { scopes: Vec<ScopeName>, outcome: Outcome },
+    Release { scopes: Vec<ScopeName>, globs: Vec<Pattern>, outcome: Outcome },
     /// Hold scopes that end by themselves for `span` milliseconds from now on; none named: all.
     Extend { scopes: Vec<ScopeName>, span: u64 },
     /// Keep of a held scope only those below it that are named.
-    Narrow { from: ScopeName, to: Vec<ScopeName> },
+    Narrow { from: ScopeName, to: Vec<ScopeName>, globs: Vec<Pattern> },
     /// Offer the claim that has a scope to another agent.
     Handoff { scope: ScopeName, to: AgentName, note: String },
     /// Take such an offer back.
@@ -259,13 +259,15 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::Leave { park } => session::leave(draft, caller, *park),
         Command::RootDead { session } => session::root_dead(draft, caller, *session),
         Command::Claim(wanted) => claim::claim(draft, &acting(draft, caller)?, wanted),
-        Command::Release { scopes, outcome } => {
-            claim::release(draft, &acting(draft, caller)?, scopes, *outcome)
+        Command::Release { scopes, globs, outcome } => {
+            claim::release(draft, &acting(draft, caller)?, (scopes, globs), *outcome)
         }
         Command::Extend { scopes, span } => {
             claim::extend(draft, &acting(draft, caller)?, scopes, *span)
         }
-        Command::Narrow { from, to } => claim::narrow(draft, &acting(draft, caller)?, from, to),
+        Command::Narrow { from, to, globs } => {
+            claim::narrow(draft, &acting(draft, caller)?, from, (to, globs))
+        }
         Command::Handoff { scope, to, note } => {
             claim::offer(draft, &acting(draft, caller)?, scope, (to, note))
         }

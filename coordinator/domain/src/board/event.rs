@@ -16,7 +16,7 @@ use crate::gate::{Class, Digest, Finding};
 use crate::hold::{End, Holder};
 use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId};
 use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
-use crate::scope::{Risk, ScopeName};
+use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::Loss;
 use crate::train::{Ejection, Need, Origin};
 
@@ -111,6 +111,8 @@ pub enum Event {
         session: SessionId,
         name: AgentName,
         scopes: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
         fence: Fence,
         task: Option<TaskId>,
         #[serde(default, skip_serializing_if = "Mode::is_exclusive")]
@@ -126,7 +128,14 @@ pub enum Event {
         task: Option<TaskId>,
     },
     /// Of a held scope only those below it are kept.
-    Narrowed { claim: ClaimId, session: SessionId, from: ScopeName, to: Vec<ScopeName> },
+    Narrowed {
+        claim: ClaimId,
+        session: SessionId,
+        from: ScopeName,
+        to: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
+    },
     /// A holder offers its claim to somebody.
     HandoverOffered {
         claim: ClaimId,
@@ -155,6 +164,8 @@ pub enum Event {
         session: SessionId,
         name: AgentName,
         scopes: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
         ahead: u32,
         #[serde(default, skip_serializing_if = "Mode::is_exclusive")]
         mode: Mode,
@@ -166,7 +177,14 @@ pub enum Event {
     /// A waiter left the line.
     Unqueued { claim: ClaimId, session: SessionId, reason: String },
     /// A holder gave a claim back.
-    Released { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, outcome: Outcome },
+    Released {
+        claim: ClaimId,
+        session: SessionId,
+        scopes: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
+        outcome: Outcome,
+    },
     /// A claim ended without its holder: the grace or its own maximum was over.
     Lapsed { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, reason: String },
     /// An operator took a claim away.
@@ -252,6 +270,8 @@ pub enum Event {
         head: String,
         title: String,
         scopes: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
         #[serde(default, skip_serializing_if = "Origin::is_own")]
         origin: Origin,
     },
@@ -319,7 +339,11 @@ impl Event {
             Self::HandoverOffered { .. } | Self::HandoverEnded { .. } | Self::HandedOver { .. } => {
                 2
             }
-            Self::Claimed { mode, .. } | Self::Queued { mode, .. } if !mode.is_exclusive() => 2,
+            Self::Claimed { mode, globs, .. } | Self::Queued { mode, globs, .. }
+                if !mode.is_exclusive() || !globs.is_empty() =>
+            {
+                2
+            }
             _ => 1,
         }
     }
@@ -357,15 +381,15 @@ impl Event {
                 Loss::RootDead => format!("lost      {name}: its process died"),
             },
             Self::Left { name, .. } => format!("left      {name}"),
-            Self::Claimed { name, scopes, fence, .. } => {
-                format!("claimed   {} by {name}, fence {fence}", display_list(scopes))
+            Self::Claimed { name, scopes, globs, fence, .. } => {
+                format!("claimed   {} by {name}, fence {fence}", all(scopes, globs))
             }
             Self::Changed { claim, scopes, mode, .. } => {
                 let mode = if mode.is_exclusive() { "exclusive" } else { "shared" };
                 format!("changed   {claim} on {}, {mode}", display_list(scopes))
             }
-            Self::Narrowed { claim, from, to, .. } => {
-                format!("narrowed  {claim} from {from} to {}", display_list(to))
+            Self::Narrowed { claim, from, to, globs, .. } => {
+                format!("narrowed  {claim} from {from} to {}", all(to, globs))
             }
             Self::HandoverOffered { claim, name, scopes, .. } => {
                 format!("handover  {claim} on {} offered to {name}", display_list(scopes))
@@ -373,30 +397,30 @@ impl Event {
             Self::HandoverEnded { claim, reason, .. } => {
                 format!("handover  offer of {claim} ended: {reason}")
             }
-            Self::HandedOver { name, scopes, fence, .. } => {
-                format!("accepted  {} by {name}, fence {fence}", display_list(scopes))
+            Self::HandedOver { claim, name, scopes, fence, .. } => {
+                format!("accepted  {} by {name}, fence {fence}", named(*claim, scopes))
             }
-            Self::Queued { name, scopes, ahead, .. } => {
-                format!("queued    {name} for {}, {ahead} ahead", display_list(scopes))
+            Self::Queued { name, scopes, globs, ahead, .. } => {
+                format!("queued    {name} for {}, {ahead} ahead", all(scopes, globs))
             }
-            Self::Offered { scopes, session, .. } => {
-                format!("offered   {} to {session}", display_list(scopes))
+            Self::Offered { claim, scopes, session, .. } => {
+                format!("offered   {} to {session}", named(*claim, scopes))
             }
             Self::OfferMissed { claim, missed, .. } => {
                 format!("missed    offer {missed} of {claim}")
             }
             Self::Unqueued { claim, reason, .. } => format!("unqueued  {claim}: {reason}"),
-            Self::Released { scopes, outcome, .. } => {
-                format!("released  {} ({outcome:?})", display_list(scopes)).to_lowercase()
+            Self::Released { scopes, globs, outcome, .. } => {
+                format!("released  {} ({})", all(scopes, globs), outcome.word())
             }
-            Self::Lapsed { scopes, reason, .. } => {
-                format!("lapsed    {}: {reason}", display_list(scopes))
+            Self::Lapsed { claim, scopes, reason, .. } => {
+                format!("lapsed    {}: {reason}", named(*claim, scopes))
             }
-            Self::Revoked { scopes, reason, .. } => {
-                format!("revoked   {}: {reason}", display_list(scopes))
+            Self::Revoked { claim, scopes, reason, .. } => {
+                format!("revoked   {}: {reason}", named(*claim, scopes))
             }
-            Self::Announced { scopes, files, .. } => {
-                format!("announced {}: {}", display_list(scopes), files.join(" "))
+            Self::Announced { claim, scopes, files, .. } => {
+                format!("announced {}: {}", named(*claim, scopes), files.join(" "))
             }
             Self::TaskAdded { task, title, .. } => format!("task      {task} added: {title}"),
             Self::TaskTaken { task, name, .. } => format!("task      {task} taken by {name}"),
@@ -461,6 +485,18 @@ impl Event {
             }
         }
     }
+}
+
+/// Scopes and paths, one after another.
+fn all(scopes: &[ScopeName], globs: &[Pattern]) -> String {
+    let globs = globs.iter().map(Pattern::as_str);
+    let names: Vec<&str> = scopes.iter().map(ScopeName::as_str).chain(globs).collect();
+    display_list(&names)
+}
+
+/// A claim by its scopes; one of paths alone by its id.
+fn named(claim: ClaimId, scopes: &[ScopeName]) -> String {
+    if scopes.is_empty() { claim.to_string() } else { display_list(scopes) }
 }
 
 fn short(commit: &str) -> &str {

@@ -12,7 +12,7 @@ use crate::board::table::{Change, Tables};
 use crate::claim::{Claim, State};
 use crate::id::{ClaimId, SessionId, TokenId};
 use crate::name::{AgentName, RepoName};
-use crate::scope::ScopeName;
+use crate::scope::{Pattern, ScopeName};
 use crate::session::Session;
 
 /// Records by what they are looked up for.
@@ -21,6 +21,8 @@ pub(crate) struct Index {
     by_session: HashMap<SessionId, BTreeSet<ClaimId>>,
     /// Claims that close a scope for others: held or offered.
     by_scope: HashMap<RepoName, HashMap<ScopeName, BTreeSet<ClaimId>>>,
+    /// Claims that close paths of their own, by where those lie.
+    by_place: BTreeMap<RepoName, BTreeMap<Vec<String>, BTreeSet<ClaimId>>>,
     /// Claims granted under a policy, so that those of older policies are found.
     by_policy: BTreeMap<(RepoName, String), BTreeSet<ClaimId>>,
     waiting: BTreeMap<RepoName, BTreeSet<(u64, ClaimId)>>,
@@ -144,6 +146,10 @@ impl Index {
                 for scope in claim.scopes() {
                     scopes.entry(scope.clone()).or_default().insert(claim.id);
                 }
+                for glob in &claim.globs {
+                    let places = self.by_place.entry(claim.repo.clone()).or_default();
+                    places.entry(glob.place()).or_default().insert(claim.id);
+                }
                 let policy = (claim.repo.clone(), claim.policy.clone());
                 self.by_policy.entry(policy).or_default().insert(claim.id);
             }
@@ -165,6 +171,9 @@ impl Index {
                         remove(scopes, scope, &claim.id);
                     }
                 }
+                for glob in &claim.globs {
+                    self.forget_place(&claim.repo, &glob.place(), claim.id);
+                }
                 let policy = (claim.repo.clone(), claim.policy.clone());
                 if let Some(ids) = self.by_policy.get_mut(&policy) {
                     ids.remove(&claim.id);
@@ -179,6 +188,29 @@ impl Index {
                 }
             }
         }
+    }
+
+    fn forget_place(&mut self, repo: &RepoName, place: &Vec<String>, id: ClaimId) {
+        let Some(places) = self.by_place.get_mut(repo) else { return };
+        if let Some(ids) = places.get_mut(place) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                places.remove(place);
+            }
+        }
+        if places.is_empty() {
+            self.by_place.remove(repo);
+        }
+    }
+
+    /// The closing claims with a glob that may overlap a pattern: those that lie above it, where
+    /// it does, or below.
+    pub(crate) fn globs_near(&self, repo: &RepoName, path: &Pattern) -> Vec<ClaimId> {
+        let Some(places) = self.by_place.get(repo) else { return Vec::new() };
+        let place = path.place();
+        let above = (0..place.len()).filter_map(|length| places.get(&place[..length]));
+        let below = places.range(place.clone()..).take_while(|(at, _)| at.starts_with(&place));
+        above.chain(below.map(|(_, ids)| ids)).flatten().copied().collect()
     }
 
     /// The claims of a session.

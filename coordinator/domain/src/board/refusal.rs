@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::build::BuildKey;
-use crate::claim::Obstacle;
+use crate::claim::{Obstacle, Piece};
 use crate::gate::Class;
 use crate::hold::{Hold, Holder};
 use crate::id::{BoardTime, CarId, ClaimId, Fence, JobId, SessionId, TaskId};
 use crate::name::{AgentName, GateName, LockName, PoolName, RepoName};
-use crate::scope::{Conflict, ScopeName};
+use crate::scope::Conflict;
 
 /// Why a command was not carried out. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub enum Refusal {
         seen: u64,
         /// Until when, in board time, if the claim ends by itself.
         until: Option<BoardTime>,
-        /// The scopes that were free and not taken.
-        free: Vec<ScopeName>,
+        /// What was free and not taken.
+        free: Vec<Piece>,
         /// How many wait already.
         ahead: u32,
     },

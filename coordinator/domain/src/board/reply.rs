@@ -6,7 +6,7 @@ use crate::claim::Claim;
 use crate::hold::Hold;
 use crate::id::{CarId, ClaimId, HoldId, SessionId, TaskId, TokenId};
 use crate::name::AgentName;
-use crate::scope::ScopeName;
+use crate::scope::{Pattern, ScopeName};
 use crate::task::Task;
 
 /// What a command is answered when it was carried out.
@@ -42,6 +42,9 @@ pub enum Reply {
     Released {
         /// Which.
         scopes: Vec<ScopeName>,
+        /// The paths beside them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
     },
     /// Scopes are held for longer.
     Extended {

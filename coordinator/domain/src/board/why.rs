@@ -8,7 +8,7 @@ mod runs;
 mod tokens;
 
 use crate::board::noted::Note;
-use crate::board::{Board, Refusal};
+use crate::board::{Board, Refusal, display_list};
 use crate::claim::{self, Claim};
 use crate::hold::Holder;
 use crate::id::{BoardTime, CarId, ClaimId, HoldId, JobId, RefusalId, SessionId, TaskId, TokenId};
@@ -165,8 +165,7 @@ impl Why<'_> {
     }
 
     fn claim(&self, claim: &Claim) -> Vec<String> {
-        let scopes: Vec<String> = claim.scopes().map(ToString::to_string).collect();
-        let (name, scopes) = (self.name(claim.session), scopes.join(" "));
+        let (name, scopes) = (self.name(claim.session), display_list(&claim.piece_list()));
         let mut lines = Vec::new();
         match claim.state {
             claim::State::Held { fence, since, until } => {
@@ -213,7 +212,6 @@ impl Why<'_> {
         let Some(repo) = tables.repos.get(&claim.repo) else {
             return Vec::new();
         };
-        let scopes = &repo.policy.scopes;
         let others = tables.claims.values().filter(|other| {
             other.repo == claim.repo && other.session != claim.session && other.id != claim.id
         });
@@ -222,11 +220,7 @@ impl Why<'_> {
             let earlier = other.is_held()
                 || matches!(other.state, claim::State::Offered { .. })
                 || other.id < claim.id;
-            let met = claim.scopes().find_map(|mine| {
-                other.scopes().find_map(|theirs| {
-                    Some((theirs, scopes.explain(mine.as_str(), theirs.as_str())?))
-                })
-            });
+            let met = claim.pieces().find_map(|mine| claim::meets(&repo.policy, other, &mine));
             if let (true, Some((scope, conflict))) = (earlier, met) {
                 let how = match conflict {
                     Conflict::Ancestor => "one family".to_owned(),
@@ -287,8 +281,8 @@ impl Why<'_> {
         });
         let own = tables.claims.values().filter(|claim| claim.session == session.id);
         lines.extend(own.map(|claim| {
-            let scopes: Vec<String> = claim.scopes().map(ToString::to_string).collect();
-            format!("claim    {} {}: {}", claim.id, state_word(claim), scopes.join(" "))
+            let scopes = display_list(&claim.piece_list());
+            format!("claim    {} {}: {scopes}", claim.id, state_word(claim))
         }));
         let tasks = tables.tasks.values().filter(|task| {
             matches!(task.state, task::State::Taken { session: holder, .. } if holder == session.id)

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::meet::{closed_by, part};
-use super::{Claim, MAX_CLAIMS, Mode, Obstacle, Otherwise, State, Wanted, change, line};
+use super::meet::{closed_by, part, within};
+use super::{Claim, MAX_CLAIMS, MAX_GLOBS, Mode, Obstacle, Otherwise, Piece, State, Wanted};
+use super::{change, line};
 use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::fault::fault;
 use crate::hold::Holder;
 use crate::id::{ClaimId, SessionId, millis};
 use crate::message::Announcement;
 use crate::policy::Policy;
-use crate::scope::{Risk, Scope, ScopeName};
+use crate::scope::{Pattern, Risk, Scope, ScopeName};
 use crate::session::Session;
 use crate::{lock, task, wait};
 
@@ -25,16 +26,16 @@ pub(crate) fn claim(
     check_fields(draft, session, wanted)?;
     let repo = draft.repo(&session.repo)?;
     let policy = &repo.policy;
-    let names = known_scopes(policy, &wanted.scopes)?;
+    let names = known(policy, wanted)?;
     let mine = claims_of(draft, session.id);
-    let held: BTreeSet<&ScopeName> =
-        mine.iter().filter(|claim| claim.is_held()).flat_map(|claim| claim.scopes()).collect();
-    let new: Vec<ScopeName> = names.iter().filter(|name| !held.contains(name)).cloned().collect();
+    let held: Vec<Piece> =
+        mine.iter().filter(|claim| claim.is_held()).flat_map(|claim| claim.pieces()).collect();
+    let new: Vec<Piece> = names.iter().filter(|name| !held.contains(name)).cloned().collect();
     if let Some(reply) = asked_before(draft, (session, wanted), &mine, (&names, &new)) {
         return Ok(reply);
     }
     let differs = |claim: &&Arc<Claim>| {
-        let named = claim.is_held() && claim.scopes().any(|scope| names.contains(scope));
+        let named = claim.is_held() && claim.pieces().any(|piece| names.contains(&piece));
         named && is_other(claim, wanted, &new)
     };
     let other: Vec<Arc<Claim>> = mine.iter().filter(differs).cloned().collect();
@@ -67,7 +68,7 @@ pub(crate) fn claim(
             Err(refusal(draft, session, policy, (&new, wanted.mode), obstacle))
         }
         Some(_) if !other.is_empty() => {
-            let names = other.iter().flat_map(|claim| claim.scope_list()).collect::<Vec<_>>();
+            let names = other.iter().flat_map(|claim| claim.piece_list()).collect::<Vec<_>>();
             let held = display_list(&names);
             let problem = format!("{held} is held shared: ask for that alone before you wait");
             Err(Invalid::field("scopes", problem).into())
@@ -88,17 +89,25 @@ fn check_fields(draft: &Draft<'_>, session: &Session, wanted: &Wanted) -> Result
     }
 }
 
-/// The scopes asked for, in the order of names, each known to the policy.
-fn known_scopes(policy: &Policy, asked: &[ScopeName]) -> Result<Vec<ScopeName>, Box<Refusal>> {
-    if asked.is_empty() {
-        return Err(Invalid::field("scopes", "none named").into());
+/// What is asked for, in order, each scope known to the policy.
+fn known(policy: &Policy, wanted: &Wanted) -> Result<Vec<Piece>, Box<Refusal>> {
+    let names: BTreeSet<ScopeName> = wanted.scopes.iter().cloned().collect();
+    let mut globs: Vec<Pattern> = wanted.globs.clone();
+    globs.sort_unstable();
+    globs.dedup();
+    if names.is_empty() && globs.is_empty() {
+        return Err(Invalid::field("scopes", "none named, and no path").into());
     }
-    let names: BTreeSet<ScopeName> = asked.iter().cloned().collect();
+    if globs.len() > MAX_GLOBS {
+        let problem = format!("{} are more than {MAX_GLOBS}", globs.len());
+        return Err(Invalid::field("globs", problem).into());
+    }
     if let Some(unknown) = names.iter().find(|name| policy.scopes.get(name.as_str()).is_none()) {
         let known: Vec<&str> = policy.scopes.names().map(ScopeName::as_str).collect();
         return Err(lock::unknown("scope", unknown.as_str(), &known));
     }
-    Ok(names.into_iter().collect())
+    let globs = globs.into_iter().map(|glob| Piece::Glob { glob });
+    Ok(names.into_iter().map(Piece::Scope).chain(globs).collect())
 }
 
 pub(super) fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Arc<Claim>> {
@@ -108,7 +117,7 @@ pub(super) fn claims_of(draft: &Draft<'_>, session: SessionId) -> Vec<Arc<Claim>
 
 /// Whether what is held is not what is asked for now. Who asks for more beside it wants nothing
 /// less of it.
-fn is_other(claim: &Claim, wanted: &Wanted, new: &[ScopeName]) -> bool {
+fn is_other(claim: &Claim, wanted: &Wanted, new: &[Piece]) -> bool {
     let upgrade = claim.mode == Mode::Shared && wanted.mode.is_exclusive();
     if !new.is_empty() {
         return upgrade;
@@ -119,13 +128,13 @@ fn is_other(claim: &Claim, wanted: &Wanted, new: &[ScopeName]) -> bool {
 
 /// The reply to who holds all that it asks for. Held in several claims: the one with the first
 /// scope stands for them.
-fn held_already(mine: &[Arc<Claim>], changed: &[Claim], names: &[ScopeName]) -> Reply {
+fn held_already(mine: &[Arc<Claim>], changed: &[Claim], names: &[Piece]) -> Reply {
     let now = |claim: &Arc<Claim>| {
         let after = changed.iter().find(|after| after.id == claim.id);
         after.cloned().unwrap_or_else(|| Claim::clone(claim))
     };
-    let covers = |claim: &&Arc<Claim>, names: &[ScopeName]| {
-        claim.is_held() && names.iter().all(|name| claim.scopes().any(|held| held == name))
+    let covers = |claim: &&Arc<Claim>, names: &[Piece]| {
+        claim.is_held() && names.iter().all(|name| claim.pieces().any(|held| held == *name))
     };
     let whole = mine.iter().find(|claim| covers(claim, names));
     let claim = whole.or_else(|| mine.iter().find(|claim| covers(claim, &names[..1])));
@@ -140,10 +149,11 @@ fn asked_before(
     draft: &mut Draft<'_>,
     (session, wanted): (&Session, &Wanted),
     mine: &[Arc<Claim>],
-    (names, new): (&[ScopeName], &[ScopeName]),
+    (names, new): (&[Piece], &[Piece]),
 ) -> Option<Reply> {
     let waits = |claim: &&Arc<Claim>| {
-        let same = claim.scopes().eq(names) || claim.scopes().eq(new);
+        let all = claim.piece_list();
+        let same = all == names || all == new;
         !claim.is_held() && same && claim.mode == wanted.mode
     };
     if new.is_empty() {
@@ -170,18 +180,28 @@ fn build(
     draft: &mut Draft<'_>,
     session: &Session,
     policy: &Policy,
-    names: &[ScopeName],
+    pieces: &[Piece],
     wanted: &Wanted,
 ) -> Claim {
-    let scopes: Vec<&Scope> =
-        names.iter().filter_map(|name| policy.scopes.get(name.as_str())).collect();
-    let own = scopes.iter().map(|scope| scope.risk).max().unwrap_or_default();
+    let touched: Vec<&Scope> = within(policy, pieces);
+    let own = touched.iter().map(|scope| scope.risk).max().unwrap_or_default();
+    let mut parts = Vec::new();
+    let mut globs = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Scope(name) => {
+                parts.extend(policy.scopes.get(name.as_str()).map(|scope| part(policy, scope)));
+            }
+            Piece::Glob { glob } => globs.push(glob.clone()),
+        }
+    }
     let number = draft.number();
     Claim {
         id: ClaimId::from_counter(number),
         repo: session.repo.clone(),
         session: session.id,
-        parts: scopes.iter().map(|scope| part(policy, scope)).collect(),
+        parts,
+        globs,
         policy: policy.digest.clone(),
         why: wanted.why.clone(),
         task: wanted.task,
@@ -189,7 +209,7 @@ fn build(
         risk: wanted.risk.unwrap_or(own),
         tests: wanted.tests.clone(),
         asked: draft.now.board,
-        max: scopes.iter().filter_map(|scope| scope.max).chain(wanted.max).min(),
+        max: touched.iter().filter_map(|scope| scope.max).chain(wanted.max).min(),
         state: State::Waiting { place: number, overtaken: 0, missed: 0 },
         handover: None,
     }
@@ -206,6 +226,7 @@ pub(super) fn grant(draft: &mut Draft<'_>, session: &Session, claim: Claim) -> C
         session: session.id,
         name: session.name.clone(),
         scopes: claim.scope_list(),
+        globs: claim.globs.clone(),
         fence,
         task: claim.task,
         mode: claim.mode,
@@ -219,7 +240,7 @@ fn first_obstacle(
     draft: &Draft<'_>,
     session: &Session,
     policy: &Policy,
-    (names, mode): (&[ScopeName], Mode),
+    (names, mode): (&[Piece], Mode),
 ) -> Option<Obstacle> {
     let looked_at = if fault!(PartialGrant) { &names[..names.len().min(1)] } else { names };
     looked_at
@@ -246,7 +267,8 @@ pub(crate) fn obstacle(
     let is_held = |name: &&ScopeName| {
         mine.iter().any(|claim| claim.is_held() && claim.scopes().any(|held| held == *name))
     };
-    let new: Vec<ScopeName> = names.iter().filter(|name| !is_held(name)).cloned().collect();
+    let new: Vec<Piece> =
+        names.iter().filter(|name| !is_held(name)).cloned().map(Piece::Scope).collect();
     let asked = (new.as_slice(), Mode::Exclusive);
     let obstacle = first_obstacle(draft, session, &repo.policy, asked)?;
     Some(refusal(draft, session, &repo.policy, asked, obstacle))
@@ -256,14 +278,13 @@ pub(super) fn refusal(
     draft: &Draft<'_>,
     session: &Session,
     policy: &Policy,
-    (names, mode): (&[ScopeName], Mode),
+    (names, mode): (&[Piece], Mode),
     obstacle: Obstacle,
 ) -> Box<Refusal> {
     let claim = draft.tables.claims.get(&obstacle.claim);
     let until = claim.and_then(Claim::end);
-    let is_free = |name: &&ScopeName| {
-        closed_by(draft, session.id, &session.repo, policy, (name, mode)).is_none()
-    };
+    let is_free =
+        |name: &&Piece| closed_by(draft, session.id, &session.repo, policy, (name, mode)).is_none();
     Refusal::ScopeHeld {
         holder: draft.name_of_session(obstacle.holder),
         task: claim.and_then(|claim| claim.task),
@@ -280,7 +301,7 @@ fn join_line(
     draft: &mut Draft<'_>,
     session: &Session,
     policy: &Policy,
-    names: &[ScopeName],
+    names: &[Piece],
     wanted: &Wanted,
 ) -> Result<Reply, Box<Refusal>> {
     let claim = build(draft, session, policy, names, wanted);
@@ -292,6 +313,7 @@ fn join_line(
         session: session.id,
         name: session.name.clone(),
         scopes: claim.scope_list(),
+        globs: claim.globs.clone(),
         ahead,
         mode: claim.mode,
     });

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{claims_of, refusal};
-use super::meet::{closed_by, obstacle, part};
-use super::{Claim, Mode, State, Wanted, line};
+use super::meet::{closed_by, limit, obstacle, part};
+use super::{Claim, MAX_GLOBS, Mode, State, Wanted, line};
 use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::id::{BoardTime, TaskId};
 use crate::lock;
 use crate::policy::Policy;
-use crate::scope::ScopeName;
+use crate::scope::{Pattern, Reach, ScopeName};
 use crate::session::Session;
 use crate::wait;
 
@@ -54,7 +54,7 @@ fn alone(
     claim: &Claim,
 ) -> Result<Vec<Claim>, Box<Refusal>> {
     of_this_policy(claim, policy)?;
-    let names = claim.scope_list();
+    let names = claim.piece_list();
     let asked = (names.as_slice(), Mode::Exclusive);
     let others =
         |name| closed_by(draft, session.id, &session.repo, policy, (name, Mode::Exclusive));
@@ -78,7 +78,7 @@ fn of_this_policy(claim: &Claim, policy: &Policy) -> Result<(), Box<Refusal>> {
     if claim.policy == policy.digest {
         return Ok(());
     }
-    let names = display_list(&claim.scope_list());
+    let names = display_list(&claim.piece_list());
     let problem =
         format!("the policy changed since {names} was granted: release it and claim again");
     Err(Invalid::field("scopes", problem).into())
@@ -102,8 +102,7 @@ fn later(draft: &Draft<'_>, span: u64) -> BoardTime {
 /// A held claim's state with another end, within what the policy allows since it was granted.
 fn ending(claim: &Claim, until: BoardTime, policy: &Policy) -> State {
     let State::Held { fence, since, .. } = claim.state else { return claim.state };
-    let limits = claim.scopes().filter_map(|name| policy.scopes.get(name.as_str())?.max);
-    let limit = limits.min().map(|max| since.plus(Duration::from_millis(max)));
+    let limit = limit(policy, claim).map(|max| since.plus(Duration::from_millis(max)));
     let until = Some(limit.map_or(until, |limit| limit.min(until)));
     State::Held { fence, since, until }
 }
@@ -170,7 +169,7 @@ pub(crate) fn extend(
             if scopes.is_empty() {
                 continue;
             }
-            let names = display_list(&claim.scope_list());
+            let names = display_list(&claim.piece_list());
             let problem = format!("{names} lasts so long already, or as long as its scope allows");
             return Err(Invalid::field("for", problem).into());
         }
@@ -180,16 +179,40 @@ pub(crate) fn extend(
     Ok(Reply::Extended { scopes: extended.into_iter().collect() })
 }
 
+/// Globs that keep less of a held scope: each lies in one of its patterns for all to see.
+fn narrower(
+    claim: &Claim,
+    from: &ScopeName,
+    globs: &[Pattern],
+) -> Result<Vec<Pattern>, Box<Refusal>> {
+    let Some(part) = claim.parts.iter().find(|part| part.scope == *from) else {
+        return Ok(Vec::new());
+    };
+    if part.reach == Reach::Carve && !globs.is_empty() {
+        let problem = format!("`{from}` is a carve: its paths are claimed by its name alone");
+        return Err(Invalid::field("globs", problem).into());
+    }
+    let outside = |glob: &&Pattern| !part.paths.iter().any(|path| glob.is_within(path));
+    if let Some(glob) = globs.iter().find(outside) {
+        let problem = format!("`{glob}` does not plainly lie in a folder of `{from}`");
+        return Err(Invalid::field("globs", problem).into());
+    }
+    if claim.globs.len() + globs.len() > MAX_GLOBS {
+        return Err(Invalid::field("globs", format!("more than {MAX_GLOBS}")).into());
+    }
+    Ok(globs.to_vec())
+}
+
 /// Keeps of a held scope only those below it that are named.
 pub(crate) fn narrow(
     draft: &mut Draft<'_>,
     session: &Session,
     from: &ScopeName,
-    to: &[ScopeName],
+    (to, globs): (&[ScopeName], &[Pattern]),
 ) -> Result<Reply, Box<Refusal>> {
     let repo = draft.repo(&session.repo)?;
     let to: BTreeSet<&ScopeName> = to.iter().collect();
-    if to.is_empty() {
+    if to.is_empty() && globs.is_empty() {
         return Err(Invalid::field("to", "no scope named: to keep nothing is to release it").into());
     }
     if let Some(other) = to.iter().find(|name| !from.is_ancestor_of(name)) {
@@ -197,6 +220,7 @@ pub(crate) fn narrow(
     }
     let claim = only(draft, session, from)?;
     of_this_policy(&claim, &repo.policy)?;
+    let globs = narrower(&claim, from, globs)?;
     let mut parts = claim.parts.clone();
     parts.retain(|part| part.scope != *from && !to.contains(&part.scope));
     for name in &to {
@@ -208,12 +232,16 @@ pub(crate) fn narrow(
         parts.push(part(&repo.policy, scope));
     }
     parts.sort_by(|left, right| left.scope.cmp(&right.scope));
-    let claim = Claim { parts, ..Claim::clone(&claim) };
+    let mut kept: Vec<Pattern> = claim.globs.iter().chain(&globs).cloned().collect();
+    kept.sort_unstable();
+    kept.dedup();
+    let claim = Claim { parts, globs: kept, ..Claim::clone(&claim) };
     draft.record(Event::Narrowed {
         claim: claim.id,
         session: session.id,
         from: from.clone(),
         to: to.into_iter().cloned().collect(),
+        globs,
     });
     draft.tables.claims.put(claim.id, claim.clone());
     line::serve(draft, &session.repo);

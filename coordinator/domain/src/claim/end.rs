@@ -7,7 +7,7 @@ use super::{Claim, Outcome, Part, State, line};
 use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
 use crate::fault::fault;
 use crate::id::{ClaimId, SessionId};
-use crate::scope::ScopeName;
+use crate::scope::{Pattern, ScopeName};
 use crate::session::Session;
 use crate::{lock, task, train};
 
@@ -15,7 +15,7 @@ use crate::{lock, task, train};
 pub(crate) fn release(
     draft: &mut Draft<'_>,
     session: &Session,
-    scopes: &[ScopeName],
+    (scopes, globs): (&[ScopeName], &[Pattern]),
     outcome: Outcome,
 ) -> Result<Reply, Box<Refusal>> {
     let ids = draft.claims_of(session.id).into_iter();
@@ -29,11 +29,20 @@ pub(crate) fn release(
             held.iter().flat_map(|claim| claim.scopes()).map(ScopeName::as_str).collect();
         return Err(lock::unknown("held scope", missing.as_str(), &known));
     }
-    let mut released = BTreeSet::new();
+    let has_glob = |glob: &Pattern| held.iter().any(|claim| claim.globs.contains(glob));
+    if let Some(missing) = globs.iter().find(|glob| !has_glob(glob)) {
+        let known: Vec<&str> =
+            held.iter().flat_map(|claim| &claim.globs).map(Pattern::as_str).collect();
+        return Err(lock::unknown("held path", missing.as_str(), &known));
+    }
+    let all = scopes.is_empty() && globs.is_empty();
+    let (mut released, mut freed) = (BTreeSet::new(), Vec::new());
     for claim in held {
-        let gives = |part: &&Part| scopes.is_empty() || scopes.contains(&part.scope);
+        let gives = |part: &&Part| all || scopes.contains(&part.scope);
         let (given, kept): (Vec<&Part>, Vec<&Part>) = claim.parts.iter().partition(gives);
-        if given.is_empty() {
+        let (given_globs, kept_globs): (Vec<Pattern>, Vec<Pattern>) =
+            claim.globs.iter().cloned().partition(|glob| all || globs.contains(glob));
+        if given.is_empty() && given_globs.is_empty() {
             continue;
         }
         let names: Vec<ScopeName> = given.into_iter().map(|part| part.scope.clone()).collect();
@@ -41,19 +50,23 @@ pub(crate) fn release(
             claim: claim.id,
             session: session.id,
             scopes: names.clone(),
+            globs: given_globs.clone(),
             outcome,
         });
         released.extend(names);
-        if kept.is_empty() {
+        freed.extend(given_globs);
+        if kept.is_empty() && kept_globs.is_empty() {
             task::reopen_of_claim(draft, claim.id, outcome);
             remove(draft, claim.id);
         } else {
             let parts = kept.into_iter().cloned().collect();
-            draft.tables.claims.put(claim.id, Claim { parts, ..Claim::clone(&claim) });
+            let claim = Claim { parts, globs: kept_globs, ..Claim::clone(&claim) };
+            draft.tables.claims.put(claim.id, claim);
         }
     }
     line::serve(draft, &session.repo);
-    Ok(Reply::Released { scopes: released.into_iter().collect() })
+    freed.sort_unstable();
+    Ok(Reply::Released { scopes: released.into_iter().collect(), globs: freed })
 }
 
 pub(super) fn remove(draft: &mut Draft<'_>, claim: ClaimId) {

@@ -266,7 +266,7 @@ fn words(claim: &Claim, which: &Accepted) -> Vec<String> {
 }
 
 fn list(claim: &Claim) -> String {
-    display_list(&claim.scope_list())
+    display_list(&claim.piece_list())
 }
 
 /// The claims that are offered to a session.
@@ -300,7 +300,7 @@ fn refused(
     obstacle: Obstacle,
 ) -> Result<Box<Refusal>, Box<Refusal>> {
     let repo = draft.repo(&claim.repo)?;
-    let asked = (&claim.scope_list()[..], Mode::Exclusive);
+    let asked = (&claim.piece_list()[..], Mode::Exclusive);
     Ok(refusal(draft, session, &repo.policy, asked, obstacle))
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ask::{claims_of, grant, holder};
 use super::end::{lapse, leave_line};
 use super::meet::{all_closing, closed_by, conflicts, meets, part};
-use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Mode, Obstacle, State, handover};
+use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Mode, Obstacle, Piece, State, handover};
 use crate::board::{Draft, Event};
 use crate::fault::fault;
 use crate::hold::Holder;
@@ -75,18 +75,15 @@ pub(super) fn ahead_of(draft: &Draft<'_>, claim: &Claim) -> u32 {
     before.filter(|other| conflicts(&repo.policy, other, claim)).count() as u32
 }
 
-/// How many wait for a scope.
+/// How many wait for a piece.
 pub(super) fn length_before(
     draft: &Draft<'_>,
     repo: &RepoName,
     policy: &Policy,
-    name: &ScopeName,
+    piece: &Piece,
 ) -> u32 {
-    let Some(scope) = policy.scopes.get(name.as_str()) else {
-        return 0;
-    };
     let line = waiting(draft, repo);
-    line.iter().filter(|claim| meets(policy, claim, scope).is_some()).count() as u32
+    line.iter().filter(|claim| meets(policy, claim, piece).is_some()).count() as u32
 }
 
 /// A waiter in the way of a request whom nobody may pass: it was passed often or long
@@ -95,7 +92,7 @@ pub(super) fn unpassable(
     draft: &Draft<'_>,
     session: &Session,
     policy: &Policy,
-    (names, mode): (&[ScopeName], Mode),
+    (pieces, mode): (&[Piece], Mode),
 ) -> Option<Obstacle> {
     let mut in_the_way = Vec::new();
     for claim in waiting(draft, &session.repo) {
@@ -103,10 +100,10 @@ pub(super) fn unpassable(
         if !is_there || claim.mode.admits(mode) {
             continue;
         }
-        let met = names.iter().find_map(|name| {
-            let (held, conflict) = meets(policy, &claim, policy.scopes.get(name.as_str())?)?;
+        let met = pieces.iter().find_map(|piece| {
+            let (held, conflict) = meets(policy, &claim, piece)?;
             let (claim, holder) = (claim.id, claim.session);
-            Some(Obstacle { wanted: name.clone(), held, claim, holder, conflict })
+            Some(Obstacle { wanted: piece.clone(), held, claim, holder, conflict })
         });
         let Some(obstacle) = met else { continue };
         if is_passed_enough(draft, &claim) {
@@ -183,8 +180,8 @@ pub(super) fn leave_fulfilled(draft: &mut Draft<'_>, session: SessionId) {
     }
     let claims = mine.iter().map(Arc::as_ref);
     let (held, waits): (Vec<&Claim>, Vec<&Claim>) = claims.partition(|claim| claim.is_held());
-    let held: BTreeSet<&ScopeName> = held.into_iter().flat_map(Claim::scopes).collect();
-    for claim in waits.into_iter().filter(|claim| claim.scopes().all(|it| held.contains(it))) {
+    let held: Vec<Piece> = held.into_iter().flat_map(Claim::pieces).collect();
+    for claim in waits.into_iter().filter(|claim| claim.pieces().all(|it| held.contains(&it))) {
         leave_line(draft, claim, "its agent holds the scopes by now");
     }
 }
@@ -225,9 +222,10 @@ pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
 
 /// Whether a waiter can be served past those who stand before it.
 fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Claim]) -> bool {
-    let closed =
-        |name| closed_by(draft, claim.session, &claim.repo, policy, (name, claim.mode)).is_some();
-    if claim.scopes().any(closed) {
+    let closed = |piece: Piece| {
+        closed_by(draft, claim.session, &claim.repo, policy, (&piece, claim.mode)).is_some()
+    };
+    if claim.pieces().any(closed) {
         return false;
     }
     let others = before.iter().filter(|other| other.session != claim.session);
@@ -334,15 +332,16 @@ fn miss(draft: &mut Draft<'_>, claim: &Claim, place: u64, missed: u32) {
 
 /// What a waiting claim is called in a circle of waits.
 fn name(claim: &Claim) -> String {
-    claim.parts.first().map(|part| part.scope.to_string()).unwrap_or_default()
+    claim.pieces().next().map(|piece| piece.to_string()).unwrap_or_default()
 }
 
 /// For whom a claim waits, or would: those who closed its scopes, and those before it in line.
 pub(super) fn wait_of(draft: &Draft<'_>, policy: &Policy, claim: &Claim, line: &[Claim]) -> Wait {
-    let closing = claim
-        .scopes()
-        .flat_map(|scope| {
-            all_closing(draft, claim.session, &claim.repo, policy, (scope, claim.mode))
+    let pieces = claim.piece_list();
+    let closing = pieces
+        .iter()
+        .flat_map(|piece| {
+            all_closing(draft, claim.session, &claim.repo, policy, (piece, claim.mode))
         })
         .map(|obstacle| obstacle.holder);
     let before = line

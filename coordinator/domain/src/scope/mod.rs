@@ -119,7 +119,8 @@ pub fn conflict(a: &Scope, b: &Scope, case: Case) -> Option<Conflict> {
     first_overlap(&a.paths, &b.paths, case)
 }
 
-fn first_overlap(lefts: &[Pattern], rights: &[Pattern], case: Case) -> Option<Conflict> {
+/// The first two patterns of which one path matches both.
+pub(crate) fn first_overlap(lefts: &[Pattern], rights: &[Pattern], case: Case) -> Option<Conflict> {
     lefts.iter().find_map(|left| {
         rights.iter().find_map(|right| {
             let witness = overlap(left, right, case)?;

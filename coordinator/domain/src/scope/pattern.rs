@@ -140,6 +140,30 @@ impl Pattern {
         &self.0.prefix
     }
 
+    /// Where the paths that match it lie: what they all start with, whatever the case. Of two
+    /// patterns that overlap, the place of one is that of the other or above it.
+    #[must_use]
+    pub(crate) fn place(&self) -> Vec<String> {
+        let folded = |segment: &String| Case::Insensitive.canonical(segment).into_owned();
+        self.0.prefix.iter().map(folded).collect()
+    }
+
+    /// Whether every path that matches it matches `other`, as far as that is plain to see: where
+    /// `other` is all that is below a folder, and each path of this one starts with the folder.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        if self == other {
+            return true;
+        }
+        let Some(folder) = other.as_str().strip_suffix("/**") else { return false };
+        let literal = other.0.prefix.join("/") == folder;
+        let below = self.as_str().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        literal
+            && (below
+                || (self.0.prefix.starts_with(&other.0.prefix)
+                    && self.0.prefix.len() > other.0.prefix.len()))
+    }
+
     pub(super) fn automaton(&self, case: Case) -> &Automaton {
         match case {
             Case::Sensitive => &self.0.sensitive,

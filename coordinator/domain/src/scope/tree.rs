@@ -181,6 +181,29 @@ impl ScopeTree {
             .any(|held| matching.iter().any(|&index| index == held || self.is_above(held, index)))
     }
 
+    /// Whether globs that are claimed beside any scope cover `path`: where one matches it, and it
+    /// is not a carve's, which only its carve covers.
+    pub fn reaches<'a>(&self, globs: impl IntoIterator<Item = &'a Pattern>, path: &str) -> bool {
+        let matched = globs.into_iter().any(|glob| glob.matches_in(path, self.case()));
+        let carved = |index: &usize| self.scopes()[*index].reach == Reach::Carve;
+        matched && !self.matching(path).iter().any(carved)
+    }
+
+    /// The plain scopes that a glob reaches into: those with a pattern that overlaps it, and those
+    /// above them.
+    #[must_use]
+    pub fn touched(&self, glob: &Pattern) -> Vec<&ScopeName> {
+        let overlaps = |scope: &Scope| {
+            scope.paths.iter().any(|path| overlap(path, glob, self.case()).is_some())
+        };
+        let plain = |index: &usize| self.scopes()[*index].reach == Reach::Plain;
+        let own = (0..self.scopes().len()).filter(plain);
+        let own = own.filter(|index| overlaps(&self.scopes()[*index]));
+        let all = own.flat_map(|index| self.ancestors(index).iter().copied().chain([index]));
+        let all: BTreeSet<usize> = all.collect();
+        all.into_iter().map(|index| &self.scopes()[index].name).collect()
+    }
+
     /// The scopes whose own patterns match, sorted.
     pub(super) fn matching(&self, path: &str) -> Vec<usize> {
         let path = self.case().canonical(path);

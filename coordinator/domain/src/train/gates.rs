@@ -117,7 +117,8 @@ fn judge_change(repo: &Repo, car: &Car, candidate: &Candidate) -> Option<Ejectio
     if requires("scope") {
         let covered = |path: &&String| {
             let held = car.parts.iter().map(|part| &part.scope);
-            repo.policy.scopes.covers(held, path)
+            let scopes = &repo.policy.scopes;
+            scopes.covers(held, path) || scopes.reaches(&car.globs, path)
         };
         let outside: Vec<String> =
             candidate.changed.iter().filter(|path| !covered(path)).cloned().collect();

@@ -64,6 +64,7 @@ pub(crate) fn submit(
         title: proposal.title.to_owned(),
         body: proposal.body.to_owned(),
         claims: claims.iter().map(|claim| claim.id).collect(),
+        globs: claims.iter().flat_map(|claim| claim.globs.iter().cloned()).collect(),
         parts: claims.into_iter().flat_map(|claim| claim.parts).collect(),
         announced: if told { Announced::All } else { Announced::NotAll },
         submitted: draft.now.board,
@@ -80,6 +81,7 @@ pub(crate) fn submit(
         head: car.head.clone(),
         title: car.title.clone(),
         scopes: car.parts.iter().map(|part| part.scope.clone()).collect(),
+        globs: car.globs.clone(),
         origin: car.origin.clone(),
     });
     let reply = Reply::Submitted { car: car.id, ahead: ahead(draft, &car) };

@@ -13,11 +13,11 @@ use molt_domain::board::{Board, Caller, Command, Now, Presence, Refusal, Reply, 
 use molt_domain::claim::{Claim, Mode, Otherwise, Outcome, Wanted};
 use molt_domain::host::Means;
 use molt_domain::id::{BoardTime, ClaimId, SessionId, TaskId};
-use molt_domain::scope::ScopeName;
+use molt_domain::scope::{Pattern, ScopeName};
 use molt_domain::session::{self, Credentials, Root};
 use molt_domain::task;
 
-use super::policy::{PATHS, SCOPES, name, policy, repo};
+use super::policy::{GLOBS, PATHS, SCOPES, name, policy, repo};
 use super::{Act, Deed, Random};
 
 const AGENTS: usize = 7;
@@ -395,6 +395,11 @@ impl Generator {
         (0..count).map(|_| name(SCOPES[self.random.below(SCOPES.len())])).collect()
     }
 
+    fn globs(&mut self) -> Vec<Pattern> {
+        let count = 1 + self.random.below(2);
+        (0..count).map(|_| name(GLOBS[self.random.below(GLOBS.len())])).collect()
+    }
+
     fn otherwise(&mut self) -> Otherwise {
         if self.random.percent(60) { Otherwise::Wait } else { Otherwise::Refuse }
     }
@@ -429,7 +434,11 @@ impl Generator {
                 };
                 let outcome =
                     if self.random.percent(50) { Outcome::Done } else { Outcome::Blocked };
-                Command::Release { scopes, outcome }
+                let own = mine.iter().filter(|claim| claim.is_held());
+                let own: Vec<Pattern> = own.flat_map(|claim| claim.globs.clone()).collect();
+                let glob = self.random.pick(&own).cloned().filter(|_| self.random.percent(60));
+                let globs = glob.into_iter().collect();
+                Command::Release { scopes, globs, outcome }
             }
             "extend" => {
                 let scopes = match self.random.below(3) {
@@ -464,19 +473,24 @@ impl Generator {
     }
 
     fn claim(&mut self, mine: &[&Claim], board: &Board) -> Command {
-        let mut scopes = self.scopes();
+        let (mut scopes, mut globs) = (self.scopes(), Vec::new());
+        if self.random.percent(25) {
+            globs = self.globs();
+            scopes.truncate(self.random.below(2));
+        }
         let waits = mine.iter().filter(|claim| !claim.is_held()).copied();
         let waits: Vec<&Claim> = waits.collect();
         // A waiter asks again, and takes what it is offered.
         if let Some(claim) = self.random.pick(&waits)
             && self.random.percent(30)
         {
-            scopes = claim.scope_list();
+            (scopes, globs) = (claim.scope_list(), claim.globs.clone());
         }
         let tasks: Vec<TaskId> = board.tables().tasks.keys().copied().collect();
         let task = if self.random.percent(5) { self.random.pick(&tasks).copied() } else { None };
         Command::Claim(Wanted {
             scopes,
+            globs,
             why: "work".to_owned(),
             task,
             mode: if self.random.percent(35) { Mode::Shared } else { Mode::Exclusive },
@@ -500,7 +514,8 @@ impl Generator {
             1..4 => below.to_vec(),
             _ => vec![below[self.random.below(2)].clone()],
         };
-        Command::Narrow { from, to }
+        let globs = if self.random.percent(15) { self.globs() } else { Vec::new() };
+        Command::Narrow { from, to, globs }
     }
 
     // Tasks.

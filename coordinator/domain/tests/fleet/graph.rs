@@ -8,7 +8,9 @@ use molt_domain::claim::{Claim, Mode, State};
 use molt_domain::hold::{Holder, Waiter};
 use molt_domain::lock;
 use molt_domain::policy::Policy;
-use molt_domain::scope::{Risk, Scope, conflict};
+use molt_domain::scope::{Pattern, Reach, Risk, Scope, conflict};
+
+use super::policy::PATHS;
 
 /// Whether two claims cannot be held side by side, by their own frozen parts.
 pub fn conflicts(policy: &Policy, left: &Claim, right: &Claim) -> bool {
@@ -26,9 +28,26 @@ pub fn conflicts(policy: &Policy, left: &Claim, right: &Claim) -> bool {
         });
         parts.collect()
     };
+    if globs_meet(policy, left, right) || globs_meet(policy, right, left) {
+        return true;
+    }
     let (left, right) = (scopes(left), scopes(right));
     let case = policy.scopes.case();
     left.iter().any(|a| right.iter().any(|b| conflict(a, b, case).is_some()))
+}
+
+/// Whether a path that one claims beside scopes is the other's too, tried out on paths of the
+/// repository: exact overlaps are the rules' own.
+fn globs_meet(policy: &Policy, left: &Claim, right: &Claim) -> bool {
+    let case = policy.scopes.case();
+    let hits = |patterns: &[Pattern], path: &str| {
+        patterns.iter().any(|pattern| pattern.matches_in(path, case))
+    };
+    let has = |claim: &Claim, path: &str| {
+        let mut plain = claim.parts.iter().filter(|part| part.reach == Reach::Plain);
+        hits(&claim.globs, path) || plain.any(|part| hits(&part.paths, path))
+    };
+    PATHS.iter().any(|path| hits(&left.globs, path) && has(right, path))
 }
 
 struct Wait {

@@ -25,8 +25,21 @@ pub const SCOPES: [&str; 10] = [
     "tools",
 ];
 
+/// Paths that are claimed beside scopes: in one, across two, in a carve, in none.
+pub const GLOBS: [&str; 8] = [
+    "docs/*.md",
+    "runtime/gc/**",
+    "runtime/*.rs",
+    "**/*.rs",
+    "runtime/{jit,gc}/x.rs",
+    "front/**",
+    "loose/**",
+    "tools/dev.py",
+];
+
 /// Paths, one or more in each scope.
-pub const PATHS: [&str; 10] = [
+pub const PATHS: [&str; 11] = [
+    "loose/a.c",
     "docs/a.md",
     "front/x.rs",
     "include/m.h",

@@ -26,7 +26,7 @@ impl World {
         let scope = |(name, path): &(&str, &str)| Scope {
             name: name.parse().unwrap(),
             paths: vec![path.parse().unwrap()],
-            reach: Reach::Plain,
+            reach: if *name == "carve" { Reach::Carve } else { Reach::Plain },
             max: (*name == "brief").then_some(60_000),
             tests: Vec::new(),
             risk: Risk::Med,

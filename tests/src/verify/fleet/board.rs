@@ -45,6 +45,8 @@ pub(super) enum Event {
         claim: String,
         session: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
         fence: Fence,
         #[serde(default)]
         mode: Mode,
@@ -53,6 +55,8 @@ pub(super) enum Event {
         claim: String,
         session: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
         #[serde(default)]
         mode: Mode,
     },
@@ -74,6 +78,8 @@ pub(super) enum Event {
         claim: String,
         from: String,
         to: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
     },
     HandoverOffered {
         claim: String,
@@ -93,14 +99,14 @@ pub(super) enum Event {
     Released {
         claim: String,
         scopes: BTreeSet<String>,
+        #[serde(default)]
+        globs: BTreeSet<String>,
     },
     Lapsed {
         claim: String,
-        scopes: BTreeSet<String>,
     },
     Revoked {
         claim: String,
-        scopes: BTreeSet<String>,
     },
     Lost {
         session: String,

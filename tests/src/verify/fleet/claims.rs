@@ -59,17 +59,21 @@ impl Claims {
 
     pub(super) fn take(&mut self, place: Place, event: &Event, report: &mut Report) {
         match event {
-            Event::Claimed { claim, session, scopes, mode, .. } => {
+            Event::Claimed { claim, session, scopes, globs, mode, .. } => {
+                let scopes = &with(scopes, globs);
                 self.of_living(place, session, &format!("{claim} was granted to"), report);
                 self.granted(place, claim, (session, scopes, *mode), report);
             }
-            Event::Queued { claim, session, scopes, mode } => {
-                let (session, scopes, mode) = (session.clone(), scopes.clone(), *mode);
+            Event::Queued { claim, session, scopes, globs, mode } => {
+                let (session, scopes, mode) = (session.clone(), with(scopes, globs), *mode);
                 let (seq, offered, overtaken) = (place.seq, false, 0);
                 let waiter = Waiter { seq, session, scopes, mode, offered, overtaken };
                 self.line.insert(claim.clone(), waiter);
             }
             Event::Offered { claim, scopes } => {
+                // An offer tells its scopes alone: what it is for is told by the wait.
+                let asked = self.line.get(claim).map(|waiter| waiter.scopes.clone());
+                let scopes = &asked.unwrap_or_else(|| scopes.clone());
                 let mode = self.line.get(claim).map_or(Mode::Exclusive, |waiter| waiter.mode);
                 self.free(place, claim, (scopes, mode), report);
                 if let Some(waiter) = self.line.get_mut(claim) {
@@ -77,10 +81,10 @@ impl Claims {
                 }
             }
             Event::Changed { claim, mode } => self.changed(place, claim, *mode, report),
-            Event::Narrowed { claim, from, to } => {
+            Event::Narrowed { claim, from, to, globs } => {
                 if let Some(held) = self.held.get_mut(claim) {
                     held.scopes.remove(from);
-                    held.scopes.extend(to.iter().cloned());
+                    held.scopes.extend(with(to, globs));
                 }
             }
             Event::HandoverOffered { claim, session, to, until } => {
@@ -111,9 +115,8 @@ impl Claims {
                 }
             }
             Event::Unqueued { claim } => drop(self.line.remove(claim)),
-            Event::Released { claim, scopes }
-            | Event::Lapsed { claim, scopes }
-            | Event::Revoked { claim, scopes } => self.ended(claim, scopes),
+            Event::Released { claim, scopes, globs } => self.ended(claim, &with(scopes, globs)),
+            Event::Lapsed { claim } | Event::Revoked { claim } => drop(self.held.remove(claim)),
             Event::Lost { session, grace, .. } => {
                 self.sessions.insert(session.clone(), Session::Lost { until: *grace });
             }
@@ -259,6 +262,13 @@ impl Claims {
             self.held.remove(claim);
         }
     }
+}
+
+/// Scopes, and the paths beside them as words that no scope is called by. Two of those are only
+/// known to meet where they are the same: what else they share is for the policy to say.
+fn with(scopes: &BTreeSet<String>, globs: &BTreeSet<String>) -> BTreeSet<String> {
+    let globs = globs.iter().map(|glob| format!("path:{glob}"));
+    scopes.iter().cloned().chain(globs).collect()
 }
 
 /// Whether one set has a scope that is the other's, or above or below it.

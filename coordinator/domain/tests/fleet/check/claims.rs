@@ -1,9 +1,7 @@
 //! What must hold of claims, tasks and the sessions that have them.
 
-use std::collections::BTreeSet;
-
 use molt_domain::board::{Caller, Change, Command, Reply, Tables};
-use molt_domain::claim::{self, Claim, MAX_OVERTAKEN};
+use molt_domain::claim::{self, Claim, MAX_OVERTAKEN, Piece};
 use molt_domain::{session, task};
 
 use super::{Checked, Step, ensure};
@@ -41,9 +39,12 @@ pub fn granted_whole(
 ) -> Checked {
     const NAME: &str = "1 granted whole or not at all";
     let asked = match (&step.request.command, step.reply) {
-        (Command::Claim(wanted), Reply::Granted { .. }) => wanted.scopes.clone(),
+        (Command::Claim(wanted), Reply::Granted { .. }) => {
+            let globs = wanted.globs.iter().map(|glob| Piece::Glob { glob: glob.clone() });
+            wanted.scopes.iter().cloned().map(Piece::Scope).chain(globs).collect::<Vec<_>>()
+        }
         (Command::Next, Reply::TaskTaken { task, .. }) if !step.changes.is_empty() => {
-            task.scopes.clone()
+            task.scopes.iter().cloned().map(Piece::Scope).collect()
         }
         _ => return Ok(()),
     };
@@ -51,7 +52,7 @@ pub fn granted_whole(
         return Ok(());
     };
     let mine = after.claims.values().filter(|claim| claim.session == session && claim.is_held());
-    let held: BTreeSet<_> = mine.flat_map(|claim| claim.scope_list()).collect();
+    let held: Vec<Piece> = mine.flat_map(|claim| claim.piece_list()).collect();
     ensure(asked.iter().all(|scope| held.contains(scope)), NAME, || {
         format!("asked for {asked:?}, holds {held:?}, before {}", before.claims.len())
     })
@@ -101,9 +102,11 @@ pub fn handed_over(step: &Step<'_>, before: &Tables) -> Checked {
         ensure(given && offer.is_some_and(|it| now < it.until), NAME, || {
             format!("{id} from {} to {}: {offer:?}", old.session, new.session)
         })?;
-        ensure(new.parts == old.parts && new.policy == old.policy, NAME, || {
-            format!("{id}: {new:?}")
-        })?;
+        ensure(
+            new.parts == old.parts && new.globs == old.globs && new.policy == old.policy,
+            NAME,
+            || format!("{id}: {new:?}"),
+        )?;
         let grew = match (old.state, new.state) {
             (claim::State::Held { fence: old, .. }, claim::State::Held { fence: new, .. }) => {
                 old < new

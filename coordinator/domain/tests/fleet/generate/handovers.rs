@@ -60,7 +60,10 @@ impl Generator {
         let which = match self.random.below(3) {
             0 => Accepted::Only,
             1 => Accepted::Claim(claim.id),
-            _ => Accepted::Scope(claim.scope_list().swap_remove(0)),
+            _ => match claim.scopes().next() {
+                Some(scope) => Accepted::Scope(scope.clone()),
+                None => Accepted::Claim(claim.id),
+            },
         };
         Some(self.by_agent(at, Command::Accept(which)))
     }

@@ -17,6 +17,7 @@ use crate::fixture::{joins, reads_base};
 fn claims(scope: &str) -> Command {
     Command::Claim(Wanted {
         scopes: vec![scope.parse().unwrap()],
+        globs: Vec::new(),
         why: "to see".to_owned(),
         task: None,
         mode: Mode::Exclusive,
