@@ -8,6 +8,7 @@
 mod changes;
 mod error;
 mod fingerprint;
+mod history;
 mod inputs;
 mod merge;
 mod mirror;
@@ -19,6 +20,7 @@ mod worktree;
 pub use changes::{Change, ChangedPath, Entry};
 pub use error::RepoError;
 pub use fingerprint::fingerprint;
+pub use history::changes;
 pub use inputs::{InputDigest, Inputs};
 pub use merge::{CandidateIdentity, Merge, Method};
 pub use mirror::Mirror;

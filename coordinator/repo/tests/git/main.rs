@@ -3,6 +3,7 @@
 
 mod changes;
 mod fixture;
+mod history;
 mod merge;
 mod mirror;
 mod worktree;

@@ -41,7 +41,7 @@ struct Cli {
 enum Verb {
     /// Serve one repository on this machine
     Serve(Box<crate::config::ServeArgs>),
-    /// Propose a molt.toml from the files that git tracks
+    /// Propose a molt.toml from the tracked files and from what changed together
     Init(init::InitArgs),
     /// Look at a molt.toml without a server
     #[command(subcommand)]

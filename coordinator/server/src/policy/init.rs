@@ -4,11 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use molt_repo::{GitError, TreePath};
+use molt_repo::{GitError, RepoError, TreePath};
 
 use super::FILE;
 use super::propose::propose;
 use super::tracked::tracked;
+
+/// How many commits are looked at: what was long ago says little about what is next.
+const COMMITS: usize = 1000;
 
 /// Why no policy was written.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,14 @@ pub enum InitError {
         folder: PathBuf,
         /// What git said.
         source: GitError,
+    },
+    /// The history cannot be read.
+    #[error("cannot read what changed together around {}", folder.display())]
+    History {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong.
+        source: RepoError,
     },
     /// The file could not be written.
     #[error("cannot write {}", path.display())]
@@ -47,8 +58,14 @@ pub fn init(folder: &Path) -> Result<PathBuf, InitError> {
         tracked(folder).map_err(|source| InitError::Git { folder: folder.to_owned(), source })?;
     let path = tree.root.join(FILE);
     let paths = tree.paths.iter().filter_map(TreePath::as_text);
+    let history = molt_repo::changes(&tree.root, COMMITS)
+        .map_err(|source| InitError::History { folder: folder.to_owned(), source })?;
+    let texts = |paths: &Vec<TreePath>| {
+        paths.iter().filter_map(TreePath::as_text).map(str::to_owned).collect()
+    };
+    let history: Vec<Vec<String>> = history.iter().map(texts).collect();
     // A file that cannot be read is no help for guessing, and nothing is lost by that.
-    let text = propose(paths, |path| fs::read_to_string(tree.root.join(path)).ok());
+    let text = propose(paths, |path| fs::read_to_string(tree.root.join(path)).ok(), &history);
     write_new(&path, &text).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => InitError::Exists { path: path.clone() },
         _ => InitError::Write { path: path.clone(), source },

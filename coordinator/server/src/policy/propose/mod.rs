@@ -1,4 +1,4 @@
-//! A first `molt.toml` for a repository, guessed from its tracked files.
+//! A first `molt.toml` for a repository, guessed from its tracked files and its history.
 //!
 //! What is proposed always reads, has no overlaps and leaves no tracked file
 //! without a scope; whether it cuts the work well is for a person to say.
@@ -7,15 +7,17 @@
 mod guess;
 mod partition;
 mod protect;
+mod together;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use guess::Guess;
 use partition::Part;
+use together::Together;
 
 const HEADER: &str = r#"# Who may change what in this repository, and what a change must pass.
-# Proposed from the tracked files. Edit it, then run `molt-coordinator policy check`.
+# Proposed from the tracked files and the last commits. Edit it, then run `molt-coordinator policy check`.
 
 version = 1
 requires = "0.1"
@@ -49,15 +51,17 @@ const GATE_NOTES: &str = r#"
 
 /// The text of a policy for a tree with these tracked files.
 ///
-/// `text_of` reads one of them, for guessing; `None` when it cannot.
+/// `text_of` reads one of them, for guessing; `None` when it cannot. `history` has the paths that
+/// each commit changed, as far back as it is worth to look.
 pub fn propose<'a>(
     tracked: impl IntoIterator<Item = &'a str>,
     text_of: impl Fn(&str) -> Option<String>,
+    history: &[Vec<String>],
 ) -> String {
     let tracked: BTreeSet<&str> = tracked.into_iter().collect();
     let text_of = |path: &str| tracked.contains(path).then(|| text_of(path)).flatten();
     let members = guess::members(&tracked, &text_of);
-    let parts = partition::parts(&tracked, &members);
+    let parts = partition::parts(&tracked, &members, &Together::of(history));
     let gates = guess::gates(&tracked, &text_of);
     let mut text = HEADER.to_owned();
     // Writing to a string cannot fail.
@@ -83,7 +87,7 @@ pub fn propose<'a>(
 
 fn write_part(text: &mut String, part: &Part) -> std::fmt::Result {
     writeln!(text)?;
-    if let Some(why) = part.why {
+    for why in &part.why {
         writeln!(text, "# {why}")?;
     }
     writeln!(text, "[{}]", super::document::dotted("scope", part.name.as_str()))?;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use molt_domain::scope::{Case, Finding, Pattern, Reach, Risk, Scope, ScopeName, ScopeTree};
 
 use super::guess::Members;
+use super::together::Together;
 
 /// More top-level directories than this are not one scope each: the tree is one scope.
 const MAX_DIRECTORIES: usize = 256;
@@ -19,7 +20,7 @@ const MAX_SPELLED: usize = 64;
 const MAX_SLUG: usize = 32;
 
 /// A member nested deeper than this belongs to the scope above it: names of scopes have a limit.
-const MAX_DEPTH: usize = 3;
+pub(super) const MAX_DEPTH: usize = 3;
 
 /// Files that describe dependencies: small, changed by everybody, so a claim on them is short.
 const MANIFESTS: [&str; 11] = [
@@ -42,9 +43,11 @@ pub(super) struct Part {
     pub(super) name: ScopeName,
     pub(super) paths: Vec<Pattern>,
     pub(super) tests: Vec<String>,
-    /// A comment.
-    pub(super) why: Option<&'static str>,
-    reach: Reach,
+    /// The folder that it was made of, if it is one.
+    pub(super) folder: Option<String>,
+    /// Comments, one a line.
+    pub(super) why: Vec<String>,
+    pub(super) reach: Reach,
 }
 
 impl Part {
@@ -53,16 +56,17 @@ impl Part {
     }
 }
 
-/// Cuts the tree: its directories, the nested members of its workspace, its top-level files,
-/// its manifests.
-pub(super) fn parts(tracked: &BTreeSet<&str>, members: &Members) -> Vec<Part> {
-    let manifests: BTreeSet<&str> = tracked
-        .iter()
-        .map(|path| base_name(path))
-        .filter(|name| MANIFESTS.contains(name))
-        .collect();
+/// Cuts the tree: its directories, the nested members of its workspace, what the history tells
+/// apart or together, its top-level files, its manifests.
+pub(super) fn parts(
+    tracked: &BTreeSet<&str>,
+    members: &Members,
+    history: &Together<'_>,
+) -> Vec<Part> {
+    let manifests: BTreeSet<&str> =
+        tracked.iter().map(|path| base_name(path)).filter(|name| is_manifest(name)).collect();
     // A directory of nothing but manifests would be a scope that owns no file.
-    let plain = || tracked.iter().filter(|path| !manifests.contains(base_name(path)));
+    let plain = || tracked.iter().filter(|path| !is_manifest(base_name(path)));
     let tops: BTreeSet<&str> = plain().filter_map(|path| Some(path.split_once('/')?.0)).collect();
     let mut names = Names::default();
     let mut parts = Vec::new();
@@ -70,7 +74,8 @@ pub(super) fn parts(tracked: &BTreeSet<&str>, members: &Members) -> Vec<Part> {
         parts.push(part(names.unique("tree"), vec![pattern("**")]));
     } else {
         for top in tops {
-            parts.push(part(names.of_directory(top), vec![below(top)]));
+            let whole = part(names.of_directory(top), vec![below(top)]);
+            parts.push(Part { folder: Some(top.to_owned()), ..whole });
         }
         for (folder, package) in members {
             let mut below = plain().filter_map(|path| path.strip_prefix(folder.as_str()));
@@ -78,15 +83,18 @@ pub(super) fn parts(tracked: &BTreeSet<&str>, members: &Members) -> Vec<Part> {
                 add_member(&mut parts, &mut names, folder, package.as_deref());
             }
         }
+        history.cut(&mut parts, &mut names, tracked);
+        parts = history.unite(parts);
         let root = part(names.unique("root"), vec![pattern("*")]);
-        parts.push(Part { why: Some("The files at the root, this one among them."), ..root });
+        let why = "The files at the root, this one among them.".to_owned();
+        parts.push(Part { why: vec![why], ..root });
     }
     if !manifests.is_empty() {
         let paths = manifests.iter().map(|name| pattern(&format!("**/{name}"))).collect();
         let carve = part(names.unique("manifests"), paths);
         let why =
             "A carve: these files are in no other scope. Everybody needs them, nobody for long.";
-        parts.push(Part { reach: Reach::Carve, why: Some(why), ..carve });
+        parts.push(Part { reach: Reach::Carve, why: vec![why.to_owned()], ..carve });
     }
     united(parts)
 }
@@ -101,16 +109,23 @@ fn add_member(parts: &mut Vec<Part>, names: &mut Names, folder: &str, package: O
     } else if folder.split('/').count() <= MAX_DEPTH
         && let Some(paths) = spelled(folder)
     {
-        parts.push(Part { tests, ..part(names.of_directory(folder), vec![paths]) });
+        let new = part(names.of_directory(folder), vec![paths]);
+        parts.push(Part { tests, folder: Some(folder.to_owned()), ..new });
     }
 }
 
-fn part(name: ScopeName, paths: Vec<Pattern>) -> Part {
-    Part { name, paths, tests: Vec::new(), why: None, reach: Reach::Plain }
+pub(super) fn part(name: ScopeName, paths: Vec<Pattern>) -> Part {
+    let (tests, why) = (Vec::new(), Vec::new());
+    Part { name, paths, tests, folder: None, why, reach: Reach::Plain }
 }
 
-fn base_name(path: &str) -> &str {
+pub(super) fn base_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+/// Whether a file of that name describes dependencies.
+pub(super) fn is_manifest(name: &str) -> bool {
+    MANIFESTS.contains(&name)
 }
 
 /// A path as a pattern spells it.
@@ -125,7 +140,7 @@ pub(super) fn escaped(path: &str) -> String {
 }
 
 /// Everything below a directory, if a pattern is long enough for its name.
-fn spelled(directory: &str) -> Option<Pattern> {
+pub(super) fn spelled(directory: &str) -> Option<Pattern> {
     format!("{}/**", escaped(directory)).parse().ok()
 }
 
@@ -147,7 +162,7 @@ fn pattern(text: &str) -> Pattern {
 
 /// The names that have been given away.
 #[derive(Default)]
-struct Names {
+pub(super) struct Names {
     taken: BTreeSet<ScopeName>,
     /// The scope of each directory.
     scopes: BTreeMap<String, ScopeName>,
@@ -155,7 +170,7 @@ struct Names {
 
 impl Names {
     /// A name for the scope of a directory, below that of the nearest directory above it.
-    fn of_directory(&mut self, directory: &str) -> ScopeName {
+    pub(super) fn of_directory(&mut self, directory: &str) -> ScopeName {
         let mut above = directory;
         let mut slugs = Vec::new();
         let parent = loop {
@@ -215,6 +230,7 @@ fn united(mut parts: Vec<Part>) -> Vec<Part> {
             let new: Vec<Pattern> = new.collect();
             left.paths.extend(new);
             left.tests.extend(right.tests);
+            left.why.extend(right.why);
         }
     }
     parts
