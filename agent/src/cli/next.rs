@@ -18,7 +18,9 @@ use crate::ui::{Answer, list};
 
 /// Take the first task that is ready, together with its scopes.
 ///
-/// Asking again while you have one gives the same one. When nothing is ready the
+/// Asking again while you have one gives the same one. Where an operator dealt the
+/// work, that of your own share comes first; when nothing of it is ready, work of
+/// others that nobody has taken, and `share` says whose. When nothing is ready the
 /// exit code is 12, and each open task says what stands in its way.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -87,6 +89,7 @@ fn told(task: &v1::TaskView) -> Answer {
             next = format!("molt-agent announce --files {}", word(path));
         }
     }
+    answer = answer.line_if("share", &task.share);
     for line in task.body.lines().filter(|line| !line.trim().is_empty()).take(5) {
         answer = answer.line("body", [line]);
     }
@@ -111,6 +114,7 @@ mod tests {
             title: "mend the manual".to_owned(),
             body: "line one\n\nline two".to_owned(),
             acceptance: "lint passes".to_owned(),
+            share: "1 of 2, codex's".to_owned(),
             claim: Some(claim),
             ..v1::TaskView::default()
         };
@@ -119,6 +123,7 @@ mod tests {
             "task     tsk_0007  mend the manual\n\
              granted  docs  clm_0008  fence 8\n\
              covers   docs/a.md\n\
+             share    1 of 2, codex's\n\
              body     line one\n\
              body     line two\n\
              accept   lint passes\n\

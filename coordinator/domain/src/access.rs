@@ -167,7 +167,7 @@ fn place(board: &Board, request: &Request) -> Place {
     let tables = board.tables();
     let session = |id| tables.sessions.get(&id).map(|session| &session.repo);
     let repo = match (&request.command, &request.caller) {
-        (Command::Join { repo, .. }, _) => Some(repo),
+        (Command::Join { repo, .. } | Command::PlanScopes { repo, .. }, _) => Some(repo),
         (_, Caller::Session(shown)) => session(shown.session),
         (Command::RevokeClaim { claim, .. }, _) => tables.claims.get(claim).map(|it| &it.repo),
         (Command::RevokeSession { session: id, .. } | Command::RootDead { session: id }, _) => {

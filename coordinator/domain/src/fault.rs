@@ -65,11 +65,15 @@ pub enum Bug {
     AnybodyApproves,
     /// What older programs have no words for is written for them.
     FormatIgnored,
+    /// Scopes whose paths overlap are dealt to two agents.
+    SharesOverlap,
+    /// Work is taken as if it had not been dealt.
+    PlanIgnored,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -101,6 +105,8 @@ impl Bug {
         Self::BarrierPassed,
         Self::AnybodyApproves,
         Self::FormatIgnored,
+        Self::SharesOverlap,
+        Self::PlanIgnored,
     ];
 }
 

@@ -19,6 +19,7 @@ pub mod job;
 pub mod lock;
 pub mod message;
 pub mod name;
+pub mod plan;
 pub mod policy;
 mod repo;
 pub mod retention;

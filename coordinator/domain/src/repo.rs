@@ -3,7 +3,7 @@
 use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
 use crate::name::RepoName;
 use crate::policy::{Policy, Repo};
-use crate::{claim, slot, train, wait};
+use crate::{claim, plan, slot, train, wait};
 
 /// Takes what a reconciler read from the base.
 ///
@@ -66,11 +66,15 @@ pub(crate) fn read_base(
             reason: reason.clone(),
         });
     }
+    let digest = Some(repo.policy.digest.clone());
     draft.tables.repos.put(name.clone(), repo);
     if moved || ruled {
         train::void_candidates(draft, name);
     }
     if ruled {
+        if draft.tables.plans.get(name).is_some_and(|plan| Some(&plan.policy) != digest.as_ref()) {
+            plan::ended(draft, name, "the policy is another one: plan again");
+        }
         slot::resize(draft);
         wait::break_circles(draft, name);
     }

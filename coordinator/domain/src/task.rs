@@ -1,13 +1,16 @@
 //! Work: what it needs, which scopes it touches, who has it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::board::{Draft, Event, Invalid, Refusal, Reply};
+use crate::board::{Draft, Event, Invalid, Refusal, Reply, Tables};
 use crate::id::{BoardTime, ClaimId, SessionId, TaskId};
 use crate::name::RepoName;
 use crate::scope::ScopeName;
 use crate::session::Session;
-use crate::{claim, lock};
+use crate::{claim, lock, plan};
 
 /// Losses after which a task waits for a person.
 pub const MAX_LOSSES: u32 = 3;
@@ -159,46 +162,93 @@ pub(crate) fn next(draft: &mut Draft<'_>, session: &Session) -> Result<Reply, Bo
     if let Some(task) = taken_by(draft, session.id) {
         return Ok(taken(draft, &task));
     }
-    let mut open: Vec<Task> = draft
-        .tables
-        .tasks
-        .iter()
-        .filter(|(_, task)| task.repo == session.repo && task.state == State::Open)
-        .map(|(_, task)| task.clone())
-        .collect();
-    open.sort_by_key(|task| (std::cmp::Reverse(task.priority), task.id));
-    let mut reasons = Vec::new();
-    for task in open {
-        let id = task.id;
-        let hindrance = match hindrance(draft, session, &task) {
+    let repo = draft.repo(&session.repo)?;
+    let guide = plan::Guide::of(draft, session, repo);
+    let (mut reasons, mut closed) = (Vec::new(), Closed::default());
+    for task in turns(draft, session, guide.as_ref()) {
+        let (id, scopes) = (task.id, task.scopes.clone());
+        let hindrance = match closed.hindrance(draft, session, &scopes) {
             Some(reason) => reason,
-            None => match take(draft, session, task) {
-                Ok(reply) => return Ok(reply),
+            None => match take(draft, session, Task::clone(&task)) {
+                Ok(reply) => {
+                    if let Some(guide) = guide {
+                        guide.taken(draft, session, &task);
+                    }
+                    return Ok(reply);
+                }
                 Err(refusal) => first_line(&refusal),
             },
         };
-        reasons.push(format!("{id} {hindrance}"));
+        if reasons.len() < REASONS {
+            reasons.push(format!("{id} {hindrance}"));
+        }
     }
-    reasons.truncate(5);
+    let board = draft.board();
+    let undone = board.open_tasks(&session.repo).filter_map(|task| {
+        let needed = undone(board.tables(), task)?;
+        Some(format!("{} {}", task.id, needs(needed)))
+    });
+    reasons.extend(undone.take(REASONS - reasons.len()));
     Err(Refusal::NothingReady { reasons }.into())
 }
 
-/// Why a task cannot be taken by a session now.
-fn hindrance(draft: &Draft<'_>, session: &Session, task: &Task) -> Option<String> {
-    let undone = task
-        .needs
-        .iter()
-        .find(|id| draft.tables.tasks.get(id).is_some_and(|needed| needed.state != State::Done));
-    if let Some(undone) = undone {
-        return Some(format!("needs {undone}"));
+/// Reasons why nothing is ready that one refusal tells.
+const REASONS: usize = 5;
+
+/// The ready tasks in the order in which a session is to take them.
+fn turns(draft: &Draft<'_>, session: &Session, guide: Option<&plan::Guide>) -> Vec<Arc<Task>> {
+    let board = draft.board();
+    let ready = board.index().ready(&session.repo);
+    let mut ready: Vec<Arc<Task>> =
+        ready.filter_map(|id| board.tables().tasks.get(&id).cloned()).collect();
+    if let Some(guide) = guide {
+        // Stable: within a turn the order is that of priority and age.
+        ready.sort_by_cached_key(|task| guide.turn(task));
     }
-    let refusal = claim::obstacle(draft, session, &task.scopes)?;
-    Some(match *refusal {
-        Refusal::ScopeHeld { obstacle, holder, .. } => {
-            format!("waits for {} of {holder}", obstacle.held)
+    ready
+}
+
+/// The first task that a task still needs; one that failed or waits for a person counts too.
+pub(crate) fn undone<'a>(tables: &'a Tables, task: &Task) -> Option<&'a Task> {
+    let mut needed = task.needs.iter().filter_map(|id| tables.tasks.get(id));
+    needed.find(|needed| needed.state != State::Done).map(AsRef::as_ref)
+}
+
+/// What stands in the way of a task that needs another one.
+#[must_use]
+pub fn needs(needed: &Task) -> String {
+    match &needed.state {
+        State::Failed { .. } => format!("needs {}, which failed", needed.id),
+        State::Blocked { .. } => format!("needs {}, which waits for a person", needed.id),
+        State::Open | State::Taken { .. } | State::Done => format!("needs {}", needed.id),
+    }
+}
+
+/// What was found to be in the way of scopes, so that each list of them is looked at once.
+#[derive(Default)]
+struct Closed(BTreeMap<Vec<ScopeName>, Option<String>>);
+
+impl Closed {
+    /// Why a task with these scopes cannot be taken by a session now.
+    fn hindrance(
+        &mut self,
+        draft: &Draft<'_>,
+        session: &Session,
+        scopes: &[ScopeName],
+    ) -> Option<String> {
+        if let Some(known) = self.0.get(scopes) {
+            return known.clone();
         }
-        other => first_line(&other),
-    })
+        let refusal = claim::obstacle(draft, session, scopes);
+        let reason = refusal.map(|refusal| match *refusal {
+            Refusal::ScopeHeld { obstacle, holder, .. } => {
+                format!("waits for {} of {holder}", obstacle.held)
+            }
+            other => first_line(&other),
+        });
+        self.0.insert(scopes.to_vec(), reason.clone());
+        reason
+    }
 }
 
 fn first_line(refusal: &Refusal) -> String {
@@ -240,8 +290,10 @@ fn take(draft: &mut Draft<'_>, session: &Session, task: Task) -> Result<Reply, B
 }
 
 fn taken_by(draft: &Draft<'_>, id: SessionId) -> Option<Task> {
-    let mut tasks = draft.tables.tasks.iter().map(|(_, task)| task);
-    tasks.find(|task| matches!(task.state, State::Taken { session, .. } if session == id)).cloned()
+    let its = |task: &&Task| matches!(task.state, State::Taken { session, .. } if session == id);
+    let known = draft.board().index().taken_by(id).filter_map(|id| draft.tables.tasks.get(&id));
+    let written = draft.tables.tasks.written().map(|(_, task)| task);
+    known.chain(written).filter(its).min_by_key(|task| task.id).cloned()
 }
 
 fn taken(draft: &Draft<'_>, task: &Task) -> Reply {
@@ -361,9 +413,10 @@ pub(crate) fn may_serve(
 }
 
 fn of_claim(draft: &Draft<'_>, id: ClaimId) -> Option<Task> {
-    let mut tasks = draft.tables.tasks.iter().map(|(_, task)| task);
     let its = |task: &&Task| matches!(task.state, State::Taken { claim, .. } if claim == Some(id));
-    tasks.find(its).cloned()
+    let known = draft.board().index().taken_with(id).filter_map(|id| draft.tables.tasks.get(&id));
+    let written = draft.tables.tasks.written().map(|(_, task)| task);
+    known.chain(written).filter(its).min_by_key(|task| task.id).cloned()
 }
 
 fn lose(draft: &mut Draft<'_>, task: Task, reason: &str) {

@@ -41,7 +41,7 @@ fn every_history_keeps_every_promise() {
         }
     });
     println!("seed {seed:#x}, {} commands\n{tally}", tally.total());
-    assert_eq!(tally.commands.len(), 42, "kinds of command that were tried");
+    assert_eq!(tally.commands.len(), 43, "kinds of command that were tried");
     assert!(tally.events.contains_key("landed"), "no change landed\n{tally}");
     assert_eq!(tally.rare(LEAST_PERCENT), Vec::<String>::new(), "kinds that were hardly tried");
 }

@@ -54,6 +54,8 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::UnapprovedRuns => &["14 nothing unapproved"],
         Bug::BarrierPassed => &["14 a barrier"],
         Bug::FormatIgnored => &["15 older programs"],
+        Bug::SharesOverlap => &["16 no two shares meet"],
+        Bug::PlanIgnored => &["16 work is taken from one's own share first"],
         Bug::AnybodyApproves => &["14 a person approves", "10 calls of", "2 only who shows"],
     }
 }

@@ -1,4 +1,4 @@
-//! Tasks: adding work and ending it.
+//! Tasks: adding work, dealing it and ending it.
 
 use molt_domain::board::{Command, Invalid};
 use molt_domain::task::{End, New};
@@ -35,5 +35,14 @@ impl TryFrom<v1::EndTask> for Command {
         let v1::EndTask { task, end, reason } = end;
         let end = field::word("end", &end, &ENDS)?(reason);
         Ok(Self::EndTask { task: field::parse("task", &task)?, end })
+    }
+}
+
+impl TryFrom<v1::PlanScopes> for Command {
+    type Error = Invalid;
+
+    fn try_from(plan: v1::PlanScopes) -> Result<Self, Invalid> {
+        let v1::PlanScopes { repo, agents } = plan;
+        Ok(Self::PlanScopes { repo: field::parse("repo", &repo)?, agents })
     }
 }

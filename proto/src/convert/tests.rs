@@ -226,6 +226,10 @@ fn good() -> Vec<(Verb, Command)> {
             Command::EndTask { task, end: task::End::Return(text("r")) },
         ),
         (
+            Verb::PlanScopes(v1::PlanScopes { repo: text("molt"), agents: 3 }),
+            Command::PlanScopes { repo: parsed("molt"), agents: 3 },
+        ),
+        (
             Verb::AcquireLock(v1::AcquireLock {
                 lock: text("publish"),
                 what: text("w"),

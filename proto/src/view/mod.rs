@@ -13,6 +13,7 @@ mod format;
 mod gate;
 mod hold;
 mod host;
+mod plan;
 mod scope;
 mod session;
 mod slot;
@@ -83,6 +84,7 @@ fn content(board: &Board, query: &v1::Query, now: BoardTime) -> Result<Content, 
         What::Tokens(_) => Content::Tokens(token::tokens(board, now)),
         What::Format(_) => Content::Format(format::format(board)),
         What::Hosts(_) => Content::Hosts(host::hosts(board, repo()?)),
+        What::Plan(agents) => Content::Plan(plan::plan(board, repo()?, *agents)?),
     })
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use molt_domain::board::Board;
 use molt_domain::id::{BoardTime, SessionId};
 use molt_domain::policy::Repo;
-use molt_domain::task::{State, Task};
+use molt_domain::task::{self, State, Task};
 
 use super::scope::Closers;
 use super::{MAX_ROWS, name_of, texts};
@@ -75,9 +75,9 @@ fn hindrance(
     me: Option<SessionId>,
 ) -> Option<String> {
     let tasks = &board.tables().tasks;
-    let open = |id: &_| tasks.get(id).is_some_and(|needed| needed.state != State::Done);
-    if let Some(undone) = task.needs.iter().find(|id| open(id)) {
-        return Some(format!("needs {undone}"));
+    let mut needed = task.needs.iter().filter_map(|id| tasks.get(id));
+    if let Some(undone) = needed.find(|needed| needed.state != State::Done) {
+        return Some(task::needs(undone));
     }
     task.scopes.iter().find_map(|scope| {
         let claim = closers.of_scope(scope.as_str(), me)?;
@@ -103,6 +103,7 @@ fn row(board: &Board, task: &Task, standing: &Standing) -> v1::TaskView {
         reason: standing.reason().to_owned(),
         losses: task.losses,
         claim: None,
+        share: String::new(),
     }
 }
 
@@ -118,7 +119,8 @@ pub fn task(board: &Board, task: &Task, now: BoardTime) -> v1::TaskView {
         State::Open | State::Blocked { .. } | State::Done | State::Failed { .. } => None,
     };
     let claim = claim.map(|claim| super::claim(board, claim, now));
-    v1::TaskView { claim, ..row(board, task, &standing) }
+    let share = super::plan::share(board, task);
+    v1::TaskView { claim, share, ..row(board, task, &standing) }
 }
 
 /// The tasks of a repository: those in work first, then in the order in which they are taken.

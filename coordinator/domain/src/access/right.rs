@@ -81,6 +81,7 @@ impl Right {
             | Command::Approve { .. }
             | Command::RaiseEpoch { .. }
             | Command::RaiseFormat { .. }
+            | Command::PlanScopes { .. }
             | Command::IssueToken { .. }
             | Command::RevokeToken { .. } => Self::Operate,
             Command::ReadBase { .. }

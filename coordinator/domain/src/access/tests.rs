@@ -155,6 +155,7 @@ fn verbs(shown: &Credentials) -> Vec<(Caller, Command)> {
         Command::Approve { car: parsed("car_0001"), head: what(), reason: reason() },
         Command::RaiseEpoch { reason: reason() },
         Command::RaiseFormat { reason: reason() },
+        Command::PlanScopes { repo: parsed("main"), agents: 2 },
         Command::IssueToken(details("t")),
         Command::RevokeToken { token: parsed("tok_0001"), reason: reason() },
     ];
@@ -197,6 +198,7 @@ revoke-session by operator ...o..
 approve by operator       ...o..
 raise-epoch by operator   ...o..
 raise-format by operator  ...o..
+plan-scopes by operator   ...o..
 issue-token by operator   ...o..
 revoke-token by operator  ...o..
 ";

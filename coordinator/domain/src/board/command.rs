@@ -14,7 +14,7 @@ use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::policy::Policy;
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::{self, Credentials, Root};
-use crate::{job, lock, repo, slot, task, train};
+use crate::{job, lock, plan, repo, slot, task, train};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,8 @@ pub enum Command {
     Next,
     /// End the task that the session has.
     EndTask { task: TaskId, end: task::End },
+    /// Deal the ready work over so many agents, as an operator; 0 ends the plan.
+    PlanScopes { repo: RepoName, agents: u32 },
 
     // Locks, slots, builds.
     /// Take a lock, or a place in its line.
@@ -219,6 +221,7 @@ impl Command {
             Self::AddTask(_) => "add-task",
             Self::Next => "next",
             Self::EndTask { .. } => "end-task",
+            Self::PlanScopes { .. } => "plan-scopes",
             Self::AcquireLock { .. } => "acquire-lock",
             Self::AcquireSlot { .. } => "acquire-slot",
             Self::AskBuild { .. } => "ask-build",
@@ -284,6 +287,7 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::AddTask(new) => task::add(draft, &acting(draft, caller)?, new),
         Command::Next => task::next(draft, &acting(draft, caller)?),
         Command::EndTask { task, end } => task::end(draft, &acting(draft, caller)?, *task, end),
+        Command::PlanScopes { repo, agents } => plan::make(draft, caller, repo, *agents),
         Command::AcquireLock { lock, what, otherwise } => {
             lock::acquire(draft, &acting(draft, caller)?, lock, what, *otherwise)
         }

@@ -206,6 +206,12 @@ pub enum Event {
     TaskReturned { task: TaskId, losses: u32, reason: String },
     /// Work ended.
     TaskEnded { task: TaskId, state: String, reason: String },
+    /// Ready work was dealt: the scopes of each agent's share.
+    Planned { repo: RepoName, shares: Vec<Vec<ScopeName>> },
+    /// A plan holds no longer.
+    PlanEnded { repo: RepoName, reason: String },
+    /// An agent took work of a share that nobody had, and the share with it.
+    ShareTaken { repo: RepoName, share: u32, session: SessionId, name: AgentName },
     /// A lock was granted.
     LockGranted { repo: RepoName, lock: LockName, hold: HoldId, holder: Holder, fence: Fence },
     /// A lock was given back.
@@ -339,6 +345,7 @@ impl Event {
             Self::HandoverOffered { .. } | Self::HandoverEnded { .. } | Self::HandedOver { .. } => {
                 2
             }
+            Self::Planned { .. } | Self::PlanEnded { .. } | Self::ShareTaken { .. } => 2,
             Self::Claimed { mode, globs, .. } | Self::Queued { mode, globs, .. }
                 if !mode.is_exclusive() || !globs.is_empty() =>
             {
@@ -428,6 +435,11 @@ impl Event {
                 format!("task      {task} is open again: {reason}")
             }
             Self::TaskEnded { task, state, .. } => format!("task      {task} {state}"),
+            Self::Planned { repo, shares } => {
+                format!("plan      of {repo}: {} shares", shares.len())
+            }
+            Self::PlanEnded { repo, reason } => format!("plan      of {repo} ended: {reason}"),
+            Self::ShareTaken { share, name, .. } => format!("plan      share {share} is {name}'s"),
             Self::LockGranted { lock, hold, .. } => format!("lock      {lock} granted to {hold}"),
             Self::LockFreed { lock, .. } => format!("lock      {lock} free"),
             Self::LockOpened { lock, .. } => format!("lock      {lock} open after its delay"),

@@ -3,6 +3,7 @@
 //! An index never decides: it names candidates, which are then read from the
 //! tables. It is rebuilt from the records at recovery.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
@@ -10,10 +11,11 @@ use crate::access::TokenHash;
 use crate::board::answer::AnswerKey;
 use crate::board::table::{Change, Tables};
 use crate::claim::{Claim, State};
-use crate::id::{ClaimId, SessionId, TokenId};
+use crate::id::{ClaimId, SessionId, TaskId, TokenId};
 use crate::name::{AgentName, RepoName};
 use crate::scope::{Pattern, ScopeName};
 use crate::session::Session;
+use crate::task::{self, Task};
 
 /// Records by what they are looked up for.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -34,6 +36,15 @@ pub(crate) struct Index {
     /// Sessions by what proves them.
     by_secret: HashMap<String, BTreeSet<SessionId>>,
     by_name: HashMap<RepoName, HashMap<AgentName, BTreeSet<SessionId>>>,
+    /// Open tasks in the order in which they are taken.
+    open: HashMap<RepoName, BTreeSet<(Reverse<i32>, TaskId)>>,
+    /// Open tasks whose needs are done, in the same order.
+    ready: HashMap<RepoName, BTreeSet<(Reverse<i32>, TaskId)>>,
+    /// Tasks by what they need.
+    needed_by: HashMap<TaskId, BTreeSet<TaskId>>,
+    /// Tasks by who has them, and by the claim that was taken with them.
+    taken: HashMap<SessionId, BTreeSet<TaskId>>,
+    taken_with: HashMap<ClaimId, BTreeSet<TaskId>>,
 }
 
 impl Index {
@@ -61,6 +72,20 @@ impl Index {
                 }
             }
             Change::Answer(key, _) => self.place(*key, tables),
+            Change::Task(id, before) => {
+                if let Some(task) = before {
+                    self.forget_task(task);
+                }
+                if let Some(task) = tables.tasks.get(id) {
+                    self.learn_task(task, tables);
+                }
+                let waiting = self.needed_by.get(id).into_iter().flatten();
+                for task in waiting.copied().collect::<Vec<_>>() {
+                    if let Some(task) = tables.tasks.get(&task) {
+                        self.judge(task, tables);
+                    }
+                }
+            }
             Change::Token(id, before) => {
                 if let Some(token) = before {
                     self.tokens.remove(&token.hash);
@@ -94,6 +119,81 @@ impl Index {
         if let Some(names) = self.by_name.get_mut(&session.repo) {
             remove(names, &session.name, &session.id);
         }
+    }
+
+    fn learn_task(&mut self, task: &Task, tables: &Tables) {
+        for needed in &task.needs {
+            self.needed_by.entry(*needed).or_default().insert(task.id);
+        }
+        match task.state {
+            task::State::Open => {
+                let place = (Reverse(task.priority), task.id);
+                self.open.entry(task.repo.clone()).or_default().insert(place);
+                self.judge(task, tables);
+            }
+            task::State::Taken { session, claim, .. } => {
+                self.taken.entry(session).or_default().insert(task.id);
+                if let Some(claim) = claim {
+                    self.taken_with.entry(claim).or_default().insert(task.id);
+                }
+            }
+            task::State::Blocked { .. } | task::State::Done | task::State::Failed { .. } => {}
+        }
+    }
+
+    fn forget_task(&mut self, task: &Task) {
+        for needed in &task.needs {
+            remove(&mut self.needed_by, needed, &task.id);
+        }
+        match task.state {
+            task::State::Open => {
+                let place = (Reverse(task.priority), task.id);
+                remove(&mut self.open, &task.repo, &place);
+                remove(&mut self.ready, &task.repo, &place);
+            }
+            task::State::Taken { session, claim, .. } => {
+                remove(&mut self.taken, &session, &task.id);
+                if let Some(claim) = claim {
+                    remove(&mut self.taken_with, &claim, &task.id);
+                }
+            }
+            task::State::Blocked { .. } | task::State::Done | task::State::Failed { .. } => {}
+        }
+    }
+
+    /// Notes whether an open task is ready.
+    fn judge(&mut self, task: &Task, tables: &Tables) {
+        let place = (Reverse(task.priority), task.id);
+        if task.state == task::State::Open && task::undone(tables, task).is_none() {
+            self.ready.entry(task.repo.clone()).or_default().insert(place);
+        } else {
+            remove(&mut self.ready, &task.repo, &place);
+        }
+    }
+
+    /// The open tasks of a repository, in the order in which they are taken.
+    pub(crate) fn open(&self, repo: &RepoName) -> impl Iterator<Item = TaskId> {
+        self.open.get(repo).into_iter().flatten().map(|&(_, id)| id)
+    }
+
+    /// Those of them whose needs are done.
+    pub(crate) fn ready(&self, repo: &RepoName) -> impl Iterator<Item = TaskId> {
+        self.ready.get(repo).into_iter().flatten().map(|&(_, id)| id)
+    }
+
+    /// Every task that somebody has.
+    pub(crate) fn all_taken(&self) -> impl Iterator<Item = TaskId> {
+        self.taken.values().flatten().copied()
+    }
+
+    /// The tasks that a session has.
+    pub(crate) fn taken_by(&self, session: SessionId) -> impl Iterator<Item = TaskId> {
+        self.taken.get(&session).into_iter().flatten().copied()
+    }
+
+    /// The task that was taken with a claim.
+    pub(crate) fn taken_with(&self, claim: ClaimId) -> impl Iterator<Item = TaskId> {
+        self.taken_with.get(&claim).into_iter().flatten().copied()
     }
 
     /// The sessions that a secret proves.

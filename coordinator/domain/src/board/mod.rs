@@ -40,9 +40,10 @@ use crate::access;
 use crate::audit::Anchor;
 use crate::fault::fault;
 use crate::id::{BoardTime, ClaimId, Fence, SessionId};
-use crate::name::HostName;
+use crate::name::{HostName, RepoName};
 use crate::policy::Spans;
 use crate::session;
+use crate::task::Task;
 
 /// Changes of one command at most; bigger cascades are done by reconcilers in steps.
 pub const MAX_CHANGES: usize = 48;
@@ -171,6 +172,20 @@ impl Board {
 
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The tasks of a repository that somebody has, oldest first.
+    pub(crate) fn taken_tasks(&self, repo: &RepoName) -> Vec<&Task> {
+        let taken = self.index.all_taken().filter_map(|id| self.tables.tasks.get(&id));
+        let mut taken: Vec<&Task> =
+            taken.map(AsRef::as_ref).filter(|task| task.repo == *repo).collect();
+        taken.sort_unstable_by_key(|task| task.id);
+        taken
+    }
+
+    /// The open tasks of a repository, in the order in which they are taken.
+    pub fn open_tasks(&self, repo: &RepoName) -> impl Iterator<Item = &Task> {
+        self.index.open(repo).filter_map(|id| self.tables.tasks.get(&id)).map(AsRef::as_ref)
     }
 
     /// What `request` would do at `now`.

@@ -20,6 +20,7 @@ use crate::job::Job;
 use crate::lock::{Lock, LockKey};
 use crate::message::Announcement;
 use crate::name::{HostName, RepoName};
+use crate::plan::Plan;
 use crate::policy::Repo;
 use crate::session::Session;
 use crate::slot::{SlotKey, Slots};
@@ -243,6 +244,8 @@ tables! {
     cars: Car(CarId => Car), "car";
     /// Bearer tokens, by what is no secret of them.
     tokens: Token(TokenId => Token), "token";
+    /// How ready work is dealt, by repository.
+    plans: Plan(RepoName => Plan), "plan";
 }
 
 /// A key as the tail of a path: its JSON text, without quotes where it is a plain string.

@@ -4,6 +4,7 @@
 //! It reads the board as it is; history is the audit's.
 
 mod hosts;
+mod plans;
 mod runs;
 mod tokens;
 
@@ -118,11 +119,15 @@ impl Why<'_> {
             let known =
                 tables.repos.values().any(|repo| repo.policy.scopes.get(name.as_str()).is_some());
             return known.then(|| {
-                vec![format!("scope {name} is free"), "rule     nobody claims it".to_owned()]
+                let mut lines =
+                    vec![format!("scope {name} is free"), "rule     nobody claims it".to_owned()];
+                lines.extend(self.shares_with_scope(&name));
+                lines
             });
         }
         let mut lines = vec![format!("scope {name} has {} claims", on_it.len())];
         lines.extend(on_it.into_iter().map(|claim| self.claim_line(claim)));
+        lines.extend(self.shares_with_scope(&name));
         Some(lines)
     }
 
@@ -288,6 +293,7 @@ impl Why<'_> {
             matches!(task.state, task::State::Taken { session: holder, .. } if holder == session.id)
         });
         lines.extend(tasks.map(|task| format!("task     {} {}", task.id, task.title)));
+        lines.extend(self.share_of_session(session));
         lines
     }
 
@@ -296,18 +302,11 @@ impl Why<'_> {
         let mut lines = Vec::new();
         match &task.state {
             task::State::Open => {
-                let undone: Vec<String> = task
-                    .needs
-                    .iter()
-                    .filter(|id| {
-                        tables.tasks.get(id).is_some_and(|needed| needed.state != task::State::Done)
-                    })
-                    .map(ToString::to_string)
-                    .collect();
-                lines.push(if undone.is_empty() {
-                    format!("{} is open: `next` takes it when its scopes are free", task.id)
-                } else {
-                    format!("{} is open and needs {}", task.id, undone.join(" "))
+                lines.push(match task::undone(tables, task) {
+                    None => {
+                        format!("{} is open: `next` takes it when its scopes are free", task.id)
+                    }
+                    Some(needed) => format!("{} is open and {}", task.id, task::needs(needed)),
                 });
             }
             task::State::Taken { session, claim, since } => {
@@ -339,6 +338,7 @@ impl Why<'_> {
             "scopes   {}",
             if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }
         ));
+        lines.extend(self.share_with_task(task));
         lines.extend(task.report.as_ref().map(|report| format!("report   {}", first_line(report))));
         lines
     }

@@ -8,6 +8,7 @@ mod approvals;
 mod cars;
 mod claims;
 mod format;
+mod plans;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -238,6 +239,8 @@ impl Fleet {
         shared::pools(step, before, after)?;
         shared::builds(step, before, after)?;
         claims::tasks(step, after)?;
+        plans::shares_are_apart(step, after)?;
+        plans::own_share_first(step, before)?;
         shared::late_results(step, before)?;
         audited(step, before, after)?;
         cars::cars(&mut self.memory, step, before, after)?;
@@ -410,6 +413,11 @@ fn audited(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
                 Event::Joined { session, .. } | Event::Resumed { session, .. }
                 | Event::Parked { session, .. } | Event::Lost { session, .. }
                 | Event::Left { session, .. } if session == id)
+            }),
+            Change::Plan(name, _) => !told(&|event| {
+                matches!(event,
+                Event::Planned { repo, .. } | Event::PlanEnded { repo, .. }
+                | Event::ShareTaken { repo, .. } if repo == name)
             }),
             Change::Car(id, Some(car)) => {
                 let moved =

@@ -24,7 +24,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 42] = [
+const WEIGHTS: [(&str, usize); 43] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -43,6 +43,7 @@ const WEIGHTS: [(&str, usize); 42] = [
     ("add-task", 5),
     ("next", 8),
     ("end-task", 6),
+    ("plan-scopes", 3),
     ("acquire-lock", 8),
     ("acquire-slot", 8),
     ("ask-build", 8),
@@ -223,6 +224,11 @@ impl Generator {
                 self.of_claims(kind, board)
             }
             "add-task" | "next" | "end-task" => self.of_tasks(kind, board),
+            "plan-scopes" => {
+                let agents = [0, 1, 2, 2, 3, 3, 4, 4, 300][self.random.below(9)];
+                let repo = if self.random.percent(5) { name("elsewhere") } else { repo() };
+                Some(self.operator(Command::PlanScopes { repo, agents }))
+            }
             "acquire-lock" | "acquire-slot" | "ask-build" | "end-build" | "release-hold" => {
                 self.of_holds(kind, board)
             }

@@ -18,6 +18,7 @@ mod output;
 mod policy;
 mod restore;
 mod revoke;
+mod scopes;
 mod serve;
 mod status;
 mod tokens;
@@ -48,6 +49,9 @@ enum Verb {
     Policy(policy::PolicyVerb),
     /// Say what the fleet is doing
     Status(status::StatusArgs),
+    /// Deal ready work over agents
+    #[command(subcommand)]
+    Scopes(scopes::ScopesVerb),
     /// Take a claim or a session away from its holder
     Revoke(revoke::RevokeArgs),
     /// Let a change go on that takes a person's approval
@@ -131,6 +135,7 @@ fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Demo(args) => crate::demo::demo(&args).map_err(Error::Demo),
         Verb::Serve(args) => runtime(Threads::Half)?.block_on(serve::serve(&args)),
         Verb::Status(args) => runtime(Threads::One)?.block_on(status::status(&args)),
+        Verb::Scopes(verb) => runtime(Threads::One)?.block_on(scopes::scopes(&verb)),
         Verb::Revoke(args) => runtime(Threads::One)?.block_on(revoke::revoke(&args)),
         Verb::Format(verb) => runtime(Threads::One)?.block_on(format::format(&verb)),
         Verb::Approve(args) => runtime(Threads::One)?.block_on(approve::approve(&args)),

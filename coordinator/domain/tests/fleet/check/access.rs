@@ -80,6 +80,7 @@ fn words(role: Role) -> &'static [&'static str] {
             "approve",
             "raise-epoch",
             "raise-format",
+            "plan-scopes",
             "issue-token",
             "revoke-token",
         ],
@@ -143,6 +144,7 @@ fn within_repos(step: &Step<'_>, identity: &Identity, before: &Tables) -> Checke
                 touched.extend(claim.map(|claim| claim.repo.clone()));
             }
             Change::Car(_, Some(car)) => touched.push(car.repo.clone()),
+            Change::Plan(repo, _) => touched.push(repo.clone()),
             _ => {}
         }
     }
