@@ -42,6 +42,8 @@ fn every_history_keeps_every_promise() {
     });
     println!("seed {seed:#x}, {} commands\n{tally}", tally.total());
     assert_eq!(tally.commands.len(), 43, "kinds of command that were tried");
+    let often = tally.takeovers * 2_000 >= tally.total();
+    assert!(often, "only {} takeovers of the lead", tally.takeovers);
     assert!(tally.events.contains_key("landed"), "no change landed\n{tally}");
     assert_eq!(tally.rare(LEAST_PERCENT), Vec::<String>::new(), "kinds that were hardly tried");
 }

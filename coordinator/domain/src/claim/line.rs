@@ -318,16 +318,14 @@ fn miss(draft: &mut Draft<'_>, claim: &Claim, place: u64, missed: u32) {
     });
     let at =
         |place| Claim { state: State::Waiting { place, overtaken: 0, missed }, ..claim.clone() };
-    draft.tables.claims.put(claim.id, at(next.unwrap_or(place)));
-    let is_stuck = |draft: &Draft<'_>| wait::who_is_stuck(draft).contains(&holder(claim.session));
-    if next.is_some() && is_stuck(draft) {
-        // The next one waits for this session: behind it, both would wait for ever.
+    for place in next.into_iter().chain([place]) {
         draft.tables.claims.put(claim.id, at(place));
+        if !wait::who_is_stuck(draft).contains(&holder(claim.session)) {
+            return;
+        }
     }
-    // While it was offered, it was in nobody's way whom it waits for now.
-    if is_stuck(draft) {
-        leave_line(draft, claim, "its offer went by, and those before it wait for its agent");
-    }
+    // Those behind whom it went wait for this session: both would wait for ever.
+    leave_line(draft, claim, "an offer went by, and behind the next one it would wait for ever");
 }
 
 /// What a waiting claim is called in a circle of waits.

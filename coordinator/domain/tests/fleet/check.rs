@@ -105,8 +105,29 @@ impl Fleet {
             Deed::BeatHost(host) => self.board.beat_host(host, act.now.board),
             Deed::Attend(claim, presence) => self.board.attend(*claim, *presence),
             Deed::Tidy => self.board.tidy(),
+            Deed::Takeover => self.takeover()?,
         }
         Ok(None)
+    }
+
+    /// Makes the board anew from its records, as the next leader does.
+    fn takeover(&mut self) -> Checked {
+        const NAME: &str = "12 what was acknowledged is there after a takeover";
+        let (ledger, formats) = (self.board.ledger().clone(), self.board.formats());
+        let stored: Vec<(String, Option<Vec<u8>>)> =
+            self.board.records().iter().map(|it| (it.key(), it.value())).collect();
+        let mut records = Vec::with_capacity(stored.len());
+        for (key, value) in stored {
+            let read = Change::read(&key, &value.unwrap_or_default());
+            records.push(read.map_err(|error| broken(NAME, error.to_string()))?);
+        }
+        let mut next = Board::recover(*self.board.spans(), ledger, records);
+        next.set_formats(formats);
+        let same = next.tables() == self.board.tables() && next.ledger() == self.board.ledger();
+        ensure(same, NAME, || "other records than before".to_owned())?;
+        self.tally.takeovers += 1;
+        self.board = next;
+        Ok(())
     }
 
     fn is_dear(&self) -> bool {

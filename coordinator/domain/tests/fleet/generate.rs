@@ -178,6 +178,9 @@ impl Generator {
             self.beaten = self.now;
             self.beats(board);
         }
+        if self.random.below(400) == 0 {
+            self.ahead.push_back(Deed::Takeover);
+        }
         if self.random.percent(4) {
             let waiting: Vec<&ClaimId> = board.tables().claims.keys().collect();
             if let Some(id) = self.random.pick(&waiting) {

@@ -69,6 +69,8 @@ pub enum Deed {
     BeatHost(HostName),
     Attend(ClaimId, Presence),
     Tidy,
+    /// Another coordinator takes the lead: all that it has is what was committed.
+    Takeover,
 }
 
 /// A history that breaks an invariant, cut down.

@@ -8,6 +8,8 @@ use std::fmt;
 pub struct Tally {
     pub commands: BTreeMap<&'static str, Counts>,
     pub events: BTreeMap<String, usize>,
+    /// How often another coordinator took the lead.
+    pub takeovers: usize,
 }
 
 /// How often a kind of command was accepted and refused.
@@ -24,6 +26,7 @@ impl Tally {
             mine.accepted += counts.accepted;
             mine.refused += counts.refused;
         }
+        self.takeovers += other.takeovers;
         for (kind, count) in &other.events {
             *self.events.entry(kind.clone()).or_default() += count;
         }
@@ -52,6 +55,7 @@ impl fmt::Display for Tally {
         for (word, Counts { accepted, refused }) in &self.commands {
             writeln!(f, "{word:<16} {accepted:>7} accepted {refused:>7} refused")?;
         }
+        writeln!(f, "{} takeovers of the lead", self.takeovers)?;
         for (kind, count) in &self.events {
             writeln!(f, "  {kind:<20} {count:>7}")?;
         }
