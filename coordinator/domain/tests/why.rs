@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use molt_domain::board::{Actor, Caller, Command, Refusal, Reply};
-use molt_domain::claim::{Mode, Otherwise, Wanted};
+use molt_domain::claim::{Mode, Otherwise, Outcome, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
 use molt_domain::id::{BoardTime, CarId, SessionId};
@@ -248,7 +248,8 @@ fn a_refusal_is_explained_by_the_facts_that_decided_it() {
     assert_eq!(world.board.digest(), digest);
     let why = world.why(id);
     assert_eq!(why[0], "claim of bob was refused, 0 s ago: SCOPE_HELD");
-    assert!(why[1].starts_with("held     runtime by ann as clm_"), "{why:?}");
+    assert!(why[1].starts_with("rule     no two claims meet"), "{why:?}");
+    assert!(why[2].starts_with("held     runtime by ann as clm_"), "{why:?}");
     assert!(why.iter().any(|line| line.contains("e.g. runtime/x.h")), "{why:?}");
     assert!(why.contains(&"next     molt-agent claim headers --wait 15m".to_owned()), "{why:?}");
     // The ring keeps the last thousand.
@@ -259,6 +260,76 @@ fn a_refusal_is_explained_by_the_facts_that_decided_it() {
     assert_eq!(gone.reason(), "NOT_FOUND");
     assert_eq!(world.board.why("clm_zzzz", world.now.board).unwrap_err().reason(), "NOT_FOUND");
     assert_eq!(world.board.why("what?", world.now.board).unwrap_err().reason(), "NOT_FOUND");
+}
+
+/// Whether a line says when: so long ago, or so soon.
+fn says_when(line: &str) -> bool {
+    line.contains(" ago") || line.contains(" in ") || line.contains("due now")
+}
+
+#[test]
+fn every_kind_says_what_was_decided_when_and_by_which_rule() {
+    let mut world = World::new(&SCOPES);
+    let (ann, bob) = (world.join("ann"), world.join("bob"));
+    let Ok(Reply::Granted { claim: held, .. }) =
+        world.by(&ann, claim("runtime", Otherwise::Refuse))
+    else {
+        panic!("runtime is free");
+    };
+    let Ok(Reply::Queued { claim: waits, .. }) = world.by(&bob, claim("headers", Otherwise::Wait))
+    else {
+        panic!("headers overlap");
+    };
+    let new = task::New {
+        title: "mend it".to_owned(),
+        body: String::new(),
+        priority: 2,
+        needs: Vec::new(),
+        scopes: Vec::new(),
+        acceptance: String::new(),
+    };
+    let Ok(Reply::TaskAdded { task: open }) = world.by(&ann, Command::AddTask(new)) else {
+        panic!("added")
+    };
+    let lock = Command::AcquireLock {
+        lock: "publish".parse().unwrap(),
+        what: "release".to_owned(),
+        otherwise: Otherwise::Refuse,
+    };
+    let Ok(Reply::Held { hold, .. }) = world.by(&ann, lock) else { panic!("the lock is free") };
+    let slot = Command::AcquireSlot {
+        pool: "cargo".parse().unwrap(),
+        host: "h1".parse().unwrap(),
+        what: "build".to_owned(),
+        otherwise: Otherwise::Refuse,
+    };
+    world.by(&ann, slot).unwrap();
+    let change = submit(&"a".repeat(40), Origin::Own);
+    let Ok(Reply::Submitted { car, .. }) = world.by(&bob, change) else { panic!("submitted") };
+    let refusal = world.by(&bob, claim("runtime", Otherwise::Refuse)).unwrap_err();
+    let actor = Actor::Nobody;
+    let refused = world.board.note_refusal(&refusal, "claim", &actor, world.now);
+    let ids = [
+        held.id.to_string(),
+        waits.to_string(),
+        ann.session.to_string(),
+        open.to_string(),
+        "publish".to_owned(),
+        hold.id.to_string(),
+        "cargo".to_owned(),
+        car.to_string(),
+        refused.to_string(),
+    ];
+    for id in ids {
+        let why = world.why(&id);
+        assert!(why.len() <= 12, "{id}: {why:#?}");
+        assert!(!why[0].starts_with("rule"), "the decision comes first: {why:?}");
+        assert!(why.iter().any(|line| line.starts_with("rule     ")), "by which rule? {why:#?}");
+        assert!(why.iter().any(|line| says_when(line)), "when? {why:#?}");
+    }
+    world.by(&ann, Command::Release { scopes: Vec::new(), outcome: Outcome::Done }).unwrap();
+    let gone = world.board.why(&held.id.to_string(), world.now.board).unwrap_err();
+    assert!(gone.to_string().contains("audit export"), "{gone}");
 }
 
 #[test]

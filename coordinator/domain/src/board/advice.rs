@@ -77,6 +77,38 @@ impl Refusal {
         lines
     }
 
+    /// The rule that it follows from.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::ScopeHeld { .. } => {
+                "no two claims meet unless both share; several scopes are granted whole or not"
+            }
+            Self::LockHeld { .. } => {
+                "a lock has one holder; after a silent loss it opens when its delay is over"
+            }
+            Self::PoolFull { .. } => "a pool never lends more slots than it has",
+            Self::Lost { .. } => "only the holder, in its last epoch, changes what it holds",
+            Self::TaskTaken { .. } => "a task has one holder for as long as its claim lives",
+            Self::WaitCycle { .. } => "a wait that nothing could ever end is not begun",
+            Self::BuildFailed { .. } => "a failure is remembered for a while for the same inputs",
+            Self::NothingReady { .. } => {
+                "a task is ready when what it needs is done and its scopes are free"
+            }
+            Self::NotFound { .. } | Self::NoRepo { .. } => {
+                "what is named must be on the board or in the policy"
+            }
+            Self::Closed { .. } => "while this stands nothing goes on",
+            Self::Gate { .. } => "a change lands when every required gate passed on its tree",
+            Self::Forbidden { .. } | Self::Unauthenticated { .. } => {
+                "roles limit verbs, and tokens limit repositories"
+            }
+            Self::Stale { .. } => "what was decided on facts that are over is not carried out",
+            Self::FormatTooLow { .. } => "nothing is written that an older program cannot read",
+            Self::Invalid(_) => "a request is carried out as it is, or not at all",
+        }
+    }
+
     /// What may be done next: commands that wait, ask or read, and take nothing away.
     #[must_use]
     pub fn next_steps(&self) -> Vec<String> {

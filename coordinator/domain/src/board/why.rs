@@ -31,7 +31,7 @@ impl Board {
         let view = Why { board: self, now };
         let lines = view.by_id(id).or_else(|| view.by_name(id));
         let Some(mut lines) = lines else {
-            let (kind, name) = ("such thing on the board".to_owned(), id.to_owned());
+            let (kind, name) = (view.missing(id).to_owned(), id.to_owned());
             return Err(Refusal::NotFound { kind, name, nearest: None }.into());
         };
         if lines.len() > MAX_LINES {
@@ -49,6 +49,16 @@ struct Why<'a> {
 }
 
 impl Why<'_> {
+    /// What is not there: a text that is an id may be of something that ended.
+    fn missing(&self, id: &str) -> &'static str {
+        let number = id.split_once('_').filter(|(kind, _)| kind.len() == 3);
+        match number {
+            Some(("ref", _)) => "refusal kept here any more (the log of its leader has it) under",
+            Some(_) => "record here any more (`molt-coordinator audit export` has its history) of",
+            None => "such thing on the board",
+        }
+    }
+
     fn by_id(&self, id: &str) -> Option<Vec<String>> {
         let tables = &self.board.tables;
         if let Ok(id) = id.parse::<ClaimId>() {
@@ -333,6 +343,7 @@ impl Why<'_> {
             task.losses,
             task::MAX_LOSSES
         ));
+        lines.push(format!("since    added {}", self.ago(task.added)));
         let scopes: Vec<String> = task.scopes.iter().map(ToString::to_string).collect();
         lines.push(format!(
             "scopes   {}",
@@ -351,6 +362,7 @@ impl Why<'_> {
             self.ago(note.at),
             note.refusal.reason()
         )];
+        lines.push(format!("rule     {}", note.refusal.rule()));
         lines.extend(note.refusal.facts());
         lines.extend(note.refusal.next_steps().into_iter().map(|step| format!("next     {step}")));
         lines

@@ -242,10 +242,10 @@ impl Why<'_> {
             train::State::Queued => {
                 let ahead = cars.filter(|other| other.is_ahead_of(car));
                 let closed = repo.and_then(|repo| repo.unreadable.as_ref());
-                let mut lines = vec![format!(
-                    "ahead    {} cars; one order, the first is worked on",
-                    ahead.count()
-                )];
+                let mut lines = vec![
+                    format!("ahead    {} cars", ahead.count()),
+                    "rule     one order, the first is worked on".to_owned(),
+                ];
                 lines.extend(closed.map(|reason| {
                     format!("closed   the base's policy does not read: {}", first_line(reason))
                 }));
@@ -272,15 +272,17 @@ impl Why<'_> {
                         left.join(" ")
                     ),
                     format!("tests    {} on {}", candidate.commit, candidate.base),
+                    "rule     it lands when every required gate passed on this very tree"
+                        .to_owned(),
                 ];
                 lines.extend(barrier(candidate));
                 lines
             }
             train::State::Ready { candidate } => {
-                let mut lines = vec![format!(
-                    "lands    {} next: every required gate passed on it",
-                    candidate.commit
-                )];
+                let mut lines = vec![
+                    format!("lands    {} next: every required gate passed on it", candidate.commit),
+                    "rule     one landing at a time, in the order of the train".to_owned(),
+                ];
                 lines.extend(barrier(candidate));
                 lines
             }
@@ -289,11 +291,15 @@ impl Why<'_> {
                 "rule     a decided landing is completed or proven not to have happened".to_owned(),
             ],
             train::State::Landed { commit, at } => {
-                vec![format!("landed   as {commit}, {}", self.ago(*at))]
+                vec![
+                    format!("landed   as {commit}, {}", self.ago(*at)),
+                    "rule     every required gate had passed on that very tree".to_owned(),
+                ]
             }
             train::State::Ejected { ejection, at } => vec![
                 format!("because  {}", first_line(&ejection.to_string())),
                 format!("when     {}", self.ago(*at)),
+                "rule     what cannot land leaves the train, so that others go on".to_owned(),
                 format!("next     {}", ejection.remedy()),
             ],
         }
