@@ -151,7 +151,10 @@ impl Lead {
             match standing {
                 Standing::Leading(term) => self.serve(*term, stop).await?,
                 Standing::StandingBy { leader } => self.seat.leave(Away::Leader(leader)).await,
-                Standing::Hindered { reason } => self.seat.leave(Away::Hindered(reason)).await,
+                Standing::Hindered { reason } => {
+                    let gate = self.ground.gate.clone();
+                    self.seat.leave(Away::Hindered { reason, gate }).await;
+                }
             }
             tokio::select! {
                 biased;

@@ -7,13 +7,16 @@ use std::task::{Context, Poll};
 use molt_proto::error;
 use molt_proto::v1::coordinator_server::CoordinatorServer;
 use tokio::sync::watch;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service as Call};
+use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use crate::auth::{Gate, Shown};
 use crate::config::Limits;
 use crate::rpc::{Service, worded};
 
@@ -27,14 +30,19 @@ enum Sitting {
 }
 
 /// Why calls are not answered here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Away {
     /// The lead is somebody else's, who is reached at this address.
     Leader(String),
     /// It is not known yet who leads.
     Unknown,
-    /// Nobody is known to lead, and this coordinator cannot, for this reason.
-    Hindered(String),
+    /// Nobody is known to lead, and this coordinator cannot.
+    Hindered {
+        /// Why, which may name what the store is and where: told to whom the gate knows.
+        reason: String,
+        /// Says who that is.
+        gate: Gate,
+    },
 }
 
 /// The place from which a fleet is led, as one coordinator's clients see it.
@@ -112,16 +120,27 @@ impl Call<Request<Body>> for Switch {
             Sitting::Here(mut server) => {
                 Box::pin(async move { server.call(request).await.map(worded) })
             }
-            Sitting::Elsewhere(away) => Box::pin(answered(&away)),
+            Sitting::Elsewhere(away) => Box::pin(answered(&away, &request)),
         }
     }
 }
 
-fn answered(away: &Away) -> Ready<Result<Response<Body>, Infallible>> {
+fn answered(away: &Away, request: &Request<Body>) -> Ready<Result<Response<Body>, Infallible>> {
     let status = match away {
         Away::Leader(leader) => error::standby(Some(leader)),
         Away::Unknown => error::standby(None),
-        Away::Hindered(reason) => error::hindered(reason),
+        Away::Hindered { reason, gate } => hindered(reason, gate, request),
     };
     ready(Ok(status.into_http()))
+}
+
+/// Why nobody leads, for whom the gate knows by its certificate or lets in without one. Whether a
+/// token is good only a leader could say, so its bearer is told no more than anybody.
+fn hindered(reason: &str, gate: &Gate, request: &Request<Body>) -> Status {
+    let metadata = MetadataMap::from_headers(request.headers().clone());
+    let call = tonic::Request::from_parts(metadata, request.extensions().clone(), ());
+    match gate.admit(&call).map(|admitted| admitted.shown) {
+        Ok(Shown::Nothing | Shown::Certificate(_)) => error::hindered(reason),
+        Ok(Shown::Token(_)) | Err(_) => error::standby(None),
+    }
 }

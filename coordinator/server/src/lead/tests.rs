@@ -4,10 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use molt_domain::policy::Spans;
-use molt_store::{
-    CampaignError, Candidate, Commit, CommitError, Facts, Head, Leadership, LoadError, MemoryStore,
-    Record, Store, TenureError,
-};
+use molt_store::{CampaignError, Candidate, MemoryStore, Store};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -15,49 +12,25 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::codegen::http::Request;
+use tonic::transport::server::TcpConnectInfo;
 
 use super::*;
+use crate::fixture::{Door, Kept};
 
-/// A store that gives nobody the lead while it has a reason.
+/// Gives nobody the lead while it has a reason.
 struct Refusing {
-    store: MemoryStore,
     reason: Mutex<Option<&'static str>>,
     asked: AtomicUsize,
 }
 
 #[tonic::async_trait]
-impl Store for Refusing {
-    async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, CampaignError> {
+impl Door for Refusing {
+    async fn campaign(&self) -> Result<(), CampaignError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        if let Some(reason) = *self.reason.lock().unwrap() {
-            return Err(CampaignError::Unavailable(reason.into()));
+        match *self.reason.lock().unwrap() {
+            Some(reason) => Err(CampaignError::Unavailable(reason.into())),
+            None => Ok(()),
         }
-        self.store.campaign(candidate).await
-    }
-
-    async fn load(&self, leadership: &Leadership) -> Result<(Head, Vec<Record>), LoadError> {
-        self.store.load(leadership).await
-    }
-
-    async fn commit(
-        &self,
-        leadership: &Leadership,
-        expected: &Head,
-        commit: Commit,
-    ) -> Result<Head, CommitError> {
-        self.store.commit(leadership, expected, commit).await
-    }
-
-    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
-        self.store.renew(leadership).await
-    }
-
-    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
-        self.store.resign(leadership).await
-    }
-
-    fn facts(&self) -> Facts {
-        self.store.facts()
     }
 }
 
@@ -82,12 +55,18 @@ impl Write for Log {
     }
 }
 
-/// What is said to who calls now.
-async fn said(seat: &Seat) -> String {
-    let call = Request::builder().uri("/molt.v1.Coordinator/Read").body(Body::empty()).unwrap();
+/// What is said to who calls now from an address, and shows nothing.
+async fn said(seat: &Seat, from: &str) -> String {
+    let remote_addr = Some(from.parse().unwrap());
+    let call = Request::builder().uri("/molt.v1.Coordinator/Read");
+    let call = call.extension(TcpConnectInfo { local_addr: None, remote_addr });
+    let call = call.body(Body::empty()).unwrap();
     let answer = seat.switch().call(call).await.unwrap();
     Status::from_header_map(answer.headers()).unwrap().message().to_owned()
 }
+
+/// This machine, whose users need to show nothing.
+const HERE: &str = "127.0.0.1:4000";
 
 #[tokio::test(start_paused = true)]
 async fn what_is_in_the_way_of_a_lead_is_told_once_and_answered() {
@@ -97,10 +76,12 @@ async fn what_is_in_the_way_of_a_lead_is_told_once_and_answered() {
     let _logging = tracing::subscriber::set_default(subscriber);
 
     let scratch = tempfile::tempdir().unwrap();
-    let store = Arc::new(Refusing {
+    let store = Arc::new(Kept {
         store: MemoryStore::leased(Duration::from_secs(15)),
-        reason: Mutex::new(Some("the database is full")),
-        asked: AtomicUsize::new(0),
+        door: Refusing {
+            reason: Mutex::new(Some("the database is full")),
+            asked: AtomicUsize::new(0),
+        },
     });
     let ground = Ground {
         candidate: Candidate::new("c1", "c1:1"),
@@ -119,19 +100,21 @@ async fn what_is_in_the_way_of_a_lead_is_told_once_and_answered() {
     tasks.spawn(async move { lead.hold(standing, &ending).await.unwrap() });
 
     sleep(Duration::from_secs(60)).await;
-    let words = said(&seat).await;
+    let words = said(&seat, HERE).await;
     let begin = "this coordinator cannot take the lead, and no leader is known: ";
     assert!(words.starts_with(begin) && words.ends_with(": the database is full"), "{words}");
     assert_eq!(log.lines_with("the database is full"), 1, "told once");
-    let asked = store.asked.load(Ordering::Relaxed);
+    let stranger = said(&seat, "192.0.2.7:4000").await;
+    assert_eq!(stranger, "this coordinator stands by, and no leader is known yet");
+    let asked = store.door.asked.load(Ordering::Relaxed);
     assert!((55..=70).contains(&asked), "every second: {asked}");
 
-    *store.reason.lock().unwrap() = Some("the password is wrong");
+    *store.door.reason.lock().unwrap() = Some("the password is wrong");
     sleep(Duration::from_secs(60)).await;
-    assert!(said(&seat).await.contains("the password is wrong"));
+    assert!(said(&seat, HERE).await.contains("the password is wrong"));
     assert_eq!(log.lines_with("the password is wrong"), 1, "another reason is told again");
 
-    *store.reason.lock().unwrap() = None;
+    *store.door.reason.lock().unwrap() = None;
     let limit = Instant::now() + Duration::from_secs(2);
     while log.lines_with("leading") == 0 {
         assert!(Instant::now() < limit, "it leads within a wait");

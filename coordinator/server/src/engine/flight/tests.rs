@@ -3,21 +3,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use molt_domain::board::{Command, Request};
 use molt_domain::policy::Spans;
-use molt_store::{
-    CampaignError, Candidate, Commit, CommitError, Facts, Head, Leadership, LoadError, MemoryStore,
-    Record, Store, TenureError,
-};
+use molt_store::{Candidate, CommitError, MemoryStore};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::engine::{Ended, Engine, Failure, Handle};
-use crate::fixture;
+use crate::fixture::{self, Door, Kept};
 
-/// A store whose commits wait until they are let through.
+/// Lets commits wait until they are let through.
 struct Gated {
-    store: MemoryStore,
     /// How many commits may pass.
     gate: Semaphore,
     /// How many have arrived.
@@ -26,45 +22,20 @@ struct Gated {
 }
 
 #[tonic::async_trait]
-impl Store for Gated {
-    async fn campaign(&self, candidate: &Candidate) -> Result<Leadership, CampaignError> {
-        self.store.campaign(candidate).await
-    }
-
-    async fn load(&self, leadership: &Leadership) -> Result<(Head, Vec<Record>), LoadError> {
-        self.store.load(leadership).await
-    }
-
-    async fn commit(
-        &self,
-        leadership: &Leadership,
-        expected: &Head,
-        commit: Commit,
-    ) -> Result<Head, CommitError> {
+impl Door for Gated {
+    async fn commit(&self) -> Result<(), CommitError> {
         self.arrived.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
-        if self.is_full.load(Ordering::Relaxed) {
-            return Err(CommitError::Unavailable("no room".into()));
+        match self.is_full.load(Ordering::Relaxed) {
+            true => Err(CommitError::Unavailable("no room".into())),
+            false => Ok(()),
         }
-        self.store.commit(leadership, expected, commit).await
-    }
-
-    async fn renew(&self, leadership: &Leadership) -> Result<(), TenureError> {
-        self.store.renew(leadership).await
-    }
-
-    async fn resign(&self, leadership: &Leadership) -> Result<(), TenureError> {
-        self.store.resign(leadership).await
-    }
-
-    fn facts(&self) -> Facts {
-        self.store.facts()
     }
 }
 
 /// An engine before whose store the test stands.
 struct Ground {
-    store: Arc<Gated>,
+    store: Arc<Kept<Gated>>,
     handle: Handle,
     running: JoinHandle<Result<(), Ended>>,
     stop: CancellationToken,
@@ -74,12 +45,12 @@ type Answer = JoinHandle<Result<(u64, usize), Failure>>;
 
 impl Ground {
     async fn new() -> Self {
-        let store = Arc::new(Gated {
-            store: MemoryStore::default(),
+        let door = Gated {
             gate: Semaphore::new(1),
             arrived: Semaphore::new(0),
             is_full: AtomicBool::new(false),
-        });
+        };
+        let store = Arc::new(Kept { store: MemoryStore::default(), door });
         let candidate = Candidate::new("test", "nowhere");
         let opened =
             Engine::open(Arc::clone(&store) as _, &candidate, Spans::default(), Clock::Machine);
@@ -94,11 +65,11 @@ impl Ground {
 
     /// Waits until a commit has come to the store.
     async fn arrived(&self) {
-        self.store.arrived.acquire().await.unwrap().forget();
+        self.store.door.arrived.acquire().await.unwrap().forget();
     }
 
     fn let_through(&self, commits: usize) {
-        self.store.gate.add_permits(commits);
+        self.store.door.gate.add_permits(commits);
     }
 
     /// Asks for a session; answered with the commit's number and how many sessions there are.
@@ -177,14 +148,14 @@ async fn a_commit_that_fails_takes_what_is_on_top_of_it_along() {
     let refused = ground.refused();
     settle().await;
     assert!(!refused.is_finished(), "a refusal may rest on what is not committed");
-    ground.store.is_full.store(true, Ordering::Relaxed);
+    ground.store.door.is_full.store(true, Ordering::Relaxed);
     ground.let_through(1);
     for answer in [first, second, refused] {
         let failure = answer.await.unwrap().unwrap_err();
         let Failure::Unavailable(reason) = failure else { panic!("{failure}") };
         assert_eq!(reason, "the store: no room", "each is told the reason");
     }
-    ground.store.is_full.store(false, Ordering::Relaxed);
+    ground.store.door.is_full.store(false, Ordering::Relaxed);
     ground.let_through(1);
     assert_eq!(ground.join("again").await.unwrap().unwrap(), (2, 1), "nothing was left behind");
     ground.end().await;
