@@ -42,5 +42,6 @@ mutants: ## switch seeded bugs on, one at a time, and show what catches each
 	$(CARGO) test --locked -p molt-domain --features seeded-bugs --test seeded_bugs -- --nocapture
 	$(CARGO) test --locked -p molt-tests --features seeded-bugs --test sim mutants -- --nocapture
 
-soak: ## a million commands against the rules, printing the seed; STEPS=n for more
+soak: ## a million steps each of the rules and of a simulated fleet, printing seeds; STEPS=n for more
 	HISTORY_COMMANDS=$(or $(STEPS),1000000) $(CARGO) test --release --locked -p molt-domain --test histories -- --nocapture
+	MOLT_SIM_STEPS=$(or $(STEPS),1000000) $(CARGO) test --release --locked -p molt-tests --test sim a_fleet_under_faults -- --nocapture

@@ -140,6 +140,45 @@ fn released(reply: v1::Reply, scopes: &[String]) -> anyhow::Result<()> {
     }
 }
 
+impl Agent {
+    /// Takes a scope, or a place in its line, and tells how long the coordinator took to decide
+    /// and how long it was until the scope was held.
+    pub(crate) async fn claim_in_line(&mut self, scope: &str) -> anyhow::Result<Waited> {
+        let scopes = vec![scope.to_owned()];
+        let claim = v1::Claim { scopes: scopes.clone(), wait: true, ..v1::Claim::default() };
+        let command = self.command(Verb::Claim(claim));
+        let asked = clock::now();
+        let reply = self.client.act(command).await?.into_inner();
+        let decision = asked.elapsed();
+        let place = match reply.answer {
+            Some(Answer::Queued(place)) => place,
+            _ => {
+                granted(reply, &scopes)?;
+                return Ok(Waited { decision, held: decision });
+            }
+        };
+        let request = v1::AttendRequest { caller: Some(self.caller.clone()), id: place.id };
+        let mut line = self.client.attend(request).await?.into_inner();
+        while let Some(news) = line.message().await? {
+            match news.became {
+                Some(Became::Granted(_)) => return Ok(Waited { decision, held: asked.elapsed() }),
+                Some(Became::Waiting(_)) => {}
+                other => anyhow::bail!("out of the line: {other:?}"),
+            }
+        }
+        anyhow::bail!("nobody said what became of the place in line")
+    }
+}
+
+/// How long a scope took, since it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waited {
+    /// Until the request was decided: granted, or given a place in the line.
+    pub(crate) decision: Duration,
+    /// Until the scope was held.
+    pub(crate) held: Duration,
+}
+
 impl Pair for Agent {
     async fn pair(&mut self) -> anyhow::Result<()> {
         let claim = self.next_claim(&self.scopes.clone());

@@ -201,7 +201,7 @@ async fn still(client: &mut Client) -> anyhow::Result<()> {
 
 /// Hosts with their sessions, which are renewed until this is dropped.
 #[derive(Debug, Default)]
-struct Fleet {
+pub(crate) struct Fleet {
     beating: JoinSet<anyhow::Result<()>>,
     tally: Arc<Tally>,
 }
@@ -234,16 +234,27 @@ impl Fleet {
         }
         let took = begun.elapsed();
         for (n, beat) in joined.into_iter().enumerate() {
-            let client = coordinator.connect(1)?.remove(0);
-            // Hosts do not beat at the same moment.
-            let offset = Duration::from_millis(7 * n as u64);
-            self.beating.spawn(be_a_host(client, beat, offset, Arc::clone(&self.tally)));
+            self.renew(coordinator, beat, n)?;
         }
         Ok(took)
     }
 
+    /// Renews the sessions of the `n`th host from now on.
+    pub(crate) fn renew(
+        &mut self,
+        coordinator: &Coordinator,
+        beat: v1::BeatRequest,
+        n: usize,
+    ) -> anyhow::Result<()> {
+        let client = coordinator.connect(1)?.remove(0);
+        // Hosts do not beat at the same moment.
+        let offset = Duration::from_millis(7 * n as u64);
+        self.beating.spawn(be_a_host(client, beat, offset, Arc::clone(&self.tally)));
+        Ok(())
+    }
+
     /// That every host is there still: how many beats were answered, and what lies between two.
-    fn beats(&mut self) -> anyhow::Result<(u64, Duration)> {
+    pub(crate) fn beats(&mut self) -> anyhow::Result<(u64, Duration)> {
         if let Some(ended) = self.beating.try_join_next() {
             ended.context("a host panicked")??;
             anyhow::bail!("the stream of a host ended");

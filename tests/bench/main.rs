@@ -11,6 +11,7 @@ mod claims;
 mod clock;
 mod commands;
 mod coordinator;
+mod crowd;
 mod etcd;
 mod freed;
 mod handover;
@@ -80,6 +81,8 @@ enum Part {
     Etcd,
     /// One lock that many wait for
     Handover,
+    /// Two hundred agents that want the same scopes
+    Crowd,
     /// Claims that a thousand watch
     Watchers,
     /// Ten thousand sessions on a hundred hosts
@@ -148,6 +151,7 @@ impl Stage<'_> {
             Part::Embedded => self.embedded(&folder).await,
             Part::Etcd => self.on_etcd(&folder).await,
             Part::Handover => handover::measure(&folder, self.etcd, self.effort).await,
+            Part::Crowd => crowd::measure(&folder).await,
             Part::Watchers => watchers::measure(&folder, self.etcd, self.effort).await,
             Part::Hosts => hosts::measure(&folder, self.etcd, self.effort).await,
             Part::Member => member::measure(&folder, self.etcd, self.effort).await,
