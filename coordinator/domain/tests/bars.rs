@@ -23,6 +23,7 @@ const TICK: u64 = 200;
 fn wanted(scope: &str) -> Wanted {
     Wanted {
         scopes: vec![scope.parse().unwrap()],
+        globs: Vec::new(),
         why: "work".to_owned(),
         task: None,
         mode: Mode::Exclusive,
@@ -130,7 +131,11 @@ fn nobody_in_a_crowd_waits_for_more_than_twice_the_fair_share() {
             }
             Step::Release => {
                 watch.released(scope);
-                let release = Command::Release { scopes: Vec::new(), outcome: Outcome::Done };
+                let release = Command::Release {
+                    scopes: Vec::new(),
+                    globs: Vec::new(),
+                    outcome: Outcome::Done,
+                };
                 steps.push(Reverse((at + 1, n, Step::Ask)));
                 act(&mut world, caller, release).1
             }
@@ -202,7 +207,8 @@ fn a_clean_release_reaches_the_waiter_within_a_second() {
         };
         world.board.attend(claim, presence);
         let released = world.now.board;
-        let release = Command::Release { scopes: Vec::new(), outcome: Outcome::Done };
+        let release =
+            Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Outcome::Done };
         let (_, events) = act(&mut world, Caller::Session(holder), release);
         let reached = events.iter().any(|event| match event {
             Event::Claimed { claim: id, .. } => *id == claim && presence == Presence::Here,
