@@ -107,6 +107,15 @@ impl Context {
         }
     }
 
+    /// How many rows an answer can have that are taken as they are printed: `in_text` of them, or
+    /// with 0 as many as there are.
+    pub(super) fn rows_at_once(&self, in_text: u32) -> u32 {
+        match self.globals.format() {
+            Format::Text => in_text,
+            Format::Json => 0,
+        }
+    }
+
     /// Where the coordinators are.
     pub fn addresses(&self) -> Result<Vec<Address>, Error> {
         if !self.globals.coordinator.is_empty() {

@@ -18,6 +18,7 @@ mod gate;
 mod git;
 mod handoff;
 mod hooks;
+mod inbox;
 mod job;
 mod join;
 mod leave;
@@ -30,6 +31,7 @@ mod release;
 mod render;
 mod resume;
 mod scopes;
+mod send;
 mod slot;
 mod status;
 mod submit;
@@ -94,6 +96,8 @@ enum Verb {
     Check(check::Check),
     Hooks(hooks::Hooks),
     Announce(announce::Announce),
+    Send(send::Send),
+    Inbox(inbox::Inbox),
     Lock(lock::Lock),
     Slot(slot::Slot),
     Build(build::Build),
@@ -132,6 +136,8 @@ impl Verb {
             Self::Check(_) => "check",
             Self::Hooks(_) => "hooks",
             Self::Announce(_) => "announce",
+            Self::Send(_) => "send",
+            Self::Inbox(_) => "inbox",
             Self::Lock(_) => "lock",
             Self::Slot(_) => "slot",
             Self::Build(_) => "build",
@@ -226,6 +232,8 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             Verb::Next(verb) => verb.run(context).await,
             Verb::Task(verb) => verb.run(context).await,
             Verb::Announce(verb) => verb.run(context).await,
+            Verb::Send(verb) => verb.run(context).await,
+            Verb::Inbox(verb) => verb.run(context).await,
             Verb::Lock(verb) => verb.run(context).await,
             Verb::Slot(verb) => verb.run(context).await,
             Verb::Job(verb) => verb.what.run(context).await,

@@ -7,7 +7,7 @@ use molt_proto::v1::{self, Empty};
 use serde_json::json;
 
 use super::context::{Context, unexpected};
-use super::render::{count, offered, own_claim};
+use super::render::{count, left, offered, own_claim};
 use crate::client::Client;
 use crate::error::Error;
 use crate::ui::{Answer, ago, short};
@@ -88,7 +88,8 @@ fn answer(status: &v1::StatusView, fleet: Option<&Fleet>, now_ms: u64) -> Answer
     answer = match &status.session {
         Some(session) => {
             let epoch = format!("epoch {}", session.epoch);
-            answer.line("session", [&session.name, &session.id, &session.state, &epoch])
+            let left = left(session.until_ms, now_ms);
+            answer.line("session", [&session.name, &session.id, &session.state, &epoch, &left])
         }
         None => answer.line("session", ["none: the first claim joins"]),
     };
@@ -98,6 +99,14 @@ fn answer(status: &v1::StatusView, fleet: Option<&Fleet>, now_ms: u64) -> Answer
     answer = status.offers.iter().fold(answer, |answer, claim| offered(answer, claim, now_ms));
     if let Some(task) = &status.task {
         answer = answer.line("task", [&task.id, &task.title]);
+    }
+    if status.unread > 0 {
+        let risky = match status.risky.len() {
+            0 => String::new(),
+            _ => "some of it risky".to_owned(),
+        };
+        let unread = format!("{} unread", status.unread);
+        answer = answer.line("inbox", [unread.as_str(), &risky, "molt-agent inbox"]);
     }
     answer = answer.line(
         "fleet",
@@ -165,6 +174,7 @@ mod tests {
             name: "codex-3".to_owned(),
             state: "lost".to_owned(),
             epoch: 2,
+            until_ms: 600_000,
             ..v1::SessionView::default()
         };
         let claim = v1::ClaimView {
@@ -174,9 +184,20 @@ mod tests {
             ahead: 1,
             ..v1::ClaimView::default()
         };
-        let status = v1::StatusView { session: Some(session), claims: vec![claim], ..status() };
+        let status = v1::StatusView {
+            session: Some(session),
+            claims: vec![claim],
+            unread: 2,
+            risky: vec![v1::MessageView::default()],
+            ..status()
+        };
         let text = answer(&status, None, 0).text();
-        assert!(text.starts_with("session  codex-3  ses_0001  lost  epoch 2\n"), "{text}");
+        assert!(
+            text.starts_with("session  codex-3  ses_0001  lost  epoch 2  10m left\n"),
+            "{text}"
+        );
+        let inbox = "\ninbox    2 unread  some of it risky  molt-agent inbox\nfleet    ";
+        assert!(text.contains(inbox), "{text}");
         assert!(text.contains("\nwaiting  docs  clm_0002  1 ahead\n"), "{text}");
         assert!(text.ends_with("next     molt-agent resume\n"), "{text}");
     }

@@ -89,7 +89,9 @@ async fn listen(
                 let refusal = Refusal::Lost { what: place.id.clone(), reason };
                 return Err(Error::Refused { refusal: Box::new(refusal), id: String::new() });
             }
-            Some(Became::Held(_)) | None => return Err(unexpected("what became of the claim")),
+            Some(Became::Held(_) | Became::Told(_)) | None => {
+                return Err(unexpected("what became of the claim"));
+            }
         }
     }
 }

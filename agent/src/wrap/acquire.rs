@@ -233,8 +233,8 @@ impl Wrapper<'_> {
                 }
                 Some(Became::Gone(_)) => return Ok(Some(Waited::Gone)),
                 Some(Became::Waiting(_)) | None => {}
-                Some(Became::Granted(_)) => {
-                    return Err(Error::bug("a place for a hold was granted scopes"));
+                Some(Became::Granted(_) | Became::Told(_)) => {
+                    return Err(Error::bug("a place for a hold was granted something else"));
                 }
             }
         }

@@ -69,11 +69,17 @@ pub enum Bug {
     SharesOverlap,
     /// Work is taken as if it had not been dealt.
     PlanIgnored,
+    /// Nobody hears an announcement.
+    AnnouncementUnheard,
+    /// Of an announcement only the holders of the very same scopes hear.
+    NeighboursForgotten,
+    /// Whoever reads after a cursor that expired is told of what is left.
+    ExpiredCursorPasses,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -107,6 +113,9 @@ impl Bug {
         Self::FormatIgnored,
         Self::SharesOverlap,
         Self::PlanIgnored,
+        Self::AnnouncementUnheard,
+        Self::NeighboursForgotten,
+        Self::ExpiredCursorPasses,
     ];
 }
 

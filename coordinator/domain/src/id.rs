@@ -132,6 +132,10 @@ id_type!(
     TokenId, "tok", "token"
 );
 id_type!(
+    /// One message; as a cursor, the place behind it.
+    MessageId, "msg", "message"
+);
+id_type!(
     /// One refusal that can be explained later.
     RefusalId, "ref", "refusal"
 );

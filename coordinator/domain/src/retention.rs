@@ -11,6 +11,7 @@ use crate::board::Draft;
 use crate::build::{Build, BuildKey};
 use crate::gate::Digest;
 use crate::id::TaskId;
+use crate::message;
 use crate::task::{State, Task};
 
 /// Results that are kept, the newest: those of some hundred changes.
@@ -28,6 +29,7 @@ pub(crate) fn forget(draft: &mut Draft<'_>) {
     results(draft);
     builds(draft);
     tasks(draft);
+    message::forget(draft);
 }
 
 /// The answers of sessions that ended.
@@ -118,6 +120,7 @@ mod tests {
             losses: 0,
             report: None,
             added: BoardTime(0),
+            by: None,
         };
         Change::Task(id, Some(task.into()))
     }

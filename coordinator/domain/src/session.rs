@@ -333,6 +333,9 @@ fn dissolve(draft: &mut Draft<'_>, session: &Session, reason: &str) {
     leave_lines(draft, session.id);
     task::give_back(draft, session.id, reason);
     claim::lapse_all(draft, session.id, reason);
+    if draft.tables.inboxes.get(&session.id).is_some() {
+        draft.tables.inboxes.delete(&session.id);
+    }
     draft.tables.sessions.delete(&session.id);
 }
 
@@ -365,8 +368,9 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
 /// How many records the end of a session writes at most.
 fn weight(draft: &Draft<'_>, id: SessionId) -> usize {
     let claims = draft.claims_of(id).len();
-    // Claims with their announcements; the session, its task; and the line that is served.
-    2 * claims + lock::uses(draft, Holder::Session(id)) + 2 + claim::SERVED
+    // Claims with their announcements; the session, its inbox, its task and who is told of that;
+    // and the line that is served.
+    2 * claims + lock::uses(draft, Holder::Session(id)) + 4 + claim::SERVED
 }
 
 impl Session {

@@ -10,7 +10,7 @@ use crate::id::{BoardTime, ClaimId, SessionId, TaskId};
 use crate::name::RepoName;
 use crate::scope::ScopeName;
 use crate::session::Session;
-use crate::{claim, lock, plan};
+use crate::{claim, lock, message, plan};
 
 /// Losses after which a task waits for a person.
 pub const MAX_LOSSES: u32 = 3;
@@ -47,6 +47,9 @@ pub struct Task {
     pub report: Option<String>,
     /// When it was added.
     pub added: BoardTime,
+    /// Who added it, and is told when it waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<SessionId>,
 }
 
 /// Where a task is in its life.
@@ -152,6 +155,7 @@ pub(crate) fn add(
         losses: 0,
         report: None,
         added: draft.now.board,
+        by: Some(session.id),
     };
     draft.tables.tasks.put(id, task);
     Ok(Reply::TaskAdded { task: id })
@@ -341,6 +345,7 @@ pub(crate) fn end(
         reason: report.cloned().unwrap_or_default(),
     });
     let report = report.cloned().or_else(|| task.report.clone());
+    tell_of_block(draft, &task, &state);
     draft.tables.tasks.put(id, Task { state, report, ..task });
     let held = claim.and_then(|id| draft.tables.claims.get(&id));
     let held = held.map(|claim| (claim.scope_list(), claim.globs.clone()));
@@ -435,7 +440,15 @@ fn lose(draft: &mut Draft<'_>, task: Task, reason: &str) {
         State::Open
     };
     draft.record(Event::TaskReturned { task: task.id, losses, reason: reason.to_owned() });
+    tell_of_block(draft, &task, &state);
     draft.tables.tasks.put(task.id, Task { state, losses, report, ..task });
+}
+
+/// Tells whoever added a task that nobody takes it before a person has looked at it.
+fn tell_of_block(draft: &mut Draft<'_>, task: &Task, state: &State) {
+    if let (State::Blocked { reason }, Some(by)) = (state, task.by) {
+        message::notify(draft, by, &task.id, format!("waits for a person: {reason}"));
+    }
 }
 
 impl State {

@@ -56,6 +56,8 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::FormatIgnored => &["15 older programs"],
         Bug::SharesOverlap => &["16 no two shares meet"],
         Bug::PlanIgnored => &["16 work is taken from one's own share first"],
+        Bug::AnnouncementUnheard | Bug::NeighboursForgotten => &["17 announcements reach"],
+        Bug::ExpiredCursorPasses => &["10 an expired cursor"],
         Bug::AnybodyApproves => &["14 a person approves", "10 calls of", "2 only who shows"],
     }
 }

@@ -2,7 +2,7 @@
 
 use molt_domain::board::{Command, Invalid};
 use molt_domain::hold::End;
-use molt_domain::id::{ClaimId, HoldId};
+use molt_domain::id::{ClaimId, HoldId, SessionId};
 
 use super::field;
 use crate::v1;
@@ -46,13 +46,15 @@ impl TryFrom<v1::ReleaseHold> for Command {
     }
 }
 
-/// A place in a line that somebody attends to.
+/// A place that somebody attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Of those who wait for scopes.
     Claim(ClaimId),
     /// Of those who wait for a lock, slot or build.
     Hold(HoldId),
+    /// At the inbox of a session.
+    Inbox(SessionId),
 }
 
 impl TryFrom<&v1::AttendRequest> for Place {
@@ -63,9 +65,13 @@ impl TryFrom<&v1::AttendRequest> for Place {
         match id.split_once('_') {
             Some(("clm", _)) => Ok(Self::Claim(field::parse("id", id)?)),
             Some(("hld", _)) => Ok(Self::Hold(field::parse("id", id)?)),
+            Some(("ses", _)) => Ok(Self::Inbox(field::parse("id", id)?)),
             _ => {
                 let id = field::clip(id, 64);
-                Err(Invalid::field("id", format!("`{id}` is neither a claim nor a hold id")))
+                Err(Invalid::field(
+                    "id",
+                    format!("`{id}` is neither a claim, a hold nor a session id"),
+                ))
             }
         }
     }

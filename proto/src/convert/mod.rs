@@ -10,6 +10,7 @@ mod field;
 mod hold;
 mod host;
 mod job;
+mod message;
 mod reply;
 mod session;
 mod task;
@@ -20,6 +21,8 @@ use molt_domain::access::Peer;
 use molt_domain::board::{Caller, Command, Invalid, Request};
 
 pub(crate) use self::field::clip;
+
+pub(crate) use self::message::page;
 
 pub use self::hold::Place;
 pub use self::host::Beat;
@@ -104,6 +107,8 @@ impl TryFrom<Verb> for Command {
             Verb::Retry(retry) => retry.try_into(),
             Verb::IssueToken(issue) => issue.try_into(),
             Verb::RevokeToken(revoke) => revoke.try_into(),
+            Verb::Send(send) => send.try_into(),
+            Verb::ReadInbox(read) => read.try_into(),
             Verb::RaiseFormat(raise) => Ok(Self::RaiseFormat { reason: raise.reason }),
         }
     }

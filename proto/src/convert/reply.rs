@@ -1,7 +1,8 @@
 //! What a command is answered.
 
 use molt_domain::board::{Already, Board, Reply};
-use molt_domain::id::{BoardTime, ClaimId, TaskId};
+use molt_domain::id::{BoardTime, ClaimId, SessionId, TaskId};
+use molt_domain::message;
 use molt_domain::scope::ScopeName;
 
 use super::Place;
@@ -38,6 +39,13 @@ fn answer(reply: &Reply, board: &Board, now: BoardTime) -> Answer {
         Reply::Extended { scopes } => Answer::Extended(v1::Extended {
             scopes: scopes.iter().map(ScopeName::to_string).collect(),
         }),
+        Reply::Sent { message, to } => {
+            let to = u32::try_from(*to).unwrap_or(u32::MAX);
+            Answer::Sent(v1::Sent { id: message.to_string(), to })
+        }
+        Reply::Inbox { session, after, upto } => {
+            Answer::Inbox(view::taken(board, *session, *after, *upto))
+        }
         Reply::TaskAdded { task } => Answer::Task(task_added(board, *task, now)),
         Reply::TaskTaken { task, claim } => Answer::Task(v1::TaskView {
             claim: claim.as_ref().map(|claim| view::claim(board, claim, now)),
@@ -76,8 +84,20 @@ pub fn place(board: &Board, place: Place, now: BoardTime) -> v1::Attendance {
     let became = match place {
         Place::Claim(id) => claim_place(board, id, now),
         Place::Hold(id) => view::hold_place(board, id),
+        Place::Inbox(id) => inbox_place(board, id),
     };
     v1::Attendance { became: Some(became) }
+}
+
+fn inbox_place(board: &Board, id: SessionId) -> v1::attendance::Became {
+    use v1::attendance::Became;
+    if !board.tables().sessions.contains_key(&id) {
+        return Became::Gone(format!("{id} ended"));
+    }
+    match message::unread(board, id) {
+        0 => Became::Waiting(queued(&id, 0)),
+        unread => Became::Told(v1::Told { unread: u32::try_from(unread).unwrap_or(u32::MAX) }),
+    }
 }
 
 fn claim_place(board: &Board, id: ClaimId, now: BoardTime) -> v1::attendance::Became {

@@ -5,6 +5,7 @@ use molt_domain::gate::Class;
 use molt_domain::hold::End;
 use molt_domain::host::JobUser;
 use molt_domain::id::{BoardTime, ClaimId, HoldId};
+use molt_domain::message::Addressee;
 use molt_domain::scope::Risk;
 use molt_domain::session::Root;
 use molt_domain::task;
@@ -189,6 +190,22 @@ fn good() -> Vec<(Verb, Command)> {
                 risk: Some(Risk::Low),
                 note: text("n"),
             },
+        ),
+        (
+            Verb::Send(v1::Send { to: text("scope:docs"), text: text("mind the gap") }),
+            Command::Send { to: Addressee::Scope(parsed("docs")), text: text("mind the gap") },
+        ),
+        (
+            Verb::Send(v1::Send { to: text("ses_0003"), text: text("x") }),
+            Command::Send { to: Addressee::Session(parsed("ses_0003")), text: text("x") },
+        ),
+        (
+            Verb::ReadInbox(v1::ReadInbox { after: text("msg_0009"), limit: 900 }),
+            Command::ReadInbox { after: Some(parsed("msg_0009")), limit: 50 },
+        ),
+        (
+            Verb::ReadInbox(v1::ReadInbox { after: String::new(), limit: 3 }),
+            Command::ReadInbox { after: None, limit: 3 },
         ),
         (
             Verb::Revoke(v1::Revoke { id: text("clm_0002"), reason: text("r") }),
@@ -558,7 +575,7 @@ fn a_place_and_a_beat_are_read() {
     assert_eq!(place("clm_0003"), Ok(Place::Claim(ClaimId::from_counter(3))));
     assert_eq!(place("hld_0003"), Ok(Place::Hold(HoldId::from_counter(3))));
     let error = place("car_0003").expect_err("a car is no place").to_string();
-    assert_eq!(error, "id: `car_0003` is neither a claim nor a hold id");
+    assert_eq!(error, "id: `car_0003` is neither a claim, a hold nor a session id");
 
     let beat = v1::BeatRequest {
         host: "build1".to_owned(),

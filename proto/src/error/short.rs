@@ -74,7 +74,9 @@ fn shorten(refusal: &mut Refusal, items: usize, bytes: usize) {
         Refusal::Invalid(Invalid::Field { field, problem }) => {
             [field, problem].into_iter().for_each(cut);
         }
-        Refusal::TaskTaken { .. }
+        Refusal::NothingNew { .. }
+        | Refusal::CursorExpired { .. }
+        | Refusal::TaskTaken { .. }
         | Refusal::BuildFailed { .. }
         | Refusal::NoRepo { .. }
         | Refusal::Invalid(Invalid::RequestExpired { .. } | Invalid::RequestReused { .. }) => {}

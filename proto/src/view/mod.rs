@@ -13,6 +13,7 @@ mod format;
 mod gate;
 mod hold;
 mod host;
+mod message;
 mod plan;
 mod scope;
 mod session;
@@ -33,6 +34,7 @@ pub use self::beat::{Snapshots, beat_reply};
 pub use self::car::car;
 pub use self::claim::claim;
 pub use self::hold::{hold, hold_place};
+pub use self::message::taken;
 pub use self::session::session;
 pub use self::snapshot::snapshot;
 pub use self::task::task;
@@ -83,6 +85,10 @@ fn content(board: &Board, query: &v1::Query, now: BoardTime) -> Result<Content, 
         What::Digest(_) => Content::Digest(board.digest()),
         What::Tokens(_) => Content::Tokens(token::tokens(board, now)),
         What::Format(_) => Content::Format(format::format(board)),
+        What::Inbox(read) => {
+            let caller = convert::caller(query.caller.clone())?;
+            Content::Inbox(message::inbox(board, &caller, read)?)
+        }
         What::Hosts(_) => Content::Hosts(host::hosts(board, repo()?)),
         What::Plan(agents) => Content::Plan(plan::plan(board, repo()?, *agents)?),
     })

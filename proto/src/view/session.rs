@@ -11,10 +11,10 @@ use crate::v1;
 /// A session. Its secret's digest is not told.
 #[must_use]
 pub fn session(board: &Board, session: &Session, now: BoardTime) -> v1::SessionView {
-    let state = match session.state {
-        State::Live => "live",
-        State::Parked { .. } => "parked",
-        State::Lost { .. } => "lost",
+    let (state, until) = match session.state {
+        State::Live => ("live", BoardTime(0)),
+        State::Parked { until } => ("parked", until),
+        State::Lost { grace, .. } => ("lost", grace),
     };
     v1::SessionView {
         id: session.id.to_string(),
@@ -25,6 +25,7 @@ pub fn session(board: &Board, session: &Session, now: BoardTime) -> v1::SessionV
         seen_ms: millis(now.since(board.heard(session.id))),
         worktree: session.worktree.clone(),
         repo: session.repo.to_string(),
+        until_ms: until.0,
     }
 }
 

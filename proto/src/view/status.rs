@@ -6,6 +6,7 @@ use molt_domain::board::Board;
 use molt_domain::claim::{Claim, State};
 use molt_domain::host;
 use molt_domain::id::{BoardTime, SessionId};
+use molt_domain::message;
 use molt_domain::policy::Repo;
 use molt_domain::session;
 use molt_domain::task::{self, Task};
@@ -43,6 +44,10 @@ pub(super) fn status(
         cars: count(
             tables.cars.values().filter(|car| car.repo == repo.name && car.state.is_open()),
         ),
+        unread: me.map_or(0, |me| u32::try_from(message::unread(board, me)).unwrap_or(u32::MAX)),
+        risky: me
+            .map(|me| super::message::risky(board, me, message::cursor(board, me)))
+            .unwrap_or_default(),
         hosts: count(tables.hosts.values().filter(|host| host.state == host::State::Live)),
     }
 }

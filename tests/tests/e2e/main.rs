@@ -21,6 +21,7 @@ mod demo;
 mod identity;
 mod locks;
 mod logs;
+mod messages;
 mod readme;
 mod service;
 mod sessions;

@@ -13,12 +13,13 @@ const MAX_LINES: usize = 60;
 /// The sections in their order and what each may take. The last line is the next
 /// command; together they stay within 60 lines and 3600 bytes.
 const WHO: Share = Share { lines: 5, bytes: 460 };
-const HOLDS: Share = Share { lines: 16, bytes: 820 };
+const HOLDS: Share = Share { lines: 16, bytes: 700 };
 const WAITS: Share = Share { lines: 4, bytes: 300 };
-const TASK: Share = Share { lines: 8, bytes: 500 };
-const OTHERS: Share = Share { lines: 8, bytes: 460 };
+const TOLD: Share = Share { lines: 3, bytes: 210 };
+const TASK: Share = Share { lines: 8, bytes: 440 };
+const OTHERS: Share = Share { lines: 8, bytes: 400 };
 const CHANGES: Share = Share { lines: 5, bytes: 300 };
-const RULES: Share = Share { lines: 6, bytes: 430 };
+const RULES: Share = Share { lines: 6, bytes: 460 };
 const ALSO: Share = Share { lines: 4, bytes: 200 };
 
 /// The longest next command, in bytes.
@@ -60,6 +61,7 @@ impl Picture {
         brief.section(WHO, &self.who(), "molt-agent status");
         brief.section(HOLDS, &self.holds(), "molt-agent status --json");
         brief.section(WAITS, &self.waits(), "molt-agent status --json");
+        brief.section(TOLD, &self.told_by_others(), "molt-agent inbox");
         let task = self.status.task.as_ref().map_or("", |task| task.id.as_str());
         brief.section(TASK, &self.task(), &format!("molt-agent task show {task}"));
         brief.section(OTHERS, &self.others(), "molt-agent scopes --json");
@@ -101,6 +103,8 @@ impl Picture {
             "task": status.task,
             "others": touching,
             "wanted": self.wanted(),
+            "unread": status.unread,
+            "risky": status.risky,
             "changes": self.own_cars().collect::<Vec<_>>(),
             "rules": RULES_TOLD,
         })
@@ -113,7 +117,9 @@ impl Picture {
             (Some(session), _) => {
                 let epoch = format!("epoch {}", session.epoch);
                 let host = format!("on {}", session.host);
-                rows.push(row("you", [&session.name, &session.id, &session.state, &epoch, &host]));
+                let left = left(session.until_ms, self.now_ms);
+                let who = [&session.name, &session.id, &session.state, &epoch, &host, &left];
+                rows.push(row("you", who));
             }
             (None, Some(known)) => {
                 let over = format!("{known} is over: what it held is held no more, stop editing");
@@ -167,6 +173,20 @@ impl Picture {
             row("offer", [&claim.id, &by, &cut(&claim.offer_note, WORDS_BYTES)])
         });
         rows.chain(offers).collect()
+    }
+
+    /// What it was told and has not taken, and of that what is risky.
+    fn told_by_others(&self) -> Vec<String> {
+        if self.status.unread == 0 {
+            return Vec::new();
+        }
+        let unread = format!("{} unread", self.status.unread);
+        let count = row("inbox", [unread.as_str(), "molt-agent inbox"]);
+        let risky = self.status.risky.iter().map(|message| {
+            let text = cut(&message.text, NAMES_BYTES * 2 / 3);
+            row("RISKY", [&cut(&message.from, NAMES_BYTES / 3), &message.id, &text])
+        });
+        std::iter::once(count).chain(risky).collect()
     }
 
     fn task(&self) -> Vec<String> {
@@ -271,6 +291,9 @@ impl Picture {
             let names: Vec<String> =
                 claim.scopes.iter().map(|name| word(name)).chain(globs).collect();
             steps.push(command(&format!("claim {} --wait 15m", names.join(" "))));
+        }
+        if self.status.unread > 0 {
+            steps.push(command("inbox"));
         }
         let holds = held(&self.status).next().is_some();
         if holds {

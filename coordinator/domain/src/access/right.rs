@@ -58,6 +58,8 @@ impl Right {
             | Command::Accept(_)
             | Command::Unqueue { .. }
             | Command::Announce { .. }
+            | Command::Send { .. }
+            | Command::ReadInbox { .. }
             | Command::AddTask(_)
             | Command::Next
             | Command::EndTask { .. } => Self::Work,

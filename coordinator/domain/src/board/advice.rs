@@ -145,6 +145,10 @@ impl Refusal {
                 "molt-agent status".to_owned(),
             ],
             Self::NothingReady { .. } => vec!["molt-agent task list".to_owned()],
+            Self::NothingNew { .. } => vec!["molt-agent inbox --wait 15m".to_owned()],
+            Self::CursorExpired { oldest, .. } => {
+                vec!["molt-agent status".to_owned(), format!("molt-agent inbox --since {oldest}")]
+            }
             Self::NotFound { nearest: Some(nearest), .. } => vec![format!("use `{nearest}`")],
             Self::NotFound { kind, .. } if kind == "scope" => {
                 vec!["molt-agent scopes list".to_owned()]

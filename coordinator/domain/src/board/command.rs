@@ -9,12 +9,12 @@ use crate::claim::{self, Outcome, Wanted};
 use crate::gate::{Class, Finding};
 use crate::hold::End;
 use crate::host::{self, Means};
-use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId};
+use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, MessageId, SessionId, TaskId, TokenId};
 use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::policy::Policy;
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::{self, Credentials, Root};
-use crate::{job, lock, plan, repo, slot, task, train};
+use crate::{job, lock, message, plan, repo, slot, task, train};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +119,10 @@ pub enum Command {
     Unqueue { claim: ClaimId },
     /// Tell the others what a claim is about to do.
     Announce { files: Vec<String>, tests: Vec<String>, risk: Option<Risk>, note: String },
+    /// Send a text to an agent, or to whoever holds a scope.
+    Send { to: message::Addressee, text: String },
+    /// Take the messages after a cursor, `limit` at most; `None`: after what was taken last.
+    ReadInbox { after: Option<MessageId>, limit: usize },
     /// Take a claim away, as an operator.
     RevokeClaim { claim: ClaimId, reason: String },
     /// End a session, as an operator.
@@ -216,6 +220,8 @@ impl Command {
             Self::Accept(_) => "accept",
             Self::Unqueue { .. } => "unqueue",
             Self::Announce { .. } => "announce",
+            Self::Send { .. } => "send",
+            Self::ReadInbox { .. } => "read-inbox",
             Self::RevokeClaim { .. } => "revoke-claim",
             Self::RevokeSession { .. } => "revoke-session",
             Self::AddTask(_) => "add-task",
@@ -279,6 +285,10 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::Unqueue { claim } => claim::unqueue(draft, &acting(draft, caller)?, *claim),
         Command::Announce { files, tests, risk, note } => {
             claim::announce(draft, &acting(draft, caller)?, files, tests, *risk, note)
+        }
+        Command::Send { to, text } => message::send(draft, &acting(draft, caller)?, to, text),
+        Command::ReadInbox { after, limit } => {
+            message::read(draft, &acting(draft, caller)?, *after, *limit)
         }
         Command::RevokeClaim { claim, reason } => claim::revoke(draft, caller, *claim, reason),
         Command::RevokeSession { session, reason } => {

@@ -14,7 +14,7 @@ use crate::build::BuildKey;
 use crate::claim::{Mode, Outcome};
 use crate::gate::{Class, Digest, Finding};
 use crate::hold::{End, Holder};
-use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, SessionId, TaskId, TokenId};
+use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, MessageId, SessionId, TaskId, TokenId};
 use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::Loss;
@@ -198,6 +198,19 @@ pub enum Event {
         risk: Risk,
         note: String,
     },
+    /// Agents were told something: by one of them, or by the coordinator.
+    Sent {
+        message: MessageId,
+        repo: RepoName,
+        from: Option<SessionId>,
+        epoch: Option<u64>,
+        to: Vec<SessionId>,
+        kind: String,
+        text: String,
+        risky: bool,
+    },
+    /// An agent took what it was told.
+    InboxRead { session: SessionId, upto: MessageId },
     /// Work was added.
     TaskAdded { task: TaskId, repo: RepoName, title: String },
     /// Work was taken together with its scopes.
@@ -346,6 +359,7 @@ impl Event {
                 2
             }
             Self::Planned { .. } | Self::PlanEnded { .. } | Self::ShareTaken { .. } => 2,
+            Self::Sent { .. } | Self::InboxRead { .. } => 2,
             Self::Claimed { mode, globs, .. } | Self::Queued { mode, globs, .. }
                 if !mode.is_exclusive() || !globs.is_empty() =>
             {
@@ -429,6 +443,10 @@ impl Event {
             Self::Announced { claim, scopes, files, .. } => {
                 format!("announced {}: {}", named(*claim, scopes), files.join(" "))
             }
+            Self::Sent { message, to, text, .. } => {
+                format!("sent      {message} to {}: {text}", to.len())
+            }
+            Self::InboxRead { session, upto } => format!("read      {session} up to {upto}"),
             Self::TaskAdded { task, title, .. } => format!("task      {task} added: {title}"),
             Self::TaskTaken { task, name, .. } => format!("task      {task} taken by {name}"),
             Self::TaskReturned { task, reason, .. } => {

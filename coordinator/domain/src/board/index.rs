@@ -11,7 +11,8 @@ use crate::access::TokenHash;
 use crate::board::answer::AnswerKey;
 use crate::board::table::{Change, Tables};
 use crate::claim::{Claim, State};
-use crate::id::{ClaimId, SessionId, TaskId, TokenId};
+use crate::id::{ClaimId, MessageId, SessionId, TaskId, TokenId};
+use crate::message::{MAX_INBOX, Message};
 use crate::name::{AgentName, RepoName};
 use crate::scope::{Pattern, ScopeName};
 use crate::session::Session;
@@ -45,6 +46,12 @@ pub(crate) struct Index {
     /// Tasks by who has them, and by the claim that was taken with them.
     taken: HashMap<SessionId, BTreeSet<TaskId>>,
     taken_with: HashMap<ClaimId, BTreeSet<TaskId>>,
+    /// Messages by whom they are for.
+    inboxes: HashMap<SessionId, BTreeSet<MessageId>>,
+    /// Inboxes with more than are kept.
+    crowded: BTreeSet<SessionId>,
+    /// Inboxes whose session is not on the board.
+    left: BTreeSet<SessionId>,
 }
 
 impl Index {
@@ -70,6 +77,20 @@ impl Index {
                 for key in answers {
                     self.place(key, tables);
                 }
+                self.weigh(*id, tables);
+            }
+            Change::Message(id, before) => {
+                for of in before.iter().flat_map(|message| &message.to) {
+                    remove(&mut self.inboxes, of, id);
+                }
+                let message = tables.messages.get(id);
+                for of in message.iter().flat_map(|message| &message.to) {
+                    self.inboxes.entry(*of).or_default().insert(*id);
+                }
+                let addressed = |message: &Message| message.to.clone();
+                let before = before.as_deref().map(addressed).unwrap_or_default();
+                let now = message.map(|message| message.to.clone()).unwrap_or_default();
+                before.union(&now).for_each(|of| self.weigh(*of, tables));
             }
             Change::Answer(key, _) => self.place(*key, tables),
             Change::Task(id, before) => {
@@ -106,6 +127,34 @@ impl Index {
         } else {
             self.orphaned.remove(&key);
         }
+    }
+
+    /// Notes whether an inbox has too many messages, or nobody who reads them.
+    fn weigh(&mut self, session: SessionId, tables: &Tables) {
+        let count = self.inboxes.get(&session).map_or(0, BTreeSet::len);
+        let is_gone = count > 0 && !tables.sessions.contains_key(&session);
+        for (set, is_in) in [(&mut self.crowded, count > MAX_INBOX), (&mut self.left, is_gone)] {
+            if is_in {
+                set.insert(session)
+            } else {
+                set.remove(&session)
+            };
+        }
+    }
+
+    /// The messages for a session, oldest first.
+    pub(crate) fn inbox(&self, session: SessionId) -> impl Iterator<Item = MessageId> {
+        self.inboxes.get(&session).into_iter().flatten().copied()
+    }
+
+    /// The sessions for which more messages are there than are kept.
+    pub(crate) fn crowded_inboxes(&self) -> impl Iterator<Item = SessionId> {
+        self.crowded.iter().copied()
+    }
+
+    /// The sessions that left messages behind.
+    pub(crate) fn left_inboxes(&self) -> impl Iterator<Item = SessionId> {
+        self.left.iter().copied()
     }
 
     fn learn_session(&mut self, session: &Session) {

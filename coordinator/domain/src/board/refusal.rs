@@ -9,7 +9,7 @@ use crate::build::BuildKey;
 use crate::claim::{Obstacle, Piece};
 use crate::gate::Class;
 use crate::hold::{Hold, Holder};
-use crate::id::{BoardTime, CarId, ClaimId, Fence, JobId, SessionId, TaskId};
+use crate::id::{BoardTime, CarId, ClaimId, Fence, JobId, MessageId, SessionId, TaskId};
 use crate::name::{AgentName, GateName, LockName, PoolName, RepoName};
 use crate::scope::Conflict;
 
@@ -86,6 +86,18 @@ pub enum Refusal {
     NothingReady {
         /// What stands in the way of each open task.
         reasons: Vec<String>,
+    },
+    /// Nobody was told anything since.
+    NothingNew {
+        /// The cursor that was read after.
+        cursor: MessageId,
+    },
+    /// Messages after a cursor are not kept any more: whoever reads on has missed them.
+    CursorExpired {
+        /// The cursor.
+        cursor: MessageId,
+        /// The oldest cursor after which everything is there.
+        oldest: MessageId,
     },
     /// A thing of that name is not there.
     NotFound {
@@ -230,10 +242,12 @@ impl Refusal {
             | Self::BuildFailed { .. } => Kind::Held,
             Self::Lost { .. } => Kind::Lost,
             Self::NotFound { .. } | Self::NoRepo { .. } => Kind::NotFound,
-            Self::NothingReady { .. } => Kind::Empty,
+            Self::NothingReady { .. } | Self::NothingNew { .. } => Kind::Empty,
             Self::Gate { .. } | Self::Closed { .. } => Kind::Gate,
             Self::Forbidden { .. } | Self::Unauthenticated { .. } => Kind::Forbidden,
-            Self::Stale { .. } | Self::FormatTooLow { .. } => Kind::Precondition,
+            Self::Stale { .. } | Self::FormatTooLow { .. } | Self::CursorExpired { .. } => {
+                Kind::Precondition
+            }
             Self::Invalid(_) => Kind::Usage,
         }
     }
@@ -252,6 +266,8 @@ impl Refusal {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::NoRepo { .. } => "NO_REPO",
             Self::NothingReady { .. } => "NOTHING_READY",
+            Self::NothingNew { .. } => "NOTHING_NEW",
+            Self::CursorExpired { .. } => "CURSOR_EXPIRED",
             Self::Closed { .. } => "CLOSED",
             Self::Gate { .. } => "GATE",
             Self::Forbidden { .. } => "FORBIDDEN",
@@ -360,6 +376,10 @@ impl fmt::Display for Refusal {
             }
             Self::NothingReady { reasons } if reasons.is_empty() => f.write_str("no open task"),
             Self::NothingReady { reasons } => write!(f, "no task is ready: {}", reasons.join("; ")),
+            Self::NothingNew { cursor } => write!(f, "nothing new after {cursor}"),
+            Self::CursorExpired { cursor, oldest } => {
+                write!(f, "messages after {cursor} are not kept any more, up to {oldest}")
+            }
             Self::NotFound { kind, name, nearest } => {
                 write!(f, "no {kind} `{name}`")?;
                 nearest.as_ref().map_or(Ok(()), |nearest| write!(f, ": did you mean `{nearest}`?"))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::hold::Hold;
-use crate::id::{CarId, ClaimId, HoldId, SessionId, TaskId, TokenId};
+use crate::id::{CarId, ClaimId, HoldId, MessageId, SessionId, TaskId, TokenId};
 use crate::name::AgentName;
 use crate::scope::{Pattern, ScopeName};
 use crate::task::Task;
@@ -50,6 +50,22 @@ pub enum Reply {
     Extended {
         /// Which; none: nothing that is held ends by itself.
         scopes: Vec<ScopeName>,
+    },
+    /// A message is in inboxes.
+    Sent {
+        /// The message; of several that say the same, the first.
+        message: MessageId,
+        /// In how many.
+        to: usize,
+    },
+    /// Messages were taken: those between two cursors.
+    Inbox {
+        /// Whose.
+        session: SessionId,
+        /// The one that they come after.
+        after: MessageId,
+        /// The last of them.
+        upto: MessageId,
     },
     /// Work was added.
     TaskAdded {

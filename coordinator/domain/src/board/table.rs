@@ -15,10 +15,10 @@ use crate::build::{Build, BuildKey};
 use crate::claim::Claim;
 use crate::gate::{Digest, Results};
 use crate::host::Host;
-use crate::id::{CarId, ClaimId, JobId, SessionId, TaskId, TokenId};
+use crate::id::{CarId, ClaimId, JobId, MessageId, SessionId, TaskId, TokenId};
 use crate::job::Job;
 use crate::lock::{Lock, LockKey};
-use crate::message::Announcement;
+use crate::message::{Announcement, Inbox, Message};
 use crate::name::{HostName, RepoName};
 use crate::plan::Plan;
 use crate::policy::Repo;
@@ -228,6 +228,10 @@ tables! {
     tasks: Task(TaskId => Task), "task";
     /// What agents announced of their claims.
     announcements: Announcement(ClaimId => Announcement), "announcement";
+    /// What agents are told.
+    messages: Message(MessageId => Message), "message";
+    /// How far sessions have read.
+    inboxes: Inbox(SessionId => Inbox), "inbox";
     /// Locks of fleet reach.
     locks: Lock(LockKey => Lock), "lock";
     /// Pools of slots, one a host.

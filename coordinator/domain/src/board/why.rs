@@ -5,6 +5,7 @@
 
 mod hosts;
 mod plans;
+mod messages;
 mod runs;
 mod tokens;
 
@@ -12,7 +13,9 @@ use crate::board::noted::Note;
 use crate::board::{Board, Refusal, display_list};
 use crate::claim::{self, Claim};
 use crate::hold::Holder;
-use crate::id::{BoardTime, CarId, ClaimId, HoldId, JobId, RefusalId, SessionId, TaskId, TokenId};
+use crate::id::{
+    BoardTime, CarId, ClaimId, HoldId, JobId, MessageId, RefusalId, SessionId, TaskId, TokenId,
+};
 use crate::scope::{Conflict, ScopeName};
 use crate::session::{self, Session};
 use crate::task::{self, Task};
@@ -81,6 +84,9 @@ impl Why<'_> {
         }
         if let Ok(id) = id.parse::<TokenId>() {
             return tables.tokens.get(&id).map(|token| self.token(token));
+        }
+        if let Ok(id) = id.parse::<MessageId>() {
+            return tables.messages.get(&id).map(|message| self.message(message));
         }
         let id = id.parse::<RefusalId>().ok()?;
         self.board.noted.get(id).map(|note| self.refusal(note))

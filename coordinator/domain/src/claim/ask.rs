@@ -11,11 +11,11 @@ use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list}
 use crate::fault::fault;
 use crate::hold::Holder;
 use crate::id::{ClaimId, SessionId, millis};
-use crate::message::Announcement;
+use crate::message::{Announcement, Content};
 use crate::policy::Policy;
 use crate::scope::{Pattern, Risk, Scope, ScopeName};
 use crate::session::Session;
-use crate::{lock, task, wait};
+use crate::{lock, message, task, wait};
 
 /// Takes scopes: all of them or none.
 pub(crate) fn claim(
@@ -339,6 +339,11 @@ pub(crate) fn announce(
     if held.is_empty() {
         return Err(Invalid::field("claim", "nothing is held: claim a scope first").into());
     }
+    let repo = draft.repo(&session.repo)?;
+    let scopes: Vec<ScopeName> = held.iter().flat_map(|claim| claim.scope_list()).collect();
+    let level = risk.or_else(|| held.iter().map(|claim| claim.risk).max()).unwrap_or_default();
+    let place = (session.id, &session.repo, &repo.policy);
+    let audience = message::audience(draft, place, &scopes, (files, level))?;
     for claim in held {
         let tests = if tests.is_empty() { claim.tests.clone() } else { tests.to_vec() };
         let announcement = Announcement {
@@ -359,6 +364,9 @@ pub(crate) fn announce(
         });
         draft.tables.announcements.put(claim.id, announcement);
     }
+    let (files, tests, note) = (files.to_vec(), tests.to_vec(), note.to_owned());
+    let content = Content::Announced { scopes, files, tests, risk: level, note };
+    message::announced(draft, session, audience, content);
     Ok(Reply::Done)
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Claim, Outcome, Part, State, line};
-use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
+use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::fault::fault;
 use crate::id::{ClaimId, SessionId};
 use crate::scope::{Pattern, ScopeName};
 use crate::session::Session;
-use crate::{lock, task, train};
+use crate::{lock, message, task, train};
 
 /// Gives scopes back; with none named, all.
 pub(crate) fn release(
@@ -101,6 +101,13 @@ pub(super) fn leave_line(draft: &mut Draft<'_>, claim: &Claim, reason: &str) {
     remove(draft, id);
 }
 
+/// The same, and tells the waiter, who asked for no such thing.
+pub(super) fn put_out(draft: &mut Draft<'_>, claim: &Claim, reason: &str) {
+    let text = format!("left the line of {}: {reason}", display_list(&claim.scope_list()));
+    message::notify(draft, claim.session, &claim.id, text);
+    leave_line(draft, claim, reason);
+}
+
 /// That the caller is an operator who says why.
 pub(crate) fn operator(caller: &Caller, reason: &str) -> Result<(), Box<Refusal>> {
     if !matches!(caller, Caller::Operator(_)) {
@@ -131,6 +138,8 @@ pub(crate) fn revoke(
         scopes: claim.scope_list(),
         reason: reason.to_owned(),
     });
+    let text = format!("on {} was revoked: {reason}", display_list(&claim.scope_list()));
+    message::notify(draft, claim.session, &id, text);
     train::eject_of_claim(draft, id, reason);
     task::give_back_of_claim(draft, id, reason);
     remove(draft, id);

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{claims_of, grant, holder};
-use super::end::{lapse, leave_line};
+use super::end::{lapse, leave_line, put_out};
 use super::meet::{all_closing, closed_by, conflicts, meets, part};
 use super::{Claim, MAX_OVERTAKEN, MAX_PASSED, Mode, Obstacle, Piece, State, handover};
-use crate::board::{Draft, Event};
+use crate::board::{Draft, Event, display_list};
 use crate::fault::fault;
 use crate::hold::Holder;
 use crate::id::{ClaimId, SessionId};
+use crate::message;
 use crate::name::RepoName;
 use crate::policy::Policy;
 use crate::scope::ScopeName;
@@ -195,13 +196,14 @@ pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
     let mut before: Vec<Claim> = Vec::new();
     let mut served = 0;
     for claim in waiting(draft, name) {
-        if served == SERVED || draft.room() < 2 {
+        // A claim and who is told of it; and the session that is taken from the board afterwards.
+        if served == SERVED || draft.room() < 5 {
             return;
         }
         let claim = match renewed(policy, &claim) {
             Ok(claim) => claim,
             Err(gone) => {
-                leave_line(draft, &claim, &format!("the policy has no scope `{gone}` any more"));
+                put_out(draft, &claim, &format!("the policy has no scope `{gone}` any more"));
                 served += 1;
                 continue;
             }
@@ -282,13 +284,13 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
         .map(|(claim, comer)| (claim.clone(), comer))
         .collect();
     for (claim, comer) in due {
-        // The claim, its announcement and its task.
-        if draft.room() < 3 {
+        // The claim, its announcement, its task, and who is told of either.
+        if draft.room() < 5 {
             return;
         }
         match (&claim.state, comer) {
             (State::Offered { .. }, Some(session)) => drop(grant(draft, &session, claim)),
-            (State::Held { .. }, _) => lapse(draft, &claim, "its maximum is over"),
+            (State::Held { .. }, _) => end_by_maximum(draft, &claim),
             (&State::Offered { place, missed, .. }, None) => {
                 miss(draft, &claim, place, missed + 1);
             }
@@ -301,11 +303,17 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
     }
 }
 
+fn end_by_maximum(draft: &mut Draft<'_>, claim: &Claim) {
+    let text = format!("on {} is over: its maximum", display_list(&claim.scope_list()));
+    message::notify(draft, claim.session, &claim.id, text);
+    lapse(draft, claim, "its maximum is over");
+}
+
 /// After a first miss a waiter goes behind the next in its way; after the second it leaves.
 fn miss(draft: &mut Draft<'_>, claim: &Claim, place: u64, missed: u32) {
     draft.record(Event::OfferMissed { claim: claim.id, session: claim.session, missed });
     if missed >= 2 {
-        leave_line(draft, claim, "two offers went by");
+        put_out(draft, claim, "two offers went by");
         return;
     }
     let policy = draft.repo(&claim.repo).map(|repo| repo.policy.clone());
@@ -325,7 +333,7 @@ fn miss(draft: &mut Draft<'_>, claim: &Claim, place: u64, missed: u32) {
         }
     }
     // Those behind whom it went wait for this session: both would wait for ever.
-    leave_line(draft, claim, "an offer went by, and behind the next one it would wait for ever");
+    put_out(draft, claim, "an offer went by, and behind the next one it would wait for ever");
 }
 
 /// What a waiting claim is called in a circle of waits.
@@ -369,7 +377,7 @@ pub(crate) fn unqueue_stuck(
     let line = waiting(draft, repo);
     let youngest = line.iter().rev().find(|claim| stuck.contains(&holder(claim.session)));
     if let Some(claim) = youngest {
-        leave_line(draft, claim, "the new policy closed a circle of waits with it");
+        put_out(draft, claim, "the new policy closed a circle of waits with it");
     }
     youngest.is_some()
 }

@@ -9,6 +9,7 @@ mod cars;
 mod claims;
 mod format;
 mod plans;
+mod messages;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,7 @@ struct Memory {
     intents: BTreeMap<CarId, (String, String, Fence)>,
     landed: BTreeSet<(RepoName, String)>,
     approvals: approvals::Memory,
+    messages: messages::Memory,
     answers: BTreeMap<(SessionId, u64), (String, Reply)>,
 }
 
@@ -182,6 +184,7 @@ impl Fleet {
 
     /// What may not be refused: to come back within the grace.
     fn may_be_refused(&self, act: &Act, request: &Request, refusal: &Refusal) -> Checked {
+        self.memory.messages.nothing_new(request, refusal)?;
         let (Command::Resume { .. }, Caller::Session(shown)) = (&request.command, &request.caller)
         else {
             return Ok(());
@@ -266,6 +269,15 @@ impl Fleet {
         audited(step, before, after)?;
         cars::cars(&mut self.memory, step, before, after)?;
         approvals::approvals(&mut self.memory.approvals, step, before, after)?;
+        let is_repeated = self.memory.answered(step.request);
+        self.memory.messages.learn(step, before, after)?;
+        if !is_repeated {
+            self.memory.messages.whole(step, before)?;
+        }
+        messages::inboxes(step, before, after)?;
+        if self.board.formats().stored.written > 1 && !is_repeated {
+            messages::announcements(step, before)?;
+        }
         access::access(step, before)?;
         access::tokens(step, before, after)?;
         access::provers(step, after)?;
@@ -474,7 +486,11 @@ fn nothing_is_left_over(step: &Step<'_>, after: &Tables) -> Checked {
             Change::Claim(_, Some(claim)) => !after.sessions.contains_key(&claim.session),
             Change::Answer(key, Some(_)) => !after.sessions.contains_key(&key.session),
             Change::Announcement(claim, Some(_)) => !after.claims.contains_key(claim),
-            Change::Session(id, None) => after.claims.values().any(|claim| claim.session == *id),
+            Change::Inbox(id, Some(_)) => !after.sessions.contains_key(id),
+            Change::Session(id, None) => {
+                let held = after.claims.values().any(|claim| claim.session == *id);
+                held || after.inboxes.contains_key(id)
+            }
             Change::Claim(id, None) => after.announcements.contains_key(id),
             _ => false,
         };

@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use molt_domain::board::Event;
-use molt_domain::id::{ClaimId, HoldId};
+use molt_domain::id::{ClaimId, HoldId, SessionId};
 use tokio::sync::Notify;
 
-/// A place in a line.
+/// A place where somebody waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Of those who wait for scopes.
     Claim(ClaimId),
     /// Of those who wait for a lock, slot or build.
     Hold(HoldId),
+    /// At the inbox of a session.
+    Inbox(SessionId),
 }
 
 /// The places that somebody attends to.
@@ -61,8 +63,16 @@ impl Waiting {
             | Event::WaitEnded { hold, .. } => Place::Hold(*hold),
             // Everybody who waits for a build inherits its end, and none of them is named.
             Event::BuildEnded { waiters: 1.., .. } => return self.stir_holds(),
+            Event::Left { session, .. } => Place::Inbox(*session),
+            Event::Sent { to, .. } => {
+                return to.iter().for_each(|session| self.stir_at(Place::Inbox(*session)));
+            }
             _ => return,
         };
+        self.stir_at(place);
+    }
+
+    fn stir_at(&self, place: Place) {
         for stirred in self.lock().get(&place).into_iter().flatten() {
             stirred.notify_one();
         }

@@ -44,7 +44,7 @@ pub(super) fn until_settled(
 fn attended(place: Place) -> Option<ClaimId> {
     match place {
         Place::Claim(claim) => Some(claim),
-        Place::Hold(_) => None,
+        Place::Hold(_) | Place::Inbox(_) => None,
     }
 }
 
@@ -87,5 +87,6 @@ fn line(place: Place) -> engine::Place {
     match place {
         Place::Claim(claim) => engine::Place::Claim(claim),
         Place::Hold(hold) => engine::Place::Hold(hold),
+        Place::Inbox(session) => engine::Place::Inbox(session),
     }
 }

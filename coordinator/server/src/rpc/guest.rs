@@ -159,17 +159,22 @@ impl Service {
     pub(super) async fn may_attend(&self, guest: &Guest, place: Place) -> Result<(), Status> {
         let Peer::Known(identity) = &guest.peer else { return Ok(()) };
         guest.may(
-            if matches!(place, Place::Claim(_)) { Right::Work } else { Right::Hold },
+            if matches!(place, Place::Hold(_)) { Right::Hold } else { Right::Work },
             "attend",
         )?;
-        let (identity, Place::Claim(claim)) = (identity.clone(), place) else { return Ok(()) };
+        let identity = identity.clone();
         if identity.repos == Repos::All {
             return Ok(());
         }
-        let read = self.handle.read(move |at| match at.board.tables().claims.get(&claim) {
-            Some(claim) => identity.may_in(Some(&claim.repo), "attend"),
+        let read = self.handle.read(move |at| {
+            let tables = at.board.tables();
+            let repo = match place {
+                Place::Claim(claim) => tables.claims.get(&claim).map(|claim| &claim.repo),
+                Place::Inbox(session) => tables.sessions.get(&session).map(|session| &session.repo),
+                Place::Hold(_) => None,
+            };
             // What is not there is told so.
-            None => Ok(()),
+            repo.map_or(Ok(()), |repo| identity.may_in(Some(repo), "attend"))
         });
         read.await.map_err(status)?.map_err(|refusal| refused(&refusal))
     }

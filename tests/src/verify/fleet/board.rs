@@ -10,6 +10,7 @@ use super::super::Report;
 use super::super::audit::{Audit, Entry, Fence};
 use super::claims::Claims;
 use super::holds::Holds;
+use super::told::Told;
 use super::work::Work;
 
 /// What the audit says that the journals are held against.
@@ -115,6 +116,7 @@ pub(super) enum Event {
     },
     Resumed {
         session: String,
+        epoch: u64,
     },
     Left {
         session: String,
@@ -193,6 +195,16 @@ pub(super) enum Event {
     TaskEnded {
         task: String,
     },
+    Sent {
+        message: String,
+        from: Option<String>,
+        epoch: Option<u64>,
+        to: Vec<String>,
+    },
+    InboxRead {
+        session: String,
+        upto: String,
+    },
     Submitted {
         car: String,
     },
@@ -229,6 +241,7 @@ pub(super) fn replay(audit: &Audit, delay: Duration, report: &mut Report) -> Boa
     let mut claims = Claims::default();
     let mut holds = Holds::new(delay);
     let mut work = Work::default();
+    let mut told = Told::default();
     for entry in &audit.entries {
         let Entry { seq, at, .. } = *entry;
         let place = Place { seq, at };
@@ -238,6 +251,7 @@ pub(super) fn replay(audit: &Audit, delay: Duration, report: &mut Report) -> Boa
                 claims.take(place, &event, report);
                 holds.take(place, &event, report);
                 work.take(place, &event, &claims, report);
+                told.take(place, &event, report);
             }
             Err(error) => report.violation(format!("audit {seq}: {}: {error}", entry.what())),
         }

@@ -120,7 +120,7 @@ impl Claims {
             Event::Lost { session, grace, .. } => {
                 self.sessions.insert(session.clone(), Session::Lost { until: *grace });
             }
-            Event::Resumed { session } => self.resumed(place, session, report),
+            Event::Resumed { session, .. } => self.resumed(place, session, report),
             Event::Left { session } => {
                 self.sessions.insert(session.clone(), Session::Left);
             }

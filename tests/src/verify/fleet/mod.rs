@@ -17,6 +17,7 @@ mod holders;
 mod holds;
 pub mod journal;
 pub mod outside;
+mod told;
 mod work;
 
 use std::path::PathBuf;

@@ -61,7 +61,7 @@ fn assert_fits(text: &str) {
 
 #[test]
 fn the_shares_together_are_within_the_bound() {
-    let all = [WHO, HOLDS, WAITS, TASK, OTHERS, CHANGES, RULES, ALSO];
+    let all = [WHO, HOLDS, WAITS, TOLD, TASK, OTHERS, CHANGES, RULES, ALSO];
     assert!(all.iter().map(|share| share.lines).sum::<usize>() < 60);
     assert!(all.iter().map(|share| share.bytes).sum::<usize>() + NEXT_BYTES <= 3600);
 }
@@ -150,10 +150,44 @@ fn a_stranger_is_told_that_it_is_one() {
 }
 
 #[test]
-fn a_suspended_session_is_told_to_resume() {
+fn a_suspended_session_is_told_to_resume_and_until_when_it_may() {
     let mut picture = picture();
-    picture.status.session = Some(v1::SessionView { state: "parked".to_owned(), ..session() });
-    assert!(picture.told().text().ends_with("next     molt-agent resume\n"));
+    let parked = v1::SessionView { state: "parked".to_owned(), until_ms: 60_000, ..session() };
+    picture.status.session = Some(parked);
+    let text = picture.told().text();
+    assert!(
+        text.starts_with("you      ada  ses_0001  parked  epoch 1  on build1  1m left\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("next     molt-agent resume\n"), "{text}");
+}
+
+fn risky(from: &str, text: &str) -> v1::MessageView {
+    v1::MessageView {
+        id: "msg_0010".to_owned(),
+        from: from.to_owned(),
+        text: text.to_owned(),
+        risky: true,
+        ..v1::MessageView::default()
+    }
+}
+
+#[test]
+fn what_one_was_told_is_counted_and_what_is_risky_is_said() {
+    let mut picture = picture();
+    picture.status.unread = 3;
+    picture.status.risky = vec![risky("bob", "runtime: runtime/vm.rs")];
+    let answer = picture.told();
+    let text = answer.text();
+    let told =
+        "\ninbox    3 unread  molt-agent inbox\nRISKY    bob  msg_0010  runtime: runtime/vm.rs\n";
+    assert!(text.contains(told), "{text}");
+    assert!(text.ends_with("next     molt-agent inbox\n"), "{text}");
+    let document: serde_json::Value = serde_json::from_str(&answer.json()).unwrap();
+    assert_eq!(
+        (&document["data"]["unread"], &document["data"]["risky"][0]["from"]),
+        (&3.into(), &"bob".into())
+    );
 }
 
 #[test]
@@ -207,6 +241,8 @@ fn a_full_board_fits() {
         scopes: many(128),
         ..v1::TaskView::default()
     });
+    picture.status.unread = u32::MAX;
+    picture.status.risky = vec![risky(&long(7, 64), &"risk ".repeat(400)); 3];
     let car = v1::CarView {
         id: "car_0009".to_owned(),
         agent: long(1, 64),
@@ -219,7 +255,10 @@ fn a_full_board_fits() {
     picture.cars = vec![car; 64];
     let text = picture.told().text();
     assert_fits(&text);
-    for label in ["you ", "holds ", "covers ", "waiting ", "task ", "wanted ", "change ", "also "] {
+    for label in [
+        "you ", "holds ", "covers ", "waiting ", "inbox ", "RISKY ", "task ", "wanted ", "change ",
+        "also ",
+    ] {
         assert!(text.lines().any(|line| line.starts_with(label)), "no {label}in:\n{text}");
     }
     assert!(text.contains(" more: molt-agent status --json\n"), "{text}");

@@ -20,7 +20,12 @@ impl Generator {
         let mine = claims.filter(|claim| claim.session == me && claim.is_held());
         let mine = mine.filter(|claim| kind == "handoff" || claim.handover.is_some());
         let held: Vec<ScopeName> = mine.flat_map(|claim| claim.scope_list()).collect();
-        let other = self.random.percent(if held.is_empty() { 20 } else { 8 });
+        let other = self.random.percent(match (kind, held.is_empty()) {
+            // Offers are few: most of who has none does not try.
+            ("withdraw", true) => 2,
+            (_, true) => 20,
+            (_, false) => 8,
+        });
         let scope = match other {
             true => self.scopes().into_iter().next()?,
             false => self.random.pick(&held)?.clone(),
