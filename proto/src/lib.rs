@@ -3,9 +3,11 @@
 //! [`v1`] is generated from `molt/v1/coordinator.proto`. [`convert`] turns what
 //! arrives into the rules' own types and their answers into messages, [`error`]
 //! carries refusals there and back, [`granted`] what a caller was granted, [`credentials`] what
-//! a client shows of itself, and [`view`] answers queries from a board; [`exit`] has the codes that both programs end with.
+//! a client shows of itself, and [`view`] answers queries from a board; [`exit`] has the codes that both programs end with,
+//! and [`answer`] the shape of what they print.
 //! Not here: connections, retries, who may call what, and every rule.
 
+pub mod answer;
 pub mod convert;
 pub mod credentials;
 pub mod error;

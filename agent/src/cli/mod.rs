@@ -23,6 +23,7 @@ mod job;
 mod join;
 mod leave;
 mod lock;
+mod manual;
 mod narrow;
 mod next;
 mod prime;
@@ -30,6 +31,7 @@ mod queue;
 mod release;
 mod render;
 mod resume;
+mod schema;
 mod scopes;
 mod send;
 mod slot;
@@ -107,6 +109,9 @@ enum Verb {
     Gate(gate::Gate),
     Queue(queue::Queue),
     Why(why::Why),
+    Schema(schema::Schema),
+    Man(manual::Man),
+    Completions(manual::Completions),
     /// Owns one run; started by this program itself.
     #[command(hide = true)]
     Supervise {
@@ -147,6 +152,9 @@ impl Verb {
             Self::Gate(_) => "gate",
             Self::Queue(_) => "queue",
             Self::Why(_) => "why",
+            Self::Schema(_) => "schema",
+            Self::Man(_) => "man",
+            Self::Completions(_) => "completions",
             Self::Supervise { .. } => "supervise",
         }
     }
@@ -163,6 +171,12 @@ impl Verb {
             _ => false,
         }
     }
+}
+
+/// The whole command line, as its parser has it: what it is documented from.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// The whole program: what `main` returns.
@@ -211,6 +225,9 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
         Verb::Check(check) => return check.run(context),
         Verb::Hooks(hooks) => return hooks.run(context),
         Verb::Daemon(daemon) => return daemon.run(context),
+        Verb::Schema(schema) => return schema.run(),
+        Verb::Man(man) => return man.run(),
+        Verb::Completions(completions) => return Ok(completions.run()),
         verb => verb,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -245,6 +262,9 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             | Verb::Hooks(_)
             | Verb::Build(_)
             | Verb::Daemon(_)
+            | Verb::Schema(_)
+            | Verb::Man(_)
+            | Verb::Completions(_)
             | Verb::Supervise { .. } => Err(Error::bug("a verb without a runtime reached it")),
         }
     })
@@ -286,7 +306,9 @@ fn is_prime(arguments: impl Iterator<Item = String>) -> bool {
 
 /// What is wrong, with the nearest match, on one line and without the usage.
 fn problem_in(text: &str) -> String {
-    let said = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let is_advice =
+        |line: &str| line.starts_with("Usage:") || line.starts_with("For more information");
+    let said = text.lines().take_while(|line| !is_advice(line));
     let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = said.join(" ");
     said.strip_prefix("error: ").unwrap_or(&said).to_owned()

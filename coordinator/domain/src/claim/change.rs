@@ -215,10 +215,10 @@ pub(crate) fn narrow(
     if to.is_empty() && globs.is_empty() {
         return Err(Invalid::field("to", "no scope named: to keep nothing is to release it").into());
     }
+    let claim = only(draft, session, from)?;
     if let Some(other) = to.iter().find(|name| !from.is_ancestor_of(name)) {
         return Err(Invalid::field("to", format!("`{other}` is not below `{from}`")).into());
     }
-    let claim = only(draft, session, from)?;
     of_this_policy(&claim, &repo.policy)?;
     let globs = narrower(&claim, from, globs)?;
     let mut parts = claim.parts.clone();

@@ -12,7 +12,7 @@ use molt_proto::v1;
 
 use super::error::Error;
 use super::output::Output;
-use super::{CallArgs, client};
+use super::{CallArgs, FormArgs, client};
 
 /// What to do with the audit.
 #[derive(Debug, Subcommand)]
@@ -40,6 +40,9 @@ pub(super) struct ExportArgs {
 pub(super) struct VerifyArgs {
     /// An exported file
     file: PathBuf,
+
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// Exports the audit from its first entry on.
@@ -55,6 +58,11 @@ pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode, Error> {
         last = entry.seq;
     }
     out.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+    if args.call.json {
+        let data = serde_json::json!({"file": args.file, "entries": last});
+        Output::json("molt.audit/1", "exported", 0, &data);
+        return Ok(ExitCode::SUCCESS);
+    }
     Output::stdout(&format!("exported {last} entries to {}", args.file.display()));
     Ok(ExitCode::SUCCESS)
 }
@@ -64,6 +72,11 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode, Error> {
     let entries = read(&args.file)?;
     let end = audit::verify(Anchor::genesis(), &entries)
         .map_err(|broken| Error::Audit { path: args.file.clone(), source: broken.into() })?;
+    if args.form.json {
+        let data = serde_json::json!({"file": args.file, "entries": end.seq, "last": end.hash});
+        Output::json("molt.audit/1", "verified", 0, &data);
+        return Ok(ExitCode::SUCCESS);
+    }
     Output::stdout(&format!("verified {} entries, the last is {}", end.seq, end.hash));
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use molt_domain::access::Role;
 use molt_domain::name::ActorName;
 
+use super::FormArgs;
 use super::error::Error;
 use super::output::Output;
 use crate::auth::authority::{self, Plan};
@@ -48,6 +49,9 @@ pub(super) struct DevArgs {
     /// Say what would be made, and make nothing
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// A client and its role.
@@ -76,6 +80,16 @@ pub(super) fn certs(verb: &CertsVerb) -> Result<ExitCode, Error> {
         authority::write(&args.out, &plan.make()?)?;
     }
     let folder = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
+    if args.form.json {
+        let client = |(role, name): &(Role, ActorName)| serde_json::json!({"role": role.to_string(), "name": name.to_string()});
+        let clients: Vec<serde_json::Value> = plan.clients.iter().map(client).collect();
+        let data = serde_json::json!({
+            "folder": folder, "files": names, "hosts": plan.hosts, "clients": clients,
+        });
+        let code = if args.dry_run { "would-write" } else { "wrote" };
+        Output::json("molt.certs/1", code, 0, &data);
+        return Ok(ExitCode::SUCCESS);
+    }
     let at = |name: &str| folder.join(name).display().to_string();
     Output::stdout(&format!("{wrote}  {} files into {}", names.len(), folder.display()));
     Output::stdout(&format!("names    {}", plan.hosts.join(" ")));

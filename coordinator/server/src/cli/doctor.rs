@@ -44,9 +44,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<ExitCode, Error> {
         });
         Output::stdout(&document.to_string());
     } else {
-        for finding in &findings {
-            Output::stdout(&finding.to_string());
-        }
+        Output::lines(&findings.iter().map(ToString::to_string).collect::<Vec<_>>());
     }
     Ok(exit.into())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use molt_proto::error::Failure;
 use molt_proto::exit::Exit;
 use molt_store::CampaignError;
+use serde_json::{Value, json};
 
 use crate::auth::authority::AuthorityError;
 use crate::demo::DemoError;
@@ -57,6 +58,16 @@ pub(super) enum Error {
     /// The command line.
     #[error("{0}")]
     Usage(String),
+    /// A thing of that name is not there.
+    #[error("no {kind} `{name}`{}", near(nearest.as_deref()))]
+    NotFound {
+        /// What kind of thing.
+        kind: &'static str,
+        /// The name given.
+        name: String,
+        /// The nearest that is there.
+        nearest: Option<String>,
+    },
     /// The machine has no threads or files left.
     #[error("cannot start")]
     Runtime {
@@ -66,7 +77,42 @@ pub(super) enum Error {
     },
 }
 
+fn near(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?"))
+}
+
 impl Error {
+    /// The stable word that programs may match on.
+    pub(super) fn code(&self) -> String {
+        if let Self::Failure(Failure::Refused { refusal, .. }) = self {
+            return refusal.reason().to_ascii_lowercase();
+        }
+        let word = match self.exit() {
+            Exit::Usage => "usage",
+            Exit::NotFound => "not_found",
+            Exit::Precondition => "precondition",
+            Exit::Unavailable => "unavailable",
+            Exit::Unknown => "unknown",
+            Exit::Bug => "bug",
+            _ => "refused",
+        };
+        word.to_owned()
+    }
+
+    /// What the document says about it: `message`, and of a refusal its facts and its id.
+    pub(super) fn data(&self, message: &str) -> Value {
+        let mut data = json!({ "message": message });
+        if let (Self::Failure(Failure::Refused { refusal, id }), Value::Object(fields)) =
+            (self, &mut data)
+        {
+            if let Ok(Value::Object(facts)) = serde_json::to_value(refusal) {
+                fields.extend(facts);
+            }
+            fields.extend(id.iter().map(|id| ("why".to_owned(), json!(id))));
+        }
+        data
+    }
+
     /// The code that says who must act.
     pub(super) fn exit(&self) -> Exit {
         match self {
@@ -92,6 +138,7 @@ impl Error {
             Self::Certs(AuthorityError::Making(_)) => Exit::Bug,
             Self::Certs(_) => Exit::Usage,
             Self::Audit { .. } => Exit::Precondition,
+            Self::NotFound { .. } => Exit::NotFound,
             Self::Demo(_) => Exit::Bug,
         }
     }

@@ -38,12 +38,18 @@ pub(super) async fn revoke(args: &RevokeArgs) -> Result<ExitCode, Error> {
         let what = Some(v1::query::What::Why(args.id.clone()));
         let query = v1::Query { caller, what, ..v1::Query::default() };
         let view = client.read(query).await.map_err(Failure::from)?.into_inner();
-        Output::stdout(&format!("would revoke  {}", args.id));
-        if let Some(v1::view::View::Why(why)) = view.view {
-            for fact in why.facts {
-                Output::stdout(&format!("              {fact}"));
-            }
+        let facts = match view.view {
+            Some(v1::view::View::Why(why)) => why.facts,
+            _ => Vec::new(),
+        };
+        if args.call.json {
+            let data = serde_json::json!({"id": args.id, "facts": facts});
+            Output::json("molt.revoke/1", "would-revoke", view.rev, &data);
+            return Ok(ExitCode::SUCCESS);
         }
+        let first = format!("would revoke  {}", args.id);
+        let facts = facts.iter().map(|fact| format!("              {fact}"));
+        Output::lines(&std::iter::once(first).chain(facts).collect::<Vec<_>>());
         return Ok(ExitCode::SUCCESS);
     }
     let verb = Verb::Revoke(v1::Revoke { id: args.id.clone(), reason: args.reason.clone() });

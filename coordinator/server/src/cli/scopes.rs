@@ -107,7 +107,7 @@ async fn read(stub: &mut Stub, args: &PlanArgs, agents: u32) -> Result<(v1::Plan
 
 fn told(args: &PlanArgs, code: &str, plan: &v1::PlanView, rev: u64) -> ExitCode {
     if args.call.json {
-        Output::json("molt.plan/1", code, rev, plan);
+        Output::json("molt.scopes/1", code, rev, plan);
     } else {
         for line in lines(code, plan) {
             Output::stdout(&line);

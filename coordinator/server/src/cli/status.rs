@@ -48,16 +48,16 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode, Error> {
         Output::json("molt.status/2", "ok", view.rev, &data);
         return Ok(ExitCode::SUCCESS);
     }
+    let mut text = Vec::new();
     for status in &statuses {
         let hosts = ask(&mut stub, &status.repo, What::Hosts(empty)).await?;
         let Some(Content::Hosts(v1::Hosts { hosts })) = hosts.view else {
             return Err(another_question());
         };
-        for line in lines(status, &hosts) {
-            Output::stdout(&line);
-        }
+        text.extend(lines(status, &hosts));
     }
-    Output::stdout(&format!("board    term {}, revision {}", view.term, view.rev));
+    text.push(format!("board    term {}, revision {}", view.term, view.rev));
+    Output::lines(&text);
     Ok(ExitCode::SUCCESS)
 }
 

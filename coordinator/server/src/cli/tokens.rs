@@ -127,7 +127,7 @@ async fn issue(args: &IssueArgs) -> Result<ExitCode, Error> {
     if args.call.json {
         let data = serde_json::json!({"id": issued.id, "token": token, "role": issued.role,
             "name": issued.name, "repos": issued.repos, "expires_ms": issued.expires_ms});
-        Output::json("molt.token/1", "issued", reply.rev, &data);
+        Output::json("molt.tokens/1", "issued", reply.rev, &data);
         return Ok(ExitCode::SUCCESS);
     }
     Output::stdout(&format!(
@@ -159,9 +159,7 @@ async fn list(args: &ListArgs) -> Result<ExitCode, Error> {
         Output::json("molt.tokens/1", "ok", view.rev, &tokens);
         return Ok(ExitCode::SUCCESS);
     }
-    for token in &tokens.tokens {
-        Output::stdout(&row(token, view.now_ms));
-    }
+    Output::lines(&tokens.tokens.iter().map(|token| row(token, view.now_ms)).collect::<Vec<_>>());
     if tokens.tokens.is_empty() {
         Output::stdout("none     nobody comes in by a token");
     }
@@ -193,12 +191,18 @@ async fn revoke(args: &RevokeArgs) -> Result<ExitCode, Error> {
         let what = Some(What::Why(args.id.clone()));
         let query = v1::Query { caller, what, ..v1::Query::default() };
         let view = stub.read(query).await.map_err(Failure::from)?.into_inner();
-        Output::stdout(&format!("would revoke  {}", args.id));
-        if let Some(View::Why(why)) = view.view {
-            for fact in why.facts {
-                Output::stdout(&format!("              {fact}"));
-            }
+        let facts = match view.view {
+            Some(View::Why(why)) => why.facts,
+            _ => Vec::new(),
+        };
+        if args.call.json {
+            let data = serde_json::json!({"id": args.id, "facts": facts});
+            Output::json("molt.tokens/1", "would-revoke", view.rev, &data);
+            return Ok(ExitCode::SUCCESS);
         }
+        let first = format!("would revoke  {}", args.id);
+        let facts = facts.iter().map(|fact| format!("              {fact}"));
+        Output::lines(&std::iter::once(first).chain(facts).collect::<Vec<_>>());
         return Ok(ExitCode::SUCCESS);
     }
     let verb =
@@ -206,7 +210,7 @@ async fn revoke(args: &RevokeArgs) -> Result<ExitCode, Error> {
     let command = v1::Command { caller, number: 0, verb: Some(verb) };
     let reply = stub.act(command).await.map_err(Failure::from)?.into_inner();
     if args.call.json {
-        Output::json("molt.revoke/1", "revoked", reply.rev, &serde_json::json!({"id": args.id}));
+        Output::json("molt.tokens/1", "revoked", reply.rev, &serde_json::json!({"id": args.id}));
     } else {
         Output::stdout(&format!("revoked  {}  ({})", args.id, args.reason));
     }

@@ -15,6 +15,8 @@ use crate::policy::{self, Severity};
 
 /// Where and how to serve.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  molt-coordinator serve\n  \
+                        molt-coordinator serve --remote git@example.org:fleet/main.git")]
 pub struct ServeArgs {
     /// The configuration, a TOML file; what is given here goes before it
     #[arg(long = "config", env = "MOLT_COORD_CONFIG", value_name = "FILE")]
