@@ -15,6 +15,7 @@ mod approvals;
 mod bad_input;
 mod builds;
 mod claims;
+mod contract;
 mod crash;
 mod daemons;
 mod demo;

@@ -2,6 +2,7 @@
 //! bounds, gone with the value that stands for them.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,7 +60,13 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `command`; what it says goes into files of the folder `logs`.
     #[track_caller]
-    pub(crate) fn start(mut command: Command, logs: &Path) -> Self {
+    pub(crate) fn start(command: Command, logs: &Path) -> Self {
+        Self::start_hearing(command, logs, Stdio::null())
+    }
+
+    /// Starts `command` with something else than nothing as its standard input.
+    #[track_caller]
+    pub(crate) fn start_hearing(mut command: Command, logs: &Path, stdin: Stdio) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let program = Path::new(command.get_program());
@@ -69,7 +76,7 @@ impl Running {
         fs::create_dir_all(logs).expect("the folder of logs");
         let file = |kind| logs.join(format!("{n:04}-{name}.{kind}"));
         let (out, err) = (file("out"), file("err"));
-        command.stdin(Stdio::null());
+        command.stdin(stdin);
         command.stdout(File::create(&out).expect("a log"));
         command.stderr(File::create(&err).expect("a log"));
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {asked}: {error}"));
@@ -79,6 +86,12 @@ impl Running {
     /// Its process number.
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a process number")
+    }
+
+    /// Tells it this and nothing more. One that does not listen is no failure of the telling.
+    pub(crate) fn tell(&mut self, text: &str) {
+        let mut stdin = self.child.stdin.take().expect("its standard input is a pipe");
+        drop(stdin.write_all(text.as_bytes()));
     }
 
     /// What it has said on standard output so far.
