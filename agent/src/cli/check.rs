@@ -2,6 +2,7 @@
 //!
 //! Asked by hand, by git's hooks, or by those of an agent program ([`tool`]).
 
+mod pushed;
 mod stdin;
 mod tool;
 
@@ -16,7 +17,7 @@ use super::git::{Git, Listed};
 use super::render::word;
 use crate::clock;
 use crate::error::{Error, Exit};
-use crate::guard::{Program, Ruling, Snapshot, Staleness, Verdict, judge};
+use crate::guard::{Program, Ruling, Snapshot, SnapshotClaim, Staleness, Verdict, judge_pushed};
 use crate::session::Worktree;
 use crate::ui::{Answer, plural, span};
 
@@ -80,8 +81,9 @@ impl Check {
             paths.extend(inside(worktree, path, context.cwd())?);
         }
         if self.pushed {
-            paths.extend(pushed(worktree, &stdin::all()?)?);
-        } else if self.staged || self.hook.is_some() {
+            return pushed::answer(context, &stdin::all()?);
+        }
+        if self.staged || self.hook.is_some() {
             paths.extend(staged(worktree)?);
         }
         decide(context, paths)
@@ -89,13 +91,22 @@ impl Check {
 }
 
 /// What the host's snapshot says about `paths` for the session of this call.
-fn decide(context: &Context, mut paths: Vec<String>) -> Result<Answer, Error> {
+fn decide(context: &Context, paths: Vec<String>) -> Result<Answer, Error> {
+    let paths = paths.into_iter().map(|path| (path, Vec::new()));
+    decide_each(context, paths.collect())
+}
+
+/// What it says about paths, each with the claims under which it was committed.
+fn decide_each(
+    context: &Context,
+    mut paths: Vec<(String, Vec<SnapshotClaim>)>,
+) -> Result<Answer, Error> {
     if paths.is_empty() {
         return Ok(
             Answer::new("check", "allowed", json!({ "paths": [] })).line("allowed", ["0 paths"])
         );
     }
-    paths.sort();
+    paths.sort_by(|(left, _), (right, _)| left.cmp(right));
     paths.dedup();
     let session = context.session_file()?.read()?;
     let repo = context.repo(session.as_ref())?;
@@ -136,38 +147,22 @@ pub(super) fn staged(worktree: &Worktree) -> Result<Vec<String>, Error> {
     Git::new(&worktree.top).staged(&merged)?.into_iter().map(in_words).collect()
 }
 
-/// The paths that the commits change which git's pre-push is told on stdin: a line for each
-/// reference, of its names and commits here and there.
-fn pushed(worktree: &Worktree, told: &[u8]) -> Result<Vec<String>, Error> {
-    let mut paths = Vec::new();
-    for line in String::from_utf8_lossy(told).lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        let [_, commit, _, _] = words.as_slice() else {
-            return Err(Error::usage(format!("git does not push like this: `{line}`")));
-        };
-        if commit.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
-            return Err(Error::usage(format!("no commit id: `{commit}`")));
-        }
-        // A reference that is taken away changes no path.
-        if commit.chars().any(|c| c != '0') {
-            let changed = Git::new(&worktree.top).pushed(commit)?;
-            paths.extend(changed.into_iter().map(in_words).collect::<Result<Vec<_>, _>>()?);
-        }
-    }
-    Ok(paths)
-}
-
 fn in_words(path: Listed) -> Result<String, Error> {
     path.map_err(|raw| Error::Precondition {
         problem: format!("{}: not UTF-8, so it is in no scope", raw.display()),
     })
 }
 
-fn judged(snapshot: &Snapshot, me: Option<SessionId>, paths: Vec<String>) -> Answer {
-    let rulings: Vec<Ruling> = paths
-        .into_iter()
-        .map(|path| Ruling { verdict: judge(snapshot, me, &path), path })
-        .collect();
+fn judged(
+    snapshot: &Snapshot,
+    me: Option<SessionId>,
+    paths: Vec<(String, Vec<SnapshotClaim>)>,
+) -> Answer {
+    let rule = |(path, under): (String, Vec<SnapshotClaim>)| Ruling {
+        verdict: judge_pushed(snapshot, me, &path, &under),
+        path,
+    };
+    let rulings: Vec<Ruling> = paths.into_iter().map(rule).collect();
     let denied: Vec<&Ruling> =
         rulings.iter().filter(|ruling| ruling.verdict.exit() != Exit::Ok).collect();
     let (code, exit) =
@@ -203,7 +198,9 @@ fn steps(denied: &[&Ruling]) -> Vec<String> {
                 }
             }
             Verdict::Unclaimed { scope } => scope,
-            Verdict::Open | Verdict::Yours | Verdict::NoScope => continue,
+            Verdict::Open | Verdict::Yours | Verdict::Committed { .. } | Verdict::NoScope => {
+                continue;
+            }
         };
         if !wanted.contains(&scope.as_str()) {
             wanted.push(scope.as_str());
@@ -242,7 +239,7 @@ mod tests {
     use crate::guard::tests::snapshot;
 
     fn check(me: u64, paths: &[&str]) -> Answer {
-        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        let paths = paths.iter().map(|&path| (path.to_owned(), Vec::new())).collect();
         judged(&snapshot(), Some(SessionId::from_counter(me)), paths)
     }
 

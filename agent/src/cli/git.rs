@@ -75,14 +75,32 @@ impl<'a> Git<'a> {
         Ok(staged)
     }
 
-    /// The paths that `commit` and those below it change, as far as no remote is known to have
-    /// them; of a merge those that are as in none of its parents.
-    pub(super) fn pushed(&self, commit: &str) -> Result<Vec<Listed>, Error> {
+    /// `commit` and those below it, as far as no remote is known to have them, each with what its
+    /// trailers called `key` say.
+    pub(super) fn unpushed(&self, commit: &str, key: &str) -> Result<Vec<Trailed>, Error> {
+        let form = format!("--format=%H %(trailers:key={key},valueonly,separator=%x2C)");
+        let asked = ["-c", "log.showSignature=false", "log", &form, commit, "--not", "--remotes"];
+        let printed = self.ask(&[asked.as_slice(), &["--"]].concat(), Index::Own)?;
+        let trailed = |line: &str| {
+            let (commit, said) = line.split_once(' ').unwrap_or((line, ""));
+            let said = said.split(',').map(|value| value.trim().to_owned());
+            Trailed { commit: commit.to_owned(), said: said.filter(|it| !it.is_empty()).collect() }
+        };
+        Ok(String::from_utf8_lossy(&printed).lines().map(trailed).collect())
+    }
+
+    /// The paths that these commits change, each by itself; of a merge those that are as in none
+    /// of its parents.
+    pub(super) fn changed(&self, commits: &[&str]) -> Result<Vec<Listed>, Error> {
+        // Where no commit is named, git takes the last one.
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
         let asked = ["-c", "log.showRoot=true", "-c", "log.showSignature=false", "log", "-c"];
         let form = ["--format=", "--name-only", "--no-renames", "--no-ext-diff", "-z"];
-        let range = [commit, "--not", "--remotes", "--"];
-        let printed = self.ask(&[asked.as_slice(), &form, &range].concat(), Index::Own)?;
-        let mut paths = listed(&printed);
+        let asked = [asked.as_slice(), &form, &["--no-walk=unsorted", "--stdin"]].concat();
+        let told: String = commits.iter().flat_map(|commit| [commit, "\n"]).collect();
+        let mut paths = listed(&self.tell(&asked, &told)?);
         paths.sort();
         paths.dedup();
         Ok(paths)
@@ -115,15 +133,7 @@ impl<'a> Git<'a> {
 
     /// A commit message as git would keep it, without comments.
     pub(super) fn message(&self, draft: &str) -> Result<String, Error> {
-        let mut command = self.command(&["stripspace", "--strip-comments"], Index::Own);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| not_started(&error))?;
-        let fed = child.stdin.take().map(|mut stdin| stdin.write_all(draft.as_bytes()));
-        let output = child.wait_with_output().map_err(|error| not_started(&error))?;
-        match (fed, output.status.success()) {
-            (Some(Ok(())), true) => Ok(text(&output.stdout)),
-            _ => Err(failed("stripspace", &output)),
-        }
+        Ok(text(&self.tell(&["stripspace", "--strip-comments"], draft)?))
     }
 
     /// Adds trailers to the message in `file`, each unless it is there.
@@ -175,6 +185,19 @@ impl<'a> Git<'a> {
         }
     }
 
+    /// What git says to what it is told on standard input. It reads all of it first.
+    fn tell(&self, arguments: &[&str], told: &str) -> Result<Vec<u8>, Error> {
+        let mut command = self.command(arguments, Index::Own);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| not_started(&error))?;
+        let fed = child.stdin.take().map(|mut stdin| stdin.write_all(told.as_bytes()));
+        let output = child.wait_with_output().map_err(|error| not_started(&error))?;
+        match (fed, output.status.success()) {
+            (Some(Ok(())), true) => Ok(output.stdout),
+            _ => Err(failed(arguments.first().copied().unwrap_or_default(), &output)),
+        }
+    }
+
     fn command(&self, arguments: &[&str], index: Index) -> Command {
         let mut command =
             Command::new(std::env::var_os("MOLT_GIT").unwrap_or_else(|| "git".into()));
@@ -191,6 +214,13 @@ impl<'a> Git<'a> {
         }
         command
     }
+}
+
+/// A commit, and what its trailers say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trailed {
+    pub(super) commit: String,
+    pub(super) said: Vec<String>,
 }
 
 /// A path; one that is not UTF-8 as an error.
@@ -252,6 +282,13 @@ mod tests {
         assert!(output.status.success(), "{arguments:?}: {output:?}");
     }
 
+    /// What a push of all that is checked out would change.
+    fn pushed(top: &Path) -> Vec<Listed> {
+        let commits = Git::new(top).unpushed("HEAD", "Molt-Claim").unwrap();
+        let commits: Vec<&str> = commits.iter().map(|it| it.commit.as_str()).collect();
+        Git::new(top).changed(&commits).unwrap()
+    }
+
     #[test]
     fn staged_paths_have_both_sides_of_a_rename() {
         let scratch = tempfile::tempdir().unwrap();
@@ -273,10 +310,14 @@ mod tests {
         assert_eq!(head.len(), 40);
         assert_eq!(Git::new(top).subject(&head).unwrap(), "first: a.txt");
         git(top, &["commit", "--quiet", "-m", "second"]);
-        let pushed = Git::new(top).pushed("HEAD").unwrap();
-        assert_eq!(pushed, [Ok("a.txt".to_owned()), Ok("b ü.txt".to_owned())], "roots too");
+        assert_eq!(pushed(top), [Ok("a.txt".to_owned()), Ok("b ü.txt".to_owned())], "roots too");
         git(top, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
-        assert_eq!(Git::new(top).pushed("HEAD").unwrap(), [], "the remote has it");
+        assert_eq!(pushed(top), [], "the remote has it");
+        let message = "third\n\nMolt-Claim: clm_0001 7\nMolt-Claim: clm_0002 9\n";
+        git(top, &["commit", "--quiet", "--allow-empty", "-m", message]);
+        let trailed = Git::new(top).unpushed("HEAD", "Molt-Claim").unwrap();
+        assert_eq!(trailed.len(), 1);
+        assert_eq!(trailed[0].said, ["clm_0001 7", "clm_0002 9"]);
         let missing = Git::new(top).commit("absent").unwrap_err();
         assert_eq!(
             (missing.to_string().as_str(), missing.exit().code()),
@@ -312,7 +353,7 @@ mod tests {
         assert_eq!(Git::new(top).staged(&[]).unwrap(), both);
         assert_eq!(Git::new(top).staged(&[side]).unwrap(), both[..1]);
         git(top, &["commit", "--quiet", "-m", "merged"]);
-        assert_eq!(Git::new(top).pushed("HEAD").unwrap(), both[..1]);
+        assert_eq!(pushed(top), both[..1]);
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -2,6 +2,8 @@
 
 mod trailer;
 
+pub(super) use trailer::TRAILER;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 

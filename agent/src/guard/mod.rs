@@ -41,6 +41,11 @@ pub enum Verdict {
     Open,
     /// It holds a scope that covers the path.
     Yours,
+    /// It held one when it committed, and nobody has the path now.
+    Committed {
+        /// The claim that it was.
+        claim: ClaimId,
+    },
     /// Somebody else holds it.
     Held {
         /// The deepest scope of the path; `None` where it is in none.
@@ -65,7 +70,7 @@ impl Verdict {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Open | Self::Yours => Exit::Ok,
+            Self::Open | Self::Yours | Self::Committed { .. } => Exit::Ok,
             Self::Held { .. } => Exit::Held,
             Self::Unclaimed { .. } | Self::NoScope => Exit::Precondition,
         }
@@ -77,6 +82,7 @@ impl fmt::Display for Verdict {
         match self {
             Self::Open => f.write_str("open to everybody"),
             Self::Yours => f.write_str("yours"),
+            Self::Committed { claim } => write!(f, "committed under {claim}, which was yours"),
             Self::Held { scope: Some(scope), holder, claim } => {
                 write!(f, "scope {scope} is held by {holder} ({claim})")
             }
@@ -111,6 +117,28 @@ pub fn judge(snapshot: &Snapshot, me: Option<SessionId>, path: &str) -> Verdict 
         }
         (None, Some(scope)) => Verdict::Unclaimed { scope },
         (None, None) => Verdict::NoScope,
+    }
+}
+
+/// What the guard says about `path` of a commit that is about to be pushed: it was
+/// made under the claims `under` of the session `me`, which may have given them
+/// back since. What somebody else holds by now is theirs.
+#[must_use]
+pub fn judge_pushed(
+    snapshot: &Snapshot,
+    me: Option<SessionId>,
+    path: &str,
+    under: &[SnapshotClaim],
+) -> Verdict {
+    let covers = |claim: &&SnapshotClaim| claim.covers(&snapshot.scopes, path);
+    match judge(snapshot, me, path) {
+        unclaimed @ (Verdict::Unclaimed { .. } | Verdict::NoScope) => {
+            match under.iter().find(covers) {
+                Some(claim) => Verdict::Committed { claim: claim.claim },
+                None => unclaimed,
+            }
+        }
+        verdict => verdict,
     }
 }
 
@@ -187,6 +215,28 @@ pub(crate) mod tests {
         assert_eq!(verdict, Verdict::Unclaimed { scope: "docs".parse().unwrap() });
         assert_eq!(exit(Some(1), "docs/a.md"), 9);
         assert_eq!(exit(Some(1), "src/main.rs"), 9, "no claim covers what is in no scope");
+    }
+
+    #[test]
+    fn what_was_committed_under_a_claim_may_be_pushed_unless_it_is_another_s_now() {
+        let of = |scope: &str, glob: &str| SnapshotClaim {
+            claim: ClaimId::from_counter(7),
+            scopes: scope.parse().into_iter().collect(),
+            globs: glob.parse().into_iter().collect(),
+            ..snapshot().claims[0].clone()
+        };
+        let me = Some(SessionId::from_counter(3));
+        let pushed =
+            |path: &str, scope: &str| judge_pushed(&snapshot(), me, path, &[of(scope, "")]);
+        let committed = Verdict::Committed { claim: ClaimId::from_counter(7) };
+        assert_eq!(pushed("docs/a.md", "docs"), committed);
+        assert_eq!(committed.exit(), Exit::Ok);
+        assert_eq!(pushed("docs/a.md", "runtime").exit().code(), 9, "of another scope");
+        assert_eq!(pushed("runtime/vm.rs", "runtime").exit().code(), 4, "held by now");
+        assert_eq!(pushed("src/x.rs", "docs"), Verdict::NoScope);
+        let beside = judge_pushed(&snapshot(), me, "src/x.rs", &[of("", "src/**")]);
+        assert_eq!(beside, committed, "beside scopes");
+        assert_eq!(judge_pushed(&snapshot(), me, "docs/a.md", &[]).exit().code(), 9);
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! [`file`](mod@file) keeps what proves the session and the numbers of its
 //! requests, [`request`] sends one, [`alive`] tells the host's daemon about it,
 //! [`config`] reads what git's configuration says about the coordinator,
-//! [`sweep`](fn@sweep) removes what nobody comes back to.
+//! [`sweep`](fn@sweep) removes what nobody comes back to, [`committed`] remembers
+//! under which claims it has committed.
 //! Not here: connections to the coordinator ([`crate::client`]).
 
 pub mod alive;
+pub mod committed;
 pub mod config;
 pub mod file;
 mod number;

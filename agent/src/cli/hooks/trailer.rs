@@ -8,8 +8,13 @@ use super::super::check::staged;
 use super::super::context::Context;
 use super::super::git::Git;
 use crate::error::Error;
-use crate::guard::Snapshot;
+use crate::guard::{Snapshot, SnapshotClaim};
+use crate::session::Record;
+use crate::session::committed;
 use crate::ui::{self, Answer};
+
+/// What a commit's claims are called in its message.
+pub(in crate::cli) const TRAILER: &str = "Molt-Claim";
 
 /// What git puts above the changes that it shows in an editor.
 const SCISSORS: &str = "------------------------ >8 ------------------------";
@@ -35,24 +40,35 @@ fn added(context: &Context, file: &Path) -> Result<Vec<String>, Error> {
     if git.message(&above)?.is_empty() {
         return Ok(Vec::new());
     }
-    let trailers = claims(context, &staged(worktree)?)?;
+    let Some(session) = context.session_file()?.read()? else { return Ok(Vec::new()) };
+    let claims = claims(context, &session, &staged(worktree)?)?;
+    let trailers: Vec<String> = claims.iter().map(trailer).collect();
     if !trailers.is_empty() {
+        committed::add(worktree, session.id, &claims)?;
         git.add_trailers(&file, &trailers)?;
     }
     Ok(trailers)
 }
 
-/// The trailers of this session's claims that cover one of `paths`.
-fn claims(context: &Context, paths: &[String]) -> Result<Vec<String>, Error> {
-    let Some(session) = context.session_file()?.read()? else { return Ok(Vec::new()) };
-    let repo = context.repo(Some(&session))?;
+/// What the message says of a claim.
+fn trailer(claim: &SnapshotClaim) -> String {
+    match claim.fence {
+        Some(fence) => format!("{TRAILER}: {} {fence}", claim.claim),
+        None => format!("{TRAILER}: {}", claim.claim),
+    }
+}
+
+/// The claims of `session` that cover one of `paths`.
+fn claims(
+    context: &Context,
+    session: &Record,
+    paths: &[String],
+) -> Result<Vec<SnapshotClaim>, Error> {
+    let repo = context.repo(Some(session))?;
     let Some(snapshot) = Snapshot::read(context.state(), &repo)? else { return Ok(Vec::new()) };
-    let own = snapshot.claims.iter().filter(|claim| claim.session == session.id);
-    let covering =
-        own.filter(|claim| paths.iter().any(|path| claim.covers(&snapshot.scopes, path)));
-    let trailer = |claim: &crate::guard::SnapshotClaim| match claim.fence {
-        Some(fence) => format!("Molt-Claim: {} {fence}", claim.claim),
-        None => format!("Molt-Claim: {}", claim.claim),
-    };
-    Ok(covering.map(trailer).collect())
+    let Snapshot { claims, scopes, .. } = snapshot;
+    let covering = claims.into_iter().filter(|claim| {
+        claim.session == session.id && paths.iter().any(|path| claim.covers(&scopes, path))
+    });
+    Ok(covering.collect())
 }
