@@ -125,7 +125,10 @@ impl fmt::Display for Content {
         match self {
             Self::Said { text } => f.write_str(text),
             Self::Announced { scopes, files, note, .. } => {
-                write!(f, "{}: {}", display_list(scopes), files.join(" "))?;
+                if !scopes.is_empty() {
+                    write!(f, "{}: ", display_list(scopes))?;
+                }
+                f.write_str(&files.join(" "))?;
                 if note.is_empty() { Ok(()) } else { write!(f, " ({note})") }
             }
             Self::Noted { about, text } => write!(f, "{about} {text}"),

@@ -103,6 +103,12 @@ impl Refusal {
             Self::Forbidden { .. } | Self::Unauthenticated { .. } => {
                 "roles limit verbs, and tokens limit repositories"
             }
+            Self::NothingNew { .. } => {
+                "what was taken is not told again, but after an older cursor"
+            }
+            Self::CursorExpired { .. } => {
+                "an inbox says what it does not keep, and is never silent"
+            }
             Self::Stale { .. } => "what was decided on facts that are over is not carried out",
             Self::FormatTooLow { .. } => "nothing is written that an older program cannot read",
             Self::Invalid(_) => "a request is carried out as it is, or not at all",

@@ -4,6 +4,7 @@
 //! It reads the board as it is; history is the audit's.
 
 mod hosts;
+mod messages;
 mod plans;
 mod messages;
 mod runs;

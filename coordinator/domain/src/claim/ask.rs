@@ -341,9 +341,10 @@ pub(crate) fn announce(
     }
     let repo = draft.repo(&session.repo)?;
     let scopes: Vec<ScopeName> = held.iter().flat_map(|claim| claim.scope_list()).collect();
+    let pieces: Vec<Piece> = held.iter().flat_map(|claim| claim.pieces()).collect();
     let level = risk.or_else(|| held.iter().map(|claim| claim.risk).max()).unwrap_or_default();
     let place = (session.id, &session.repo, &repo.policy);
-    let audience = message::audience(draft, place, &scopes, (files, level))?;
+    let audience = message::audience(draft, place, &pieces, (files, level))?;
     for claim in held {
         let tests = if tests.is_empty() { claim.tests.clone() } else { tests.to_vec() };
         let announcement = Announcement {

@@ -103,7 +103,7 @@ pub(super) fn leave_line(draft: &mut Draft<'_>, claim: &Claim, reason: &str) {
 
 /// The same, and tells the waiter, who asked for no such thing.
 pub(super) fn put_out(draft: &mut Draft<'_>, claim: &Claim, reason: &str) {
-    let text = format!("left the line of {}: {reason}", display_list(&claim.scope_list()));
+    let text = format!("left the line of {}: {reason}", display_list(&claim.piece_list()));
     message::notify(draft, claim.session, &claim.id, text);
     leave_line(draft, claim, reason);
 }
@@ -138,7 +138,7 @@ pub(crate) fn revoke(
         scopes: claim.scope_list(),
         reason: reason.to_owned(),
     });
-    let text = format!("on {} was revoked: {reason}", display_list(&claim.scope_list()));
+    let text = format!("on {} was revoked: {reason}", display_list(&claim.piece_list()));
     message::notify(draft, claim.session, &id, text);
     train::eject_of_claim(draft, id, reason);
     task::give_back_of_claim(draft, id, reason);

@@ -304,7 +304,7 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
 }
 
 fn end_by_maximum(draft: &mut Draft<'_>, claim: &Claim) {
-    let text = format!("on {} is over: its maximum", display_list(&claim.scope_list()));
+    let text = format!("on {} is over: its maximum", display_list(&claim.piece_list()));
     message::notify(draft, claim.session, &claim.id, text);
     lapse(draft, claim, "its maximum is over");
 }

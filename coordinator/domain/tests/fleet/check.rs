@@ -8,6 +8,7 @@ mod approvals;
 mod cars;
 mod claims;
 mod format;
+mod messages;
 mod plans;
 mod messages;
 mod shared;
