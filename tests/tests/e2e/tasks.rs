@@ -70,3 +70,39 @@ fn a_task_outlives_the_agent_that_was_killed_over_it() {
     assert_ne!(fence(&again), fence(&taken), "under a fence of its own");
     assert_eq!(again["data"]["losses"], 1);
 }
+
+#[test]
+fn dealt_work_is_taken_share_by_share_and_says_whose_it_is() {
+    let fleet = Fleet::new(&[("molt.toml", POLICY)], &[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    let add =
+        |title: &str, scope: &str| id(&ann.json(&["task", "add", title, "--scope", scope], 0));
+    let (docs, more) = (add("tell it", "docs"), add("tell more", "docs"));
+    let src = add("write it", "src");
+
+    let coordinator = &fleet.coordinator;
+    let plan = |more: &[&str]| coordinator.run(&[&["scopes", "plan", "--json"], more].concat());
+    plan(&[]).exits(3);
+    let digest = coordinator.digest();
+    let would = plan(&["--agents", "2", "--dry-run"]).exits(0).document();
+    assert_eq!(would["code"], "would-plan");
+    assert_eq!(coordinator.digest(), digest, "a dry run changes nothing");
+    let made = plan(&["--agents", "2"]).exits(0).document();
+    assert_eq!(made["data"]["shares"], would["data"]["shares"], "as it was said");
+    assert_eq!(made["data"]["shares"][0]["tasks"], json!([docs, more]));
+
+    assert_eq!(id(&ann.json(&["next"], 0)), docs);
+    let taken = bob.json(&["next"], 0);
+    assert_eq!((id(&taken), &taken["data"]["share"]), (src.clone(), &json!("2 of 2, bob's")));
+    bob.json(&["task", "done", &src], 0);
+    ann.json(&["release"], 0);
+    ann.json(&["leave"], 0);
+    let helped = bob.json(&["next"], 0);
+    assert_eq!(id(&helped), docs, "nothing of its own is left");
+    assert_eq!(helped["data"]["share"], json!("1 of 2, nobody's"));
+    let why = bob.json(&["why", &more], 0)["data"].to_string();
+    assert!(why.contains("share 1 of 2"), "{why}");
+    plan(&["--drop"]).exits(0);
+    plan(&[]).exits(3);
+}
