@@ -327,7 +327,12 @@ fn every_kind_says_what_was_decided_when_and_by_which_rule() {
         assert!(why.iter().any(|line| line.starts_with("rule     ")), "by which rule? {why:#?}");
         assert!(why.iter().any(|line| says_when(line)), "when? {why:#?}");
     }
-    world.by(&ann, Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Outcome::Done }).unwrap();
+    world
+        .by(
+            &ann,
+            Command::Release { scopes: Vec::new(), globs: Vec::new(), outcome: Outcome::Done },
+        )
+        .unwrap();
     let gone = world.board.why(&held.id.to_string(), world.now.board).unwrap_err();
     assert!(gone.to_string().contains("audit export"), "{gone}");
 }

@@ -6,7 +6,6 @@
 mod hosts;
 mod messages;
 mod plans;
-mod messages;
 mod runs;
 mod tokens;
 

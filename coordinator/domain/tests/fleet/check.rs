@@ -10,7 +10,6 @@ mod claims;
 mod format;
 mod messages;
 mod plans;
-mod messages;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};

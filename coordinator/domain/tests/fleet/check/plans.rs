@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use molt_domain::board::{Change, Event, Tables};
-use molt_domain::claim::Claim;
+use molt_domain::claim::{self, Claim, Mode, Piece};
 use molt_domain::policy::Policy;
 use molt_domain::scope::{Scope, ScopeName, conflict};
 use molt_domain::task::{State, Task};
@@ -76,7 +76,17 @@ pub fn own_share_first(step: &Step<'_>, before: &Tables) -> Checked {
             let known = task.scopes.iter().all(|it| repo.policy.scopes.get(it.as_str()).is_some());
             let older = others.iter().any(|claim| claim.policy != repo.policy.digest);
             let meets = |it: &ScopeName| touched.iter().any(|held| meet(&repo.policy, it, held));
-            known && !older && !task.scopes.iter().any(meets)
+            let beside = |it: &ScopeName| {
+                let piece = Piece::Scope(it.clone());
+                let globs = others.iter().filter(|claim| !claim.globs.is_empty());
+                globs.into_iter().any(|claim| claim::meets(&repo.policy, claim, &piece).is_some())
+            };
+            // Whoever shares a scope is let alone with it only whole, with all else of that claim.
+            let shares = before.claims.values().any(|claim| {
+                let named = claim.scopes().any(|it| task.scopes.contains(it));
+                claim.session == *session && claim.mode == Mode::Shared && named
+            });
+            known && !older && !shares && !task.scopes.iter().any(|it| meets(it) || beside(it))
         };
         let ready = |task: &&Task| {
             let done = |id| before.tasks.get(id).is_none_or(|it| it.state == State::Done);
