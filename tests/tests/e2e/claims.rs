@@ -190,6 +190,14 @@ fn paths_beside_scopes_are_claimed_guarded_narrowed_and_land() {
     assert_eq!(given["data"]["globs"], json!(["loose/**"]));
     bob.json(&["claim", "--path", "loose/**"], 0);
     assert!(ann.run(&["status"]).exits(0).out.contains("holds    docs/*.md  "));
+    // The same rule at the scope gate: what the paths cover lands, and nothing beside them.
+    ann.run(&["announce", "--files", "docs/a.md"]).exits(0);
+    ann.commit(&[("docs/a.md", "b\n")], "mend a");
+    assert_eq!(ann.json(&["submit", "--wait", "30s"], 0)["code"], "landed");
+    bob.run(&["announce", "--files", "loose/a"]).exits(0);
+    bob.commit(&[("docs/deep/b.md", "b\n"), ("loose/a", "a\n")], "add b");
+    let ejected = bob.json(&["submit", "--wait", "30s"], 7);
+    assert_eq!(ejected["data"]["state"], "scope-escape", "{ejected}");
     fleet.verify();
 }
 
