@@ -74,6 +74,10 @@ pub(super) const STORY: &[Step] = &[
     say("ann", "handoff src --to bob --note 'half done'", 0),
     say("bob", "accept src", 0),
     say("bob", "release src", 0),
+    say("cyd", "claim --path 'docs/a*'", 4),
+    say("cyd", "claim --path '/docs'", 2),
+    say("cyd", "claim --path 'loose/**'", 0),
+    say("cyd", "release --path 'loose/**'", 0),
     // The guard.
     Step::Do(snapshot_is_there),
     say("ann", "check docs/a.md", 0),
@@ -92,6 +96,12 @@ pub(super) const STORY: &[Step] = &[
     say("nobody", "hooks remove", 2),
     say("ann", "announce --files docs/a.md --tests 'make docs' --note 'only wording'", 0),
     say("nobody", "announce --files docs/a.md", 2),
+    // What one is told.
+    say("ann", "send bob 'docs will be mended by noon'", 0),
+    say("ann", "send bbo 'are you there?'", 3).means("bob"),
+    say("bob", "inbox --peek", 0),
+    say("bob", "inbox", 0),
+    say("bob", "inbox", 12),
     // Tasks.
     say("ann", "next", 12),
     say("ann", "task list", 0),
