@@ -150,12 +150,9 @@ impl Agent {
         let asked = clock::now();
         let reply = self.client.act(command).await?.into_inner();
         let decision = asked.elapsed();
-        let place = match reply.answer {
-            Some(Answer::Queued(place)) => place,
-            _ => {
-                granted(reply, &scopes)?;
-                return Ok(Waited { decision, held: decision });
-            }
+        let Some(Answer::Queued(place)) = reply.answer else {
+            granted(reply, &scopes)?;
+            return Ok(Waited { decision, held: decision });
         };
         let request = v1::AttendRequest { caller: Some(self.caller.clone()), id: place.id };
         let mut line = self.client.attend(request).await?.into_inner();

@@ -175,7 +175,7 @@ fn cases_of_agents() -> Vec<Case> {
             &["claim", "a/../b"],
             2,
             usage(
-                "invalid value 'a/../b' for '<SCOPE>...': scope name `a/../b` is invalid at \
+                "invalid value 'a/../b' for '[SCOPE]...': scope name `a/../b` is invalid at \
                  character 3: a component starts with a-z or 0-9, not '.'",
             ),
         ),
@@ -193,7 +193,7 @@ fn cases_of_agents() -> Vec<Case> {
             Box::leak(Box::new(["claim", long])),
             2,
             usage(&format!(
-                "invalid value '{long}' for '<SCOPE>...': scope name `{long}` is invalid at \
+                "invalid value '{long}' for '[SCOPE]...': scope name `{long}` is invalid at \
                  character 129: 200 bytes are more than 128"
             )),
         ),
