@@ -30,6 +30,7 @@ mod prime;
 mod queue;
 mod release;
 mod render;
+mod report;
 mod resume;
 mod schema;
 mod scopes;
@@ -98,6 +99,7 @@ enum Verb {
     Check(check::Check),
     Hooks(hooks::Hooks),
     Announce(announce::Announce),
+    Report(report::Report),
     Send(send::Send),
     Inbox(inbox::Inbox),
     Lock(lock::Lock),
@@ -141,6 +143,7 @@ impl Verb {
             Self::Check(_) => "check",
             Self::Hooks(_) => "hooks",
             Self::Announce(_) => "announce",
+            Self::Report(_) => "report",
             Self::Send(_) => "send",
             Self::Inbox(_) => "inbox",
             Self::Lock(_) => "lock",
@@ -249,6 +252,7 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             Verb::Next(verb) => verb.run(context).await,
             Verb::Task(verb) => verb.run(context).await,
             Verb::Announce(verb) => verb.run(context).await,
+            Verb::Report(verb) => verb.run(context).await,
             Verb::Send(verb) => verb.run(context).await,
             Verb::Inbox(verb) => verb.run(context).await,
             Verb::Lock(verb) => verb.run(context).await,

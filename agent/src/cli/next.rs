@@ -93,7 +93,13 @@ fn told(task: &v1::TaskView) -> Answer {
     for line in task.body.lines().filter(|line| !line.trim().is_empty()).take(5) {
         answer = answer.line("body", [line]);
     }
-    answer.line_if("accept", &task.acceptance).next(next)
+    let late = task.notes.last().map(String::as_str).unwrap_or_default();
+    answer
+        .line_if("accept", &task.acceptance)
+        .line_if("report", &task.report)
+        .line_if("left", &task.left)
+        .line_if("late", late)
+        .next(next)
 }
 
 #[cfg(test)]

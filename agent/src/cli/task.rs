@@ -205,7 +205,11 @@ fn show(task: &v1::TaskView) -> Answer {
     for line in task.body.lines().filter(|line| !line.trim().is_empty()).take(6) {
         answer = answer.line("body", [line]);
     }
-    answer.line_if("accept", &task.acceptance).line_if("share", &task.share)
+    answer
+        .line_if("accept", &task.acceptance)
+        .line_if("share", &task.share)
+        .line_if("report", &task.report)
+        .line_if("left", &task.left)
 }
 
 /// Ends a task; `how` is the word of the wire and the one for people.

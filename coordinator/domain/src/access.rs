@@ -168,6 +168,11 @@ fn place(board: &Board, request: &Request) -> Place {
     let session = |id| tables.sessions.get(&id).map(|session| &session.repo);
     let repo = match (&request.command, &request.caller) {
         (Command::Join { repo, .. } | Command::PlanScopes { repo, .. }, _) => Some(repo),
+        // A late report may be of somebody who is gone.
+        (Command::Report { .. }, Caller::Session(shown)) => {
+            let had = board.index().had_by(shown.session).find_map(|id| tables.tasks.get(&id));
+            session(shown.session).or(had.map(|task| &task.repo))
+        }
         (_, Caller::Session(shown)) => session(shown.session),
         (Command::RevokeClaim { claim, .. }, _) => tables.claims.get(claim).map(|it| &it.repo),
         (Command::RevokeSession { session: id, .. } | Command::RootDead { session: id }, _) => {

@@ -75,11 +75,13 @@ pub enum Bug {
     NeighboursForgotten,
     /// Whoever reads after a cursor that expired is told of what is left.
     ExpiredCursorPasses,
+    /// A report of somebody who has the task no more is taken.
+    LateReportTaken,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -116,6 +118,7 @@ impl Bug {
         Self::AnnouncementUnheard,
         Self::NeighboursForgotten,
         Self::ExpiredCursorPasses,
+        Self::LateReportTaken,
     ];
 }
 

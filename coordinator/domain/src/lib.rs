@@ -22,6 +22,7 @@ pub mod name;
 pub mod plan;
 pub mod policy;
 mod repo;
+pub mod report;
 pub mod retention;
 mod schedule;
 pub mod scope;

@@ -12,6 +12,7 @@ use crate::build::{Build, BuildKey};
 use crate::gate::Digest;
 use crate::id::TaskId;
 use crate::message;
+use crate::report::{self, Subject};
 use crate::task::{State, Task};
 
 /// Results that are kept, the newest: those of some hundred changes.
@@ -76,6 +77,11 @@ fn tasks(draft: &mut Draft<'_>) {
         .collect();
     let Some(excess) = excess(over.len(), TASKS, draft) else { return };
     for id in over.into_iter().take(excess) {
+        // The task, and what was reported of it.
+        if draft.room() < 2 {
+            return;
+        }
+        report::forget(draft, Subject::Task(id));
         draft.tables.tasks.delete(&id);
     }
 }
@@ -120,6 +126,7 @@ mod tests {
             losses: 0,
             report: None,
             added: BoardTime(0),
+            former: Vec::new(),
             by: None,
         };
         Change::Task(id, Some(task.into()))

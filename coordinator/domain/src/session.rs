@@ -13,6 +13,7 @@ use crate::fault::fault;
 use crate::hold::Holder;
 use crate::id::{BoardTime, SessionId};
 use crate::name::{AgentName, HostName, RepoName};
+use crate::report::{self, Subject};
 use crate::{build, claim, lock, slot, task};
 
 /// The longest time to park for.
@@ -336,6 +337,7 @@ fn dissolve(draft: &mut Draft<'_>, session: &Session, reason: &str) {
     if draft.tables.inboxes.get(&session.id).is_some() {
         draft.tables.inboxes.delete(&session.id);
     }
+    report::forget(draft, Subject::Session(session.id));
     draft.tables.sessions.delete(&session.id);
 }
 
@@ -368,9 +370,9 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
 /// How many records the end of a session writes at most.
 fn weight(draft: &Draft<'_>, id: SessionId) -> usize {
     let claims = draft.claims_of(id).len();
-    // Claims with their announcements; the session, its inbox, its task and who is told of that;
-    // and the line that is served.
-    2 * claims + lock::uses(draft, Holder::Session(id)) + 4 + claim::SERVED
+    // Claims with their announcements; the session, its inbox and report, its task and who is told
+    // of that; and the line that is served.
+    2 * claims + lock::uses(draft, Holder::Session(id)) + 5 + claim::SERVED
 }
 
 impl Session {

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::board::{Draft, Event, Invalid, Refusal, Reply, Tables};
 use crate::id::{BoardTime, ClaimId, SessionId, TaskId};
-use crate::name::RepoName;
+use crate::name::{AgentName, RepoName};
 use crate::scope::ScopeName;
 use crate::session::Session;
-use crate::{claim, lock, message, plan};
+use crate::{claim, lock, message, plan, report};
 
 /// Losses after which a task waits for a person.
 pub const MAX_LOSSES: u32 = 3;
+
+/// How many of those who had a task before are remembered.
+pub const MAX_FORMER: usize = 4;
 
 /// A unit of work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +50,26 @@ pub struct Task {
     pub report: Option<String>,
     /// When it was added.
     pub added: BoardTime,
+    /// Who had it before and may not know that, the last [`MAX_FORMER`]: what they still report
+    /// is a note.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Former>,
     /// Who added it, and is told when it waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<SessionId>,
+}
+
+/// Somebody who had a task that went on without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// The session.
+    pub session: SessionId,
+    /// Its agent.
+    pub name: AgentName,
+    /// Digest of its secret, which proves it when the session is gone.
+    pub secret: String,
+    /// Until when it had the task.
+    pub until: BoardTime,
 }
 
 /// Where a task is in its life.
@@ -155,6 +175,7 @@ pub(crate) fn add(
         losses: 0,
         report: None,
         added: draft.now.board,
+        former: Vec::new(),
         by: Some(session.id),
     };
     draft.tables.tasks.put(id, task);
@@ -293,7 +314,7 @@ fn take(draft: &mut Draft<'_>, session: &Session, task: Task) -> Result<Reply, B
     Ok(Reply::TaskTaken { task: Box::new(task), claim })
 }
 
-fn taken_by(draft: &Draft<'_>, id: SessionId) -> Option<Task> {
+pub(crate) fn taken_by(draft: &Draft<'_>, id: SessionId) -> Option<Task> {
     let its = |task: &&Task| matches!(task.state, State::Taken { session, .. } if session == id);
     let known = draft.board().index().taken_by(id).filter_map(|id| draft.tables.tasks.get(&id));
     let written = draft.tables.tasks.written().map(|(_, task)| task);
@@ -346,7 +367,8 @@ pub(crate) fn end(
     });
     let report = report.cloned().or_else(|| task.report.clone());
     tell_of_block(draft, &task, &state);
-    draft.tables.tasks.put(id, Task { state, report, ..task });
+    let former = formers(draft, &task);
+    draft.tables.tasks.put(id, Task { state, report, former, ..task });
     let held = claim.and_then(|id| draft.tables.claims.get(&id));
     let held = held.map(|claim| (claim.scope_list(), claim.globs.clone()));
     if let Some((scopes, globs)) = held {
@@ -374,7 +396,8 @@ pub(crate) fn reopen_of_claim(draft: &mut Draft<'_>, id: ClaimId, outcome: claim
     if let Some(task) = of_claim(draft, id) {
         let reason = format!("its holder gave the scopes back: {}", outcome.word());
         draft.record(Event::TaskReturned { task: task.id, losses: task.losses, reason });
-        draft.tables.tasks.put(task.id, Task { state: State::Open, ..task });
+        let former = formers(draft, &task);
+        draft.tables.tasks.put(task.id, Task { state: State::Open, former, ..task });
     }
 }
 
@@ -391,7 +414,8 @@ pub(crate) fn hand_over(
     }
     if let State::Taken { claim, since, .. } = task.state {
         let state = State::Taken { session: to.id, claim, since };
-        draft.tables.tasks.put(task.id, Task { state, ..task });
+        let former = formers(draft, &task);
+        draft.tables.tasks.put(task.id, Task { state, former, ..task });
     }
     Ok(())
 }
@@ -432,8 +456,11 @@ fn lose(draft: &mut Draft<'_>, task: Task, reason: &str) {
         _ => None,
     };
     let said = claim.and_then(|id| draft.tables.announcements.get(&id));
-    let said = said.map(|said| said.note.clone()).filter(|note| !note.is_empty());
-    let report = said.or_else(|| task.report.clone());
+    let said = said.filter(|said| !said.note.is_empty()).map(|said| (said.at, &said.note));
+    let reported = report::since(draft, &task).map(|line| (line.at, &line.text));
+    let last = said.into_iter().chain(reported).max_by_key(|(at, _)| *at);
+    let report = last.map(|(_, text)| text.clone()).or_else(|| task.report.clone());
+    let former = formers(draft, &task);
     let state = if losses >= MAX_LOSSES {
         State::Blocked { reason: format!("lost {losses} times, last: {reason}") }
     } else {
@@ -441,13 +468,38 @@ fn lose(draft: &mut Draft<'_>, task: Task, reason: &str) {
     };
     draft.record(Event::TaskReturned { task: task.id, losses, reason: reason.to_owned() });
     tell_of_block(draft, &task, &state);
-    draft.tables.tasks.put(task.id, Task { state, losses, report, ..task });
+    draft.tables.tasks.put(task.id, Task { state, losses, report, former, ..task });
+}
+
+/// Those who had a task before, once its present holder has it no more.
+fn formers(draft: &Draft<'_>, task: &Task) -> Vec<Former> {
+    let mut former = task.former.clone();
+    let holder = task.holder().and_then(|id| draft.tables.sessions.get(&id));
+    if let Some(Session { id, name, secret, .. }) = holder.filter(|_| message::has_words(draft)) {
+        let (name, secret) = (name.clone(), secret.clone());
+        former.retain(|it| it.session != *id);
+        former.push(Former { session: *id, name, secret, until: draft.now.board });
+    }
+    let excess = former.len().saturating_sub(MAX_FORMER);
+    former.drain(..excess);
+    former
 }
 
 /// Tells whoever added a task that nobody takes it before a person has looked at it.
 fn tell_of_block(draft: &mut Draft<'_>, task: &Task, state: &State) {
     if let (State::Blocked { reason }, Some(by)) = (state, task.by) {
         message::notify(draft, by, &task.id, format!("waits for a person: {reason}"));
+    }
+}
+
+impl Task {
+    /// The session that has it.
+    #[must_use]
+    pub fn holder(&self) -> Option<SessionId> {
+        match self.state {
+            State::Taken { session, .. } => Some(session),
+            State::Open | State::Blocked { .. } | State::Done | State::Failed { .. } => None,
+        }
     }
 }
 

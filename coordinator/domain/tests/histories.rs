@@ -41,7 +41,7 @@ fn every_history_keeps_every_promise() {
         }
     });
     println!("seed {seed:#x}, {} commands\n{tally}", tally.total());
-    assert_eq!(tally.commands.len(), 45, "kinds of command that were tried");
+    assert_eq!(tally.commands.len(), 46, "kinds of command that were tried");
     let often = tally.takeovers * 2_000 >= tally.total();
     assert!(often, "only {} takeovers of the lead", tally.takeovers);
     assert!(tally.events.contains_key("landed"), "no change landed\n{tally}");

@@ -57,6 +57,7 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::SharesOverlap => &["16 no two shares meet"],
         Bug::PlanIgnored => &["16 work is taken from one's own share first"],
         Bug::AnnouncementUnheard | Bug::NeighboursForgotten => &["17 announcements reach"],
+        Bug::LateReportTaken => &["10 late reports"],
         Bug::ExpiredCursorPasses => &["10 an expired cursor"],
         Bug::AnybodyApproves => &["14 a person approves", "10 calls of", "2 only who shows"],
     }

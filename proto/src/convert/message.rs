@@ -1,7 +1,8 @@
-//! Messages: sending them, and taking what one was told.
+//! Messages: sending them, taking what one was told, and reports.
 
 use molt_domain::board::{Command, Invalid};
 use molt_domain::id::MessageId;
+use molt_domain::report::{Full, Micro, Word};
 
 use super::field;
 use crate::v1;
@@ -14,6 +15,19 @@ impl TryFrom<v1::Send> for Command {
 
     fn try_from(send: v1::Send) -> Result<Self, Invalid> {
         Ok(Self::Send { to: field::parse("to", &send.to)?, text: send.text })
+    }
+}
+
+impl TryFrom<v1::Report> for Command {
+    type Error = Invalid;
+
+    fn try_from(report: v1::Report) -> Result<Self, Invalid> {
+        let v1::Report { task, status, line, output, next, resume, full } = report;
+        let word = match full.as_str() {
+            "" => Word::Micro(Micro::new([&status, &line, &output, &next, &resume])?),
+            text => Word::Full(Full::parse(text)?),
+        };
+        Ok(Self::Report { about: field::optional("task", &task)?, word })
     }
 }
 

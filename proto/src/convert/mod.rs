@@ -109,6 +109,7 @@ impl TryFrom<Verb> for Command {
             Verb::RevokeToken(revoke) => revoke.try_into(),
             Verb::Send(send) => send.try_into(),
             Verb::ReadInbox(read) => read.try_into(),
+            Verb::Report(report) => report.try_into(),
             Verb::RaiseFormat(raise) => Ok(Self::RaiseFormat { reason: raise.reason }),
         }
     }

@@ -46,6 +46,12 @@ fn answer(reply: &Reply, board: &Board, now: BoardTime) -> Answer {
         Reply::Inbox { session, after, upto } => {
             Answer::Inbox(view::taken(board, *session, *after, *upto))
         }
+        Reply::Reported { about, line } => {
+            Answer::Reported(v1::Reported { about: about.to_string(), line: line.clone() })
+        }
+        Reply::Noted { task, reason } => {
+            Answer::Noted(v1::Noted { task: task.to_string(), reason: reason.clone() })
+        }
         Reply::TaskAdded { task } => Answer::Task(task_added(board, *task, now)),
         Reply::TaskTaken { task, claim } => Answer::Task(v1::TaskView {
             claim: claim.as_ref().map(|claim| view::claim(board, claim, now)),

@@ -6,6 +6,7 @@ use molt_domain::hold::End;
 use molt_domain::host::JobUser;
 use molt_domain::id::{BoardTime, ClaimId, HoldId};
 use molt_domain::message::Addressee;
+use molt_domain::report::{Micro, Word};
 use molt_domain::scope::Risk;
 use molt_domain::session::Root;
 use molt_domain::task;
@@ -202,6 +203,24 @@ fn good() -> Vec<(Verb, Command)> {
         (
             Verb::ReadInbox(v1::ReadInbox { after: text("msg_0009"), limit: 900 }),
             Command::ReadInbox { after: Some(parsed("msg_0009")), limit: 50 },
+        ),
+        (
+            Verb::Report(v1::Report {
+                task: text("tsk_0007"),
+                status: text("running"),
+                line: text("it builds"),
+                output: text("logs/x"),
+                next: text("test it"),
+                resume: text("make"),
+                full: String::new(),
+            }),
+            Command::Report {
+                about: Some(task),
+                word: Word::Micro(
+                    Micro::new(["running", "it builds", "logs/x", "test it", "make"])
+                        .expect("good"),
+                ),
+            },
         ),
         (
             Verb::ReadInbox(v1::ReadInbox { after: String::new(), limit: 3 }),

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use molt_domain::board::Board;
 use molt_domain::id::{BoardTime, SessionId};
 use molt_domain::policy::Repo;
+use molt_domain::report::{Said, Subject};
 use molt_domain::task::{self, State, Task};
 
 use super::scope::Closers;
@@ -90,7 +91,15 @@ fn row(board: &Board, task: &Task, standing: &Standing) -> v1::TaskView {
         Standing::Taken { by } => name_of(board, *by),
         _ => String::new(),
     };
+    let reported = board.tables().reports.get(&Subject::Task(task.id));
+    let text = |said: Option<&Said>| said.map(|said| said.text.clone());
+    let line = text(reported.and_then(|it| it.line.as_ref())).or_else(|| task.report.clone());
+    let left = task.report.clone().filter(|left| Some(left) != line.as_ref());
     v1::TaskView {
+        report: line.unwrap_or_default(),
+        left: left.unwrap_or_default(),
+        full_report: text(reported.and_then(|it| it.full.as_ref())).unwrap_or_default(),
+        notes: reported.into_iter().flat_map(|it| &it.notes).map(|it| it.text.clone()).collect(),
         id: task.id.to_string(),
         title: task.title.clone(),
         body: task.body.clone(),
@@ -131,10 +140,13 @@ pub(super) fn tasks(board: &Board, repo: &Repo, me: Option<SessionId>) -> v1::Ta
         own.map(|task| (&**task, Standing::of(board, task, &closers, me))).collect();
     tasks.sort_by_key(|(task, standing)| (standing.rank(), Reverse(task.priority), task.id));
     tasks.truncate(MAX_ROWS);
-    // A body may be as large as a whole list is meant to be: it comes with the task itself.
-    let rows = tasks
-        .iter()
-        .map(|(task, standing)| v1::TaskView { body: String::new(), ..row(board, task, standing) });
+    // A body or report may be as large as a whole list is meant to be: it comes with the task.
+    let rows = tasks.iter().map(|(task, standing)| v1::TaskView {
+        body: String::new(),
+        full_report: String::new(),
+        notes: Vec::new(),
+        ..row(board, task, standing)
+    });
     v1::Tasks { tasks: rows.collect() }
 }
 

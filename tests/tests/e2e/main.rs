@@ -25,6 +25,7 @@ mod locks;
 mod logs;
 mod messages;
 mod readme;
+mod reports;
 mod scenarios;
 mod service;
 mod sessions;

@@ -60,6 +60,7 @@ impl Right {
             | Command::Announce { .. }
             | Command::Send { .. }
             | Command::ReadInbox { .. }
+            | Command::Report { .. }
             | Command::AddTask(_)
             | Command::Next
             | Command::EndTask { .. } => Self::Work,

@@ -14,7 +14,7 @@ use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::policy::Policy;
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::{self, Credentials, Root};
-use crate::{job, lock, message, plan, repo, slot, task, train};
+use crate::{job, lock, message, plan, repo, report, slot, task, train};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +123,8 @@ pub enum Command {
     Send { to: message::Addressee, text: String },
     /// Take the messages after a cursor, `limit` at most; `None`: after what was taken last.
     ReadInbox { after: Option<MessageId>, limit: usize },
+    /// Report of the session's task, else of the session itself.
+    Report { about: Option<TaskId>, word: report::Word },
     /// Take a claim away, as an operator.
     RevokeClaim { claim: ClaimId, reason: String },
     /// End a session, as an operator.
@@ -222,6 +224,7 @@ impl Command {
             Self::Announce { .. } => "announce",
             Self::Send { .. } => "send",
             Self::ReadInbox { .. } => "read-inbox",
+            Self::Report { .. } => "report",
             Self::RevokeClaim { .. } => "revoke-claim",
             Self::RevokeSession { .. } => "revoke-session",
             Self::AddTask(_) => "add-task",
@@ -290,6 +293,8 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::ReadInbox { after, limit } => {
             message::read(draft, &acting(draft, caller)?, *after, *limit)
         }
+        // What comes too late is kept as a note, so its session may be gone.
+        Command::Report { about, word } => report::report(draft, caller, *about, word),
         Command::RevokeClaim { claim, reason } => claim::revoke(draft, caller, *claim, reason),
         Command::RevokeSession { session, reason } => {
             session::revoke(draft, caller, *session, reason)

@@ -16,6 +16,7 @@ use crate::gate::{Class, Digest, Finding};
 use crate::hold::{End, Holder};
 use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, MessageId, SessionId, TaskId, TokenId};
 use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
+use crate::report::Subject;
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::Loss;
 use crate::train::{Ejection, Need, Origin};
@@ -211,6 +212,17 @@ pub enum Event {
     },
     /// An agent took what it was told.
     InboxRead { session: SessionId, upto: MessageId },
+    /// An agent reported; the digest is of a full report's text.
+    Reported {
+        about: Subject,
+        session: SessionId,
+        name: AgentName,
+        epoch: u64,
+        line: String,
+        full: Option<String>,
+    },
+    /// A report came from somebody who has the task no more; it is a note.
+    ReportRefused { task: TaskId, session: SessionId, epoch: u64, line: String, reason: String },
     /// Work was added.
     TaskAdded { task: TaskId, repo: RepoName, title: String },
     /// Work was taken together with its scopes.
@@ -360,6 +372,7 @@ impl Event {
             }
             Self::Planned { .. } | Self::PlanEnded { .. } | Self::ShareTaken { .. } => 2,
             Self::Sent { .. } | Self::InboxRead { .. } => 2,
+            Self::Reported { .. } | Self::ReportRefused { .. } => 2,
             Self::Claimed { mode, globs, .. } | Self::Queued { mode, globs, .. }
                 if !mode.is_exclusive() || !globs.is_empty() =>
             {
@@ -445,6 +458,12 @@ impl Event {
             }
             Self::Sent { message, to, text, .. } => {
                 format!("sent      {message} to {}: {text}", to.len())
+            }
+            Self::Reported { about, name, line, .. } => {
+                format!("report    of {about} by {name}: {line}")
+            }
+            Self::ReportRefused { task, session, line, .. } => {
+                format!("late      report of {task} by {session}: {line}")
             }
             Self::InboxRead { session, upto } => format!("read      {session} up to {upto}"),
             Self::TaskAdded { task, title, .. } => format!("task      {task} added: {title}"),

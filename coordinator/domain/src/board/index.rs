@@ -46,6 +46,8 @@ pub(crate) struct Index {
     /// Tasks by who has them, and by the claim that was taken with them.
     taken: HashMap<SessionId, BTreeSet<TaskId>>,
     taken_with: HashMap<ClaimId, BTreeSet<TaskId>>,
+    /// Tasks by who had them before.
+    had: HashMap<SessionId, BTreeSet<TaskId>>,
     /// Messages by whom they are for.
     inboxes: HashMap<SessionId, BTreeSet<MessageId>>,
     /// Inboxes with more than are kept.
@@ -174,6 +176,9 @@ impl Index {
         for needed in &task.needs {
             self.needed_by.entry(*needed).or_default().insert(task.id);
         }
+        for former in &task.former {
+            self.had.entry(former.session).or_default().insert(task.id);
+        }
         match task.state {
             task::State::Open => {
                 let place = (Reverse(task.priority), task.id);
@@ -193,6 +198,9 @@ impl Index {
     fn forget_task(&mut self, task: &Task) {
         for needed in &task.needs {
             remove(&mut self.needed_by, needed, &task.id);
+        }
+        for former in &task.former {
+            remove(&mut self.had, &former.session, &task.id);
         }
         match task.state {
             task::State::Open => {
@@ -238,6 +246,11 @@ impl Index {
     /// The tasks that a session has.
     pub(crate) fn taken_by(&self, session: SessionId) -> impl Iterator<Item = TaskId> {
         self.taken.get(&session).into_iter().flatten().copied()
+    }
+
+    /// The tasks that a session had before.
+    pub(crate) fn had_by(&self, session: SessionId) -> impl Iterator<Item = TaskId> {
+        self.had.get(&session).into_iter().flatten().copied()
     }
 
     /// The task that was taken with a claim.

@@ -6,6 +6,7 @@ use crate::claim::Claim;
 use crate::hold::Hold;
 use crate::id::{CarId, ClaimId, HoldId, MessageId, SessionId, TaskId, TokenId};
 use crate::name::AgentName;
+use crate::report::Subject;
 use crate::scope::{Pattern, ScopeName};
 use crate::task::Task;
 
@@ -66,6 +67,20 @@ pub enum Reply {
         after: MessageId,
         /// The last of them.
         upto: MessageId,
+    },
+    /// A report is kept.
+    Reported {
+        /// Of what.
+        about: Subject,
+        /// What stands for it in one line.
+        line: String,
+    },
+    /// A report came too late: it is refused, and kept as a note.
+    Noted {
+        /// Of which task.
+        task: TaskId,
+        /// Why it counts for nothing.
+        reason: String,
     },
     /// Work was added.
     TaskAdded {

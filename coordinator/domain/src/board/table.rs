@@ -22,6 +22,7 @@ use crate::message::{Announcement, Inbox, Message};
 use crate::name::{HostName, RepoName};
 use crate::plan::Plan;
 use crate::policy::Repo;
+use crate::report::{Report, Subject};
 use crate::session::Session;
 use crate::slot::{SlotKey, Slots};
 use crate::task::Task;
@@ -230,6 +231,8 @@ tables! {
     announcements: Announcement(ClaimId => Announcement), "announcement";
     /// What agents are told.
     messages: Message(MessageId => Message), "message";
+    /// What was reported of tasks, and of sessions without one.
+    reports: Report(Subject => Report), "report";
     /// How far sessions have read.
     inboxes: Inbox(SessionId => Inbox), "inbox";
     /// Locks of fleet reach.

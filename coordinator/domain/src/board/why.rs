@@ -16,6 +16,7 @@ use crate::hold::Holder;
 use crate::id::{
     BoardTime, CarId, ClaimId, HoldId, JobId, MessageId, RefusalId, SessionId, TaskId, TokenId,
 };
+use crate::report::Subject;
 use crate::scope::{Conflict, ScopeName};
 use crate::session::{self, Session};
 use crate::task::{self, Task};
@@ -356,7 +357,13 @@ impl Why<'_> {
             if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") }
         ));
         lines.extend(self.share_with_task(task));
-        lines.extend(task.report.as_ref().map(|report| format!("report   {}", first_line(report))));
+        let reported = tables.reports.get(&Subject::Task(task.id));
+        let line = reported.and_then(|it| it.line.as_ref()).map(|said| &said.text);
+        let left = task.report.as_ref().filter(|left| Some(*left) != line);
+        lines.extend(line.map(|report| format!("report   {}", first_line(report))));
+        lines.extend(left.map(|left| format!("left     {}", first_line(left))));
+        let late = reported.into_iter().flat_map(|it| &it.notes);
+        lines.extend(late.map(|note| format!("late     {}: {}", note.by, first_line(&note.text))));
         lines
     }
 

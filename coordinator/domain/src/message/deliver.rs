@@ -7,15 +7,16 @@ use crate::message::{Audience, Content, MAX_NAMED, Message, Sender, Urgency};
 use crate::name::RepoName;
 use crate::session::Session;
 
-/// The first format of the records that has messages.
+/// The first format of the records that has messages and reports.
 const FORMAT: u32 = 2;
 
 /// The longest list of an announcement that is copied into inboxes, in bytes; the whole of it
 /// stands beside the claim.
 const MAX_LIST: usize = 2048;
 
-/// Whether the store's format has messages: what goes on without them does so where it has not.
-fn has_words(draft: &Draft<'_>) -> bool {
+/// Whether the store's format has messages and reports: what goes on without them does so where it
+/// has not.
+pub(crate) fn has_words(draft: &Draft<'_>) -> bool {
     draft.board().formats().stored.written >= FORMAT
 }
 

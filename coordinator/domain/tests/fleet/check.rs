@@ -10,6 +10,7 @@ mod claims;
 mod format;
 mod messages;
 mod plans;
+mod reports;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use molt_domain::claim::{self, Claim};
 use molt_domain::id::{CarId, Fence, SessionId};
 use molt_domain::name::{GateName, RepoName};
 use molt_domain::policy::Spans;
+use molt_domain::report::Subject;
 use molt_domain::{lock, train};
 
 use super::tally::Tally;
@@ -278,6 +280,7 @@ impl Fleet {
         if self.board.formats().stored.written > 1 && !is_repeated {
             messages::announcements(step, before)?;
         }
+        reports::reports(step, before)?;
         access::access(step, before)?;
         access::tokens(step, before, after)?;
         access::provers(step, after)?;
@@ -452,6 +455,11 @@ fn audited(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
                 Event::Planned { repo, .. } | Event::PlanEnded { repo, .. }
                 | Event::ShareTaken { repo, .. } if repo == name)
             }),
+            Change::Report(about, Some(_)) => !told(&|event| match event {
+                Event::Reported { about: of, .. } => of == about,
+                Event::ReportRefused { task, .. } => *about == Subject::Task(*task),
+                _ => false,
+            }),
             Change::Car(id, Some(car)) => {
                 let moved =
                     before.cars.get(id).is_none_or(|old| old.state.reason() != car.state.reason());
@@ -487,9 +495,13 @@ fn nothing_is_left_over(step: &Step<'_>, after: &Tables) -> Checked {
             Change::Answer(key, Some(_)) => !after.sessions.contains_key(&key.session),
             Change::Announcement(claim, Some(_)) => !after.claims.contains_key(claim),
             Change::Inbox(id, Some(_)) => !after.sessions.contains_key(id),
+            Change::Report(Subject::Session(id), Some(_)) => !after.sessions.contains_key(id),
+            Change::Report(Subject::Task(id), Some(_)) => !after.tasks.contains_key(id),
+            Change::Task(id, None) => after.reports.contains_key(&Subject::Task(*id)),
             Change::Session(id, None) => {
                 let held = after.claims.values().any(|claim| claim.session == *id);
                 held || after.inboxes.contains_key(id)
+                    || after.reports.contains_key(&Subject::Session(*id))
             }
             Change::Claim(id, None) => after.announcements.contains_key(id),
             _ => false,

@@ -25,7 +25,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 45] = [
+const WEIGHTS: [(&str, usize); 46] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -41,6 +41,7 @@ const WEIGHTS: [(&str, usize); 45] = [
     ("announce", 10),
     ("send", 6),
     ("read-inbox", 8),
+    ("report", 8),
     ("revoke-claim", 1),
     ("revoke-session", 1),
     ("add-task", 5),
@@ -229,7 +230,7 @@ impl Generator {
             "claim" | "release" | "extend" | "narrow" | "unqueue" | "announce" | "revoke-claim" => {
                 self.of_claims(kind, board)
             }
-            "send" | "read-inbox" => self.of_messages(kind, board),
+            "send" | "read-inbox" | "report" => self.of_messages(kind, board),
             "add-task" | "next" | "end-task" => self.of_tasks(kind, board),
             "plan-scopes" => {
                 let agents = [0, 1, 2, 2, 3, 3, 4, 4, 300][self.random.below(9)];

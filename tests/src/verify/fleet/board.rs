@@ -96,6 +96,7 @@ pub(super) enum Event {
         session: String,
         to: String,
         fence: Fence,
+        task: Option<String>,
     },
     Released {
         claim: String,
@@ -204,6 +205,11 @@ pub(super) enum Event {
     InboxRead {
         session: String,
         upto: String,
+    },
+    Reported {
+        about: String,
+        session: String,
+        epoch: u64,
     },
     Submitted {
         car: String,

@@ -13,6 +13,8 @@ pub(super) struct Told {
     sent: BTreeSet<String>,
     /// What each session was told, in order.
     inboxes: BTreeMap<String, Vec<String>>,
+    /// Tasks with the sessions that have them.
+    holders: BTreeMap<String, String>,
     /// How many of them it took.
     taken: BTreeMap<String, usize>,
 }
@@ -32,6 +34,19 @@ impl Told {
                     self.of_current_epoch(place, (from, *epoch), message, report);
                 }
                 self.sent(place, message, to, report);
+            }
+            Event::TaskTaken { task, session, .. } => {
+                self.holders.insert(task.clone(), session.clone());
+            }
+            Event::HandedOver { to, task: Some(task), .. } => {
+                self.holders.insert(task.clone(), to.clone());
+            }
+            Event::TaskReturned { task } | Event::TaskEnded { task } => {
+                self.holders.remove(task);
+            }
+            Event::Reported { about, session, epoch } => {
+                self.of_current_epoch(place, (session, Some(*epoch)), "a report", report);
+                self.reported(place, about, session, report);
             }
             Event::InboxRead { session, upto } => self.read(place, session, upto, report),
             _ => {}
@@ -65,6 +80,19 @@ impl Told {
                 report.violation(format!("audit {seq}: {message} is for {session}, which left"));
             }
             self.inboxes.entry(session.clone()).or_default().push(message.to_owned());
+        }
+    }
+
+    /// Invariant 10: who has a task reports of it.
+    fn reported(&self, place: Place, about: &str, session: &str, report: &mut Report) {
+        let seq = place.seq;
+        let holder = self.holders.get(about).map(String::as_str);
+        let own =
+            if about.starts_with("ses_") { about == session } else { holder == Some(session) };
+        if !own {
+            report.violation(format!(
+                "audit {seq}: a late report of {about} by {session} counted, {holder:?} has it"
+            ));
         }
     }
 
@@ -117,8 +145,22 @@ mod tests {
     fn what_breaks_a_rule_is_seen() {
         let one = || sent("msg_1", 1, "ses_2");
         let resumed = || Event::Resumed { session: "ses_1".to_owned(), epoch: 2 };
+        let reported = |session: &str, about: &str| Event::Reported {
+            about: about.to_owned(),
+            session: session.to_owned(),
+            epoch: 1,
+        };
+        let taken = || Event::TaskTaken {
+            task: "tsk_1".to_owned(),
+            session: "ses_2".to_owned(),
+            claim: None,
+        };
+        let returned = || Event::TaskReturned { task: "tsk_1".to_owned() };
         let left = || Event::Left { session: "ses_2".to_owned() };
         let good = [
+            taken(),
+            reported("ses_2", "tsk_1"),
+            reported("ses_1", "ses_1"),
             one(),
             sent("msg_2", 1, "ses_2"),
             read("msg_1"),
@@ -128,6 +170,9 @@ mod tests {
         ];
         assert!(!violations(&good).contains("audit "), "{}", violations(&good));
         let table = [
+            (vec![reported("ses_2", "ses_1")], "a late report of ses_1"),
+            (vec![taken(), returned(), reported("ses_2", "tsk_1")], "a late report of tsk_1"),
+            (vec![resumed(), reported("ses_1", "ses_1")], "a report is of epoch Some(1)"),
             (vec![one(), one()], "msg_1 was sent twice"),
             (vec![resumed(), one()], "is of epoch Some(1) of ses_1, which is at 2"),
             (vec![left(), one()], "is for ses_2, which left"),

@@ -116,7 +116,15 @@ pub(super) const STORY: &[Step] = &[
     say("ann", "task show tsk_zzzz", 3),
     say("ann", "next", 0),
     say("bob", "task done {tsk}", 4),
+    say("ann", "report running 'the barrier is in' --output logs/gc.log --next 'test it'", 0),
+    say("ann", "report running 'the barrier is in' --next 'test it'", 2),
+    say("ann", "report running it --output none --next none --task tsk_zzzz", 3),
+    say("bob", "report running it --output none --next none --task {tsk}", 6),
+    Step::Do(reports),
+    say("ann", "report --full {here}/full.md", 0),
+    say("ann", "report --full {here}/short.md", 2),
     say("ann", "task block --reason 'which format is meant?'", 0),
+    say("ann", "report done 'all of it' --output none --next none --task {tsk}", 6),
     say("ann", "task block --reason 'again'", 9),
     say("bob", "task add 'say it' --scope src", 0),
     say("bob", "next", 0),
@@ -198,6 +206,14 @@ fn snapshot_is_there(world: &mut World<'_>) {
         let knows = world.agent("ann").run(&["check", "docs/a.md"]).code == 0;
         (knows && world.agent("bob").run(&["check", "docs/a.md"]).code == 4).then_some(())
     });
+}
+
+fn reports(world: &mut World<'_>) {
+    let full = "## Mend it\n\n### Status\nhalf done\n\n### Summary\n- one store less\n\n\
+                ### Files Touched\n- src/vm.c — the barrier\n\n### Tests\n- make test → FAIL\n\n\
+                ### Notes\nnone\n\n### Resume\nmake test\n";
+    world.file("full.md", full);
+    world.file("short.md", &full.replace("### Notes\nnone\n\n", ""));
 }
 
 fn plans(world: &mut World<'_>) {

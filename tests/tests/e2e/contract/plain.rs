@@ -64,7 +64,7 @@ pub(super) fn document(heard: &Heard, document: &Value) -> Value {
     Plain::new(heard).value("", document)
 }
 
-/// Text without the times of day in it, as `2026-11-30T21:03:06.577Z`.
+/// Text without the times of day in it, as `2026-11-30T21:03:06.577Z` or, of a report, `[21:03]`.
 fn times(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_digit() || "TZ:.-".contains(c);
     let mut plain = String::new();
@@ -73,7 +73,10 @@ fn times(text: &str) -> String {
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         let is_time = word.len() >= 20 && word.contains('T') && word.ends_with('Z');
-        plain.push_str(if is_time { "TIME" } else { word });
+        let clock =
+            word.split_once(':').filter(|(hour, minute)| (hour.len(), minute.len()) == (2, 2));
+        let is_clock = clock.is_some() && plain.ends_with('[') && after.starts_with(']');
+        plain.push_str(if is_time || is_clock { "TIME" } else { word });
         let gap = after.find(is_part).unwrap_or(after.len());
         plain.push_str(&after[..gap]);
         rest = &after[gap..];

@@ -7,6 +7,7 @@ use molt_domain::id::BoardTime;
 use molt_domain::job::State;
 use molt_domain::name::RepoName;
 use molt_domain::policy::Trust;
+use molt_domain::report::Subject;
 
 use super::{Checked, Step, ensure};
 
@@ -41,6 +42,7 @@ fn words(role: Role) -> &'static [&'static str] {
             "announce",
             "send",
             "read-inbox",
+            "report",
             "add-task",
             "next",
             "end-task",
@@ -68,6 +70,7 @@ fn words(role: Role) -> &'static [&'static str] {
             "announce",
             "send",
             "read-inbox",
+            "report",
             "add-task",
             "next",
             "end-task",
@@ -146,6 +149,9 @@ fn within_repos(step: &Step<'_>, identity: &Identity, before: &Tables) -> Checke
             Change::Claim(id, claim) => {
                 let claim = claim.as_ref().or_else(|| before.claims.get(id));
                 touched.extend(claim.map(|claim| claim.repo.clone()));
+            }
+            Change::Report(Subject::Task(id), _) => {
+                touched.extend(before.tasks.get(id).map(|task| task.repo.clone()));
             }
             Change::Car(_, Some(car)) => touched.push(car.repo.clone()),
             Change::Plan(repo, _) => touched.push(repo.clone()),
