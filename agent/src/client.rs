@@ -90,6 +90,12 @@ impl Client {
         &self.addresses
     }
 
+    /// The fleet, in a word that is a file's name: its coordinators in any order.
+    #[must_use]
+    pub fn fleet(&self) -> &str {
+        self.seen.fleet()
+    }
+
     /// Carries out a command. One with a number is sent again after a lost
     /// answer, because it has one effect; another one never.
     pub async fn act(&self, command: v1::Command) -> Result<v1::Reply, Error> {
@@ -180,12 +186,9 @@ impl Client {
         opened.await.map_err(|failed| self.read_error(failed.into_error()))
     }
 
-    /// What happens from now on.
-    pub async fn watch(&self) -> Result<Streaming<v1::Entry>, Error> {
-        let attempt = || async {
-            let request = v1::WatchRequest { after: 0, tail: true };
-            self.answered(self.connected()?.watch(request)).await
-        };
+    /// What happened and happens, as far as is asked for.
+    pub async fn watch(&self, request: v1::WatchRequest) -> Result<Streaming<v1::Entry>, Error> {
+        let attempt = || async { self.answered(self.connected()?.watch(request)).await };
         let opened =
             retry(Policy::RECONNECT.within(PATIENCE), attempt, |failure| self.judge(failure));
         opened.await.map_err(|failed| self.read_error(failed.into_error()))
@@ -319,7 +322,7 @@ impl Client {
             Failure::Unknown { reason } => self.ask_next_time(Error::Unknown {
                 problem: format!("no answer from the coordinator at {}: {reason}", self.places()),
             }),
-            Failure::Compacted { .. } => Error::unavailable(failure.to_string()),
+            Failure::Compacted { oldest } => Error::Compacted { oldest },
             Failure::Other { code, kind, message } => {
                 Error::Told { exit: kind.map_or_else(|| exit_of(code), Exit::from), message }
             }

@@ -61,6 +61,12 @@ pub enum Error {
         /// Which, and what to do about it.
         problem: String,
     },
+    /// What happened right after where the caller is, is not kept any more.
+    #[error("entries before {oldest} are not kept any more")]
+    Compacted {
+        /// The oldest entry that is kept.
+        oldest: u64,
+    },
     /// Nothing changed; the same command may work in a moment.
     #[error("{problem}")]
     Unavailable {
@@ -128,7 +134,7 @@ impl Error {
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { refusal, .. } => refusal.kind().into(),
             Self::Told { exit, .. } => *exit,
-            Self::Precondition { .. } => Exit::Precondition,
+            Self::Precondition { .. } | Self::Compacted { .. } => Exit::Precondition,
             Self::Unavailable { .. } | Self::Git { .. } => Exit::Unavailable,
             Self::Unknown { .. } => Exit::Unknown,
             Self::Bug { .. } => Exit::Bug,
@@ -146,6 +152,7 @@ impl Error {
             Self::Refused { refusal, .. } => refusal.reason().to_ascii_lowercase(),
             Self::Told { .. } => "refused".to_owned(),
             Self::Precondition { .. } => "precondition".to_owned(),
+            Self::Compacted { .. } => "compacted".to_owned(),
             Self::Unavailable { .. } => "unavailable".to_owned(),
             Self::Unknown { .. } => "unknown".to_owned(),
             Self::Git { .. } => "git".to_owned(),

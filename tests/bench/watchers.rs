@@ -211,7 +211,7 @@ impl Watch {
         for n in 0..self.connections {
             let client = CoordinatorClient::new(channel(&url)?);
             for _ in (n..self.count).step_by(self.connections) {
-                let request = v1::WatchRequest { after: 0, tail: true };
+                let request = v1::WatchRequest { tail: true, ..v1::WatchRequest::default() };
                 let entries = client.clone().watch(request).await?.into_inner();
                 watching.spawn(watch(entries, Arc::clone(&seen)));
             }

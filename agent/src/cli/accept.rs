@@ -6,6 +6,7 @@ use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
 
 use super::context::{Acted, Context, unexpected};
+use super::guarded::{self, Change};
 use super::render::granted;
 use crate::error::Error;
 use crate::ui::Answer;
@@ -28,11 +29,13 @@ pub(super) struct Accept {
 impl Accept {
     pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let verb = Verb::Accept(v1::Accept { what: self.what.unwrap_or_default() });
-        let Acted { answer, rev } = context.act(&context.client()?, verb).await?;
+        let client = context.client()?;
+        let file = context.joined(&client).await?;
+        let Acted { answer, rev } = context.act_as(&client, &file, verb).await?;
         match answer {
             Reply::Granted(claim) => {
-                let answer = granted("accept", &claim, rev);
-                Ok(answer.line_if("task", claim.task))
+                let answer = granted("accept", &claim, rev).line_if("task", &claim.task);
+                guarded::known(context, &file, answer, (Change::Held(&claim), rev)).await
             }
             _ => Err(unexpected("what is accepted")),
         }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::args::span;
 use super::context::{Acted, Context, unexpected};
+use super::guarded::{self, Change};
 use super::render::{granted, word};
 use super::wait::{Place, attend};
 use crate::error::{Error, Exit};
@@ -80,8 +81,12 @@ impl Claim {
             shared: self.shared,
         });
         let Acted { answer, rev } = context.act_as(&client, &file, verb).await?;
+        let taken = async |claim: &v1::ClaimView| {
+            let answer = granted("claim", claim, rev);
+            guarded::known(context, &file, answer, (Change::Held(claim), rev)).await
+        };
         let place = match (answer, self.wait) {
-            (Reply::Granted(claim), _) => return Ok(granted("claim", &claim, rev)),
+            (Reply::Granted(claim), _) => return taken(&claim).await,
             (Reply::Queued(place), None) => return Ok(queued(&asked, &place, rev)),
             (Reply::Queued(place), Some(wait)) => {
                 let ahead =
@@ -92,7 +97,7 @@ impl Claim {
             _ => return Err(unexpected("a claim or a place in line")),
         };
         match place {
-            Place::Granted(claim) => Ok(granted("claim", &claim, rev)),
+            Place::Granted(claim) => taken(&claim).await,
             Place::Waiting(place) => Ok(queued(&asked, &place, rev)),
         }
     }

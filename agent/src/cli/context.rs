@@ -273,6 +273,11 @@ impl Context {
         Ok(())
     }
 
+    /// Whether it was said that nobody renews the session.
+    pub(super) fn is_unkept(&self) -> bool {
+        self.unkept.get()
+    }
+
     /// Says once that the session ends by itself although its root lives.
     fn say_unkept(&self, problem: &str) {
         if !self.unkept.replace(true) {

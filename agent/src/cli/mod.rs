@@ -13,9 +13,11 @@ mod check;
 mod claim;
 mod context;
 mod daemon;
+mod events;
 mod extend;
 mod gate;
 mod git;
+mod guarded;
 mod handoff;
 mod hooks;
 mod inbox;
@@ -102,6 +104,7 @@ enum Verb {
     Report(report::Report),
     Send(send::Send),
     Inbox(inbox::Inbox),
+    Events(events::Events),
     Lock(lock::Lock),
     Slot(slot::Slot),
     Build(build::Build),
@@ -146,6 +149,7 @@ impl Verb {
             Self::Report(_) => "report",
             Self::Send(_) => "send",
             Self::Inbox(_) => "inbox",
+            Self::Events(_) => "events",
             Self::Lock(_) => "lock",
             Self::Slot(_) => "slot",
             Self::Build(_) => "build",
@@ -204,6 +208,9 @@ fn run() -> ExitCode {
         return wrapped::main(verb, globals);
     }
     let (name, format) = (verb.name(), globals.format());
+    if let Verb::Events(events) = verb {
+        return events::main(events, globals).into();
+    }
     let mut answer = match Context::new(globals) {
         Err(error) if name == "prime" => prime::without(&error),
         Err(error) => Answer::of_error(name, &error),
@@ -265,6 +272,7 @@ fn carry_out(verb: Verb, context: &Context) -> Result<Answer, Error> {
             Verb::Check(_)
             | Verb::Hooks(_)
             | Verb::Build(_)
+            | Verb::Events(_)
             | Verb::Daemon(_)
             | Verb::Schema(_)
             | Verb::Man(_)
@@ -295,7 +303,7 @@ fn misread(error: &clap::Error) -> Exit {
     let verb = asked_for(std::env::args().skip(1));
     let answer = Answer::of_error(&verb, &Error::usage(problem));
     match ui::print(&answer, Format::Json) {
-        Ok(()) => answer.exit(),
+        Ok(_) => answer.exit(),
         Err(_) => Exit::Usage,
     }
 }

@@ -7,6 +7,7 @@ use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
 
 use super::context::{Acted, Context, unexpected};
+use super::guarded::{self, Change};
 use super::render::granted;
 use crate::error::Error;
 use crate::ui::Answer;
@@ -37,9 +38,14 @@ impl Narrow {
         let to = self.to.iter().map(ScopeName::to_string).collect();
         let globs = self.globs.iter().map(Pattern::to_string).collect();
         let verb = Verb::Narrow(v1::Narrow { from: self.from.to_string(), to, globs });
-        let Acted { answer, rev } = context.act(&context.client()?, verb).await?;
+        let client = context.client()?;
+        let file = context.joined(&client).await?;
+        let Acted { answer, rev } = context.act_as(&client, &file, verb).await?;
         match answer {
-            Reply::Granted(claim) => Ok(granted("narrow", &claim, rev)),
+            Reply::Granted(claim) => {
+                let answer = granted("narrow", &claim, rev);
+                guarded::known(context, &file, answer, (Change::Held(&claim), rev)).await
+            }
             _ => Err(unexpected("what is kept")),
         }
     }

@@ -7,6 +7,7 @@ use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
 
 use super::context::{Acted, Context, unexpected};
+use super::guarded::{self, Change};
 use crate::error::Error;
 use crate::ui::{Answer, list};
 
@@ -38,13 +39,16 @@ impl Release {
         let scopes = self.scopes.iter().map(ScopeName::to_string).collect();
         let globs = self.globs.iter().map(Pattern::to_string).collect();
         let verb = Verb::Release(v1::Release { scopes, globs, outcome: self.outcome.clone() });
-        let Acted { answer, rev } = context.act(&context.client()?, verb).await?;
+        let client = context.client()?;
+        let file = context.joined(&client).await?;
+        let Acted { answer, rev } = context.act_as(&client, &file, verb).await?;
         let released = match answer {
             Reply::Released(released) => released,
             Reply::Done(_) => v1::Released::default(),
             _ => return Err(unexpected("what was released")),
         };
-        Ok(told(&released, &self.outcome).rev(rev))
+        let answer = told(&released, &self.outcome).rev(rev);
+        guarded::known(context, &file, answer, (Change::Released(&released), rev)).await
     }
 }
 

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::session::SessionFile;
 
 /// The most that a wait looks again without being told that something happened.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The least that lies between two looks, however much happens.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
@@ -173,7 +173,8 @@ impl<'a> Events<'a> {
     /// Opens the stream if it is not open, so that nothing is missed from here on.
     pub(super) async fn open(&mut self) {
         if self.stream.is_none() {
-            self.stream = self.client.watch().await.ok();
+            let now = v1::WatchRequest { tail: true, ..v1::WatchRequest::default() };
+            self.stream = self.client.watch(now).await.ok();
         }
     }
 

@@ -67,6 +67,11 @@ impl Seen {
         Ok(Self { path, coordinators, term, fence, leader })
     }
 
+    /// The fleet in a word.
+    pub(super) fn fleet(&self) -> &str {
+        self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+    }
+
     /// Whether an answer of `term` is to be believed. A newer one is remembered
     /// before anything is done with it.
     pub(super) fn check(&self, term: u64) -> Result<(), Failure> {

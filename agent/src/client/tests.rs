@@ -71,7 +71,7 @@ fn where_nobody_listens_nothing_changed() {
         block_on(client.act(next_task(1))).unwrap_err(),
         block_on(client.act(next_task(0))).unwrap_err(),
         block_on(client.read(status())).unwrap_err(),
-        block_on(client.watch()).map(drop).unwrap_err(),
+        block_on(client.watch(v1::WatchRequest::default())).map(drop).unwrap_err(),
     ] {
         assert_eq!(error.exit(), Exit::Unavailable, "{error}");
     }
@@ -132,6 +132,21 @@ fn a_standby_names_the_leader() {
     assert!(client.broken(standby).is_none(), "worth another try");
     assert_eq!(block_on(client.act(next_task(0))).unwrap_err().exit(), Exit::Unknown);
     assert_eq!(count.load(Ordering::SeqCst), 1, "the leader was asked first");
+}
+
+#[test]
+fn what_is_not_kept_any_more_is_no_outage() {
+    let state = tempfile::tempdir().unwrap();
+    let client = Client::new(vec![nobody()], state.path()).unwrap();
+    let error = client.broken(molt_proto::error::compacted(812)).expect("final: no other try");
+    assert!(matches!(error, Error::Compacted { oldest: 812 }), "{error:?}");
+    assert_eq!((error.exit(), error.code()), (Exit::Precondition, "compacted".to_owned()));
+    let answer = crate::ui::Answer::of_error("events", &error);
+    assert_eq!(
+        answer.text(),
+        "refused  entries before 812 are not kept any more\nnext     molt-agent status\n"
+    );
+    assert!(answer.json().contains("\"oldest\":812"), "{}", answer.json());
 }
 
 #[test]

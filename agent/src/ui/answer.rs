@@ -59,6 +59,7 @@ impl Answer {
         let message = error.in_full();
         let (mut data, id) = match error {
             Error::Refused { refusal, id } => (serde_json::to_value(refusal), id.as_str()),
+            Error::Compacted { oldest } => (Ok(json!({ "oldest": oldest })), ""),
             _ => (Ok(json!({})), ""),
         };
         if let Ok(Value::Object(fields)) = &mut data {
@@ -239,6 +240,8 @@ fn error_steps(error: &Error) -> Vec<String> {
         Error::Refused { refusal, .. } => return refusal.next_steps(),
         Error::Unavailable { .. } => &["try again in a moment: nothing changed"],
         Error::Unknown { .. } => &["repeat the same command: it is carried out once"],
+        // What was missed cannot be read one by one any more: how things stand can.
+        Error::Compacted { .. } => &["molt-agent status"],
         Error::Bug { .. } => &["report it with the command and this message"],
         _ => &[],
     };

@@ -26,15 +26,24 @@ pub enum Format {
     Json,
 }
 
+/// Whether what was printed can have been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// Somebody has it.
+    There,
+    /// Whoever read went away.
+    Gone,
+}
+
 /// Prints an answer. A reader that went away is no error.
-pub fn print(answer: &Answer, format: Format) -> io::Result<()> {
+pub fn print(answer: &Answer, format: Format) -> io::Result<Reader> {
     let printed = match format {
         Format::Json => writeln!(io::stdout().lock(), "{}", answer.json()),
         Format::Text => print_text(answer),
     };
-    match printed {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed,
+    match printed.and_then(|()| io::stdout().lock().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        printed => printed.map(|()| Reader::There),
     }
 }
 

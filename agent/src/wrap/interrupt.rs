@@ -7,13 +7,13 @@ use super::Failure;
 /// SIGINT and SIGTERM as they arrive. A hangup keeps its meaning: the wrapper
 /// dies, and its run goes on.
 #[derive(Debug)]
-pub(super) struct Interrupts {
+pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interrupts {
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind)
                 .map_err(|error| Failure::wrapper(format!("cannot listen for signals: {error}")))
@@ -25,7 +25,7 @@ impl Interrupts {
     }
 
     /// The name of the next one. Nothing is lost when this is dropped.
-    pub(super) async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",

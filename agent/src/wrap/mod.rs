@@ -29,6 +29,7 @@ use molt_domain::name::HostName;
 
 pub use build::{Build, Fingerprint};
 pub use failure::Failure;
+pub(crate) use interrupt::Interrupts;
 pub use lock::Lock;
 pub use slot::Slot;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Fleet, Host, Running, git, until, write};
+use crate::harness::{Agent, Fleet, Host, Running, Signal, git, send, until, write};
 
 const POLICY: &str = "version = 1\nopen = [\"logs/**\"]\n[scope.docs]\npaths = [\"docs/**\"]\n\
                       [scope.src]\npaths = [\"src/**\"]\n";
@@ -81,6 +81,46 @@ fn what_was_committed_under_a_claim_is_pushed_after_it_was_given_back() {
     git(ann.worktree(), &["update-ref", "-d", "refs/remotes/origin/mine"]);
     let (pushed, said) = try_git(&ann, &["push", "origin", "HEAD:refs/heads/again"]);
     assert!(!pushed && said.contains("held by bob"), "{said}");
+}
+
+#[test]
+fn the_guard_knows_a_claim_as_soon_as_its_holder_does() {
+    let (fleet, host) = fleet();
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    // The first claim of a session that this host has not heard of, too.
+    let claimed = ann.json(&["claim", "docs"], 0);
+    assert_eq!(claimed["warn"].as_array().map(|it| it.len()), Some(1), "it joined: {claimed}");
+    ann.json(&["check", "docs/a.md"], 0);
+    bob.json(&["join"], 0);
+    for round in 0..5 {
+        ann.json(&["release"], 0);
+        ann.json(&["check", "docs/a.md"], 9);
+        assert_eq!(bob.json(&["claim", "docs", "src"], 0)["warn"], json!([]), "round {round}");
+        bob.json(&["check", "docs/a.md"], 0);
+        ann.json(&["check", "docs/a.md"], 4);
+        bob.json(&["handoff", "docs", "--to", "ann"], 0);
+        ann.json(&["accept"], 0);
+        ann.json(&["check", "src/a.c"], 0);
+        ann.json(&["release", "src"], 0);
+        ann.json(&["check", "src/a.c"], 9);
+        // What is held already is known already.
+        assert_eq!(ann.json(&["claim", "docs"], 0)["warn"], json!([]), "round {round}");
+    }
+}
+
+#[test]
+fn a_guard_that_hears_of_nothing_is_said_so() {
+    let (fleet, mut host) = fleet();
+    let ann = fleet.agent("ann", &host);
+    ann.json(&["claim", "docs"], 0);
+    let paused = host.daemon_pid().expect("a daemon is at work");
+    send(paused, Signal::SIGSTOP);
+    let claimed = ann.json(&["claim", "src"], 0);
+    send(paused, Signal::SIGCONT);
+    let warned = claimed["warn"].to_string();
+    assert!(warned.contains("guard did not hear of it"), "{claimed}");
+    knows(&ann, "src/a.c", 0);
+    host.kill_daemon();
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod contract;
 mod crash;
 mod daemons;
 mod demo;
+mod events;
 mod guard;
 mod identity;
 mod locks;

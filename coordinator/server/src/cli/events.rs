@@ -33,8 +33,8 @@ pub(super) struct TailArgs {
 pub(super) async fn events(verb: &EventsVerb) -> Result<ExitCode, Error> {
     let EventsVerb::Tail(args) = verb;
     let mut client = client::connect(&args.call).await?;
-    let request =
-        v1::WatchRequest { after: args.after.unwrap_or_default(), tail: args.after.is_none() };
+    let (after, tail) = (args.after.unwrap_or_default(), args.after.is_none());
+    let request = v1::WatchRequest { after, tail, present: false };
     let mut entries = client.watch(request).await.map_err(Failure::from)?.into_inner();
     while let Some(entry) = entries.message().await.map_err(Failure::from)? {
         let line =

@@ -180,7 +180,7 @@ mod tests {
 
         /// What somebody with this token follows.
         async fn watch(&self, token: &str) -> Answers<v1::Entry> {
-            let watch = v1::WatchRequest { after: 0, tail: true };
+            let watch = v1::WatchRequest { tail: true, ..v1::WatchRequest::default() };
             self.service.watch(call(token, watch)).await.unwrap().into_inner()
         }
 

@@ -169,10 +169,7 @@ impl v1::coordinator_server::Coordinator for Service {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let guest = self.guest(&call).await?;
         guest.may(Right::Read, "watch")?;
-        let request = call.into_inner();
-        let history = self.handle.history();
-        let after = if request.tail { history.last() } else { request.after };
-        let entries = watch::entries(history, after, guest.sight())?;
+        let entries = watch::entries(self.handle.history(), call.into_inner(), guest.sight())?;
         Ok(Response::new(self.while_good(&guest, entries)))
     }
 

@@ -20,16 +20,40 @@ use crate::reconcile::Archive;
 /// How many entries a stream takes at once: a reader that is far behind holds no more than these.
 const STEP: usize = 256;
 
-/// Entries after a number, then live ones until the leadership ends, or the token by which the
-/// reader came.
+/// How far a stream of entries goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// To what was there when it was read.
+    Present,
+    /// Until the leadership ends, or the token by which the reader came.
+    Over,
+}
+
+/// Entries after a number, as far as is asked for.
 pub(super) fn entries(
     history: &History,
-    after: u64,
+    request: v1::WatchRequest,
     sight: Sight,
 ) -> Result<Answers<v1::Entry>, Status> {
+    let v1::WatchRequest { after, tail, present } = request;
+    let last = history.last();
+    let after = match (tail, present) {
+        (true, true) => last.saturating_sub(1),
+        (true, false) => last,
+        (false, _) => after,
+    };
+    if after > last {
+        // Whoever was told of it was told by records that are lost, or by another fleet: nothing
+        // is new there until that many things have happened, and then the wrong ones.
+        let (given, current) = (after.to_string(), last.to_string());
+        let stale = Refusal::Stale { what: "the last entry".to_owned(), given, current };
+        return Err(error::status(&stale, None));
+    }
     let subscription = history.subscribe(after).map_err(compacted)?;
     let beats = WatchStream::new(subscription.beats.clone());
-    Ok(Box::pin(Entries { subscription, beats, pending: VecDeque::new(), sight, over: false }))
+    let until = if present { Until::Present } else { Until::Over };
+    let pending = VecDeque::new();
+    Ok(Box::pin(Entries { subscription, beats, pending, sight, until, over: false }))
 }
 
 fn compacted(compacted: Compacted) -> Status {
@@ -42,6 +66,7 @@ struct Entries {
     beats: WatchStream<Beat>,
     pending: VecDeque<Arc<Entry>>,
     sight: Sight,
+    until: Until,
     over: bool,
 }
 
@@ -61,12 +86,16 @@ impl Stream for Entries {
                 return Poll::Ready(Some(Ok(self.sight.of(&entry))));
             }
             match self.subscription.next(STEP) {
+                Ok(next) if next.is_empty() && self.until == Until::Present => self.over = true,
                 Ok(next) if next.is_empty() => {}
                 Ok(next) => {
                     self.pending.extend(next);
                     continue;
                 }
                 Err(gone) => return Poll::Ready(Some(Err(compacted(gone)))),
+            }
+            if self.over {
+                continue;
             }
             match ready!(Pin::new(&mut self.beats).poll_next(context)) {
                 Some(Beat::Upto(_)) => {}

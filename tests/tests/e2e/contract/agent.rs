@@ -102,6 +102,10 @@ pub(super) const STORY: &[Step] = &[
     say("bob", "inbox --peek", 0),
     say("bob", "inbox", 0),
     say("bob", "inbox", 12),
+    // What happened.
+    say("ann", "events --from oldest --limit 1", 0),
+    say("ann", "events --from soon", 2),
+    say("bob", "events --follow --cursor notes", 0).served(has_said_something),
     // Tasks.
     say("ann", "next", 12),
     say("ann", "task list", 0),
@@ -231,6 +235,10 @@ fn changed(world: &mut World<'_>) {
 fn spoilt(world: &mut World<'_>) {
     world.agent("ann").run(&["claim", "src"]).exits(0);
     world.commit("ann", &[("src/a.c", "TABS\n")], "spoil it");
+}
+
+fn has_said_something(_: &World<'_>, said: &str) -> bool {
+    !said.is_empty()
 }
 
 fn daemon_has_its_place(world: &World<'_>, _said: &str) -> bool {

@@ -12,7 +12,7 @@ const BEFORE: [&str; 10] =
 const AFTER: [&str; 7] = ["ago", "left", "s", "MiB", "bytes", "records", "entries"];
 
 /// Fields of documents whose numbers are other ones in every world.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 22] = [
     "rev",
     "fence",
     "at",
@@ -33,6 +33,8 @@ const FIELDS: [&str; 20] = [
     "lines",
     "records",
     "entries",
+    "seq",
+    "wall",
 ];
 
 /// The ids in a text, in order.
