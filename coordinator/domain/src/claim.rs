@@ -9,6 +9,7 @@ mod ask;
 mod change;
 mod end;
 mod handover;
+mod idle;
 mod line;
 mod meet;
 
@@ -26,6 +27,8 @@ pub(crate) use self::change::{extend, narrow};
 pub(crate) use self::end::{lapse_all, operator, release, revoke, unqueue};
 pub use self::handover::{Accepted, Handover};
 pub(crate) use self::handover::{accept, offer, withdraw};
+pub use self::idle::{ANSWER_WITHIN, IDLE_AFTER, Idle};
+pub(crate) use self::idle::{expire as expire_idle, tell_waiters};
 pub(crate) use self::line::{SERVED, expire, serve, unqueue_stuck, waits};
 pub use self::meet::meets;
 
@@ -78,6 +81,9 @@ pub struct Claim {
     /// To whom its holder offers it; only what is held has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
+    /// That its holder was asked whether it is still worked on; only what is held has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
 }
 
 /// One scope of a claim.

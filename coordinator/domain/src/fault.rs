@@ -77,11 +77,15 @@ pub enum Bug {
     ExpiredCursorPasses,
     /// A report of somebody who has the task no more is taken.
     LateReportTaken,
+    /// A lost session's claims lapse although there are signs of life.
+    SignsIgnored,
+    /// An idle claim ends before its holder was asked.
+    IdleNeverAsked,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -119,6 +123,8 @@ impl Bug {
         Self::NeighboursForgotten,
         Self::ExpiredCursorPasses,
         Self::LateReportTaken,
+        Self::SignsIgnored,
+        Self::IdleNeverAsked,
     ];
 }
 

@@ -22,7 +22,7 @@ use crate::name::{AgentName, RepoName};
 use crate::scope::{Risk, ScopeName};
 
 pub(crate) use self::audience::{Audience, audience};
-pub(crate) use self::deliver::{announced, has_words, notify};
+pub(crate) use self::deliver::{announced, has_words, notify, notify_all};
 pub(crate) use self::forget::forget;
 pub(crate) use self::inbox::read;
 pub use self::inbox::{Inbox, Page, after, cursor, peek, unread};

@@ -15,6 +15,7 @@ use crate::{build, claim, lock, retention, session, train};
 /// It writes as much as one decision may and says when there may be more.
 pub(crate) fn tick(draft: &mut Draft<'_>) -> Reply {
     session::expire(draft);
+    claim::expire_idle(draft);
     claim::expire(draft);
     lock::open_delayed(draft);
     build::expire(draft);

@@ -4,6 +4,8 @@
 //! board, not stored: after a restart every session has its full ttl again.
 //! Not here: what a session holds ([`crate::claim`], [`crate::lock`]).
 
+mod signs;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,10 @@ use crate::id::{BoardTime, SessionId};
 use crate::name::{AgentName, HostName, RepoName};
 use crate::report::{self, Subject};
 use crate::{build, claim, lock, slot, task};
+
+use self::signs::Verdict;
+pub(crate) use self::signs::{FORMAT as SIGNS_FORMAT, Seen};
+pub use self::signs::{FRESH, MAX_EXTENDED, Sign, Told};
 
 /// The longest time to park for.
 pub const MAX_PARK: Duration = Duration::from_secs(24 * 60 * 60);
@@ -341,7 +347,8 @@ fn dissolve(draft: &mut Draft<'_>, session: &Session, reason: &str) {
     draft.tables.sessions.delete(&session.id);
 }
 
-/// Loses the silent, and dissolves those whose grace or parking is over.
+/// Loses the silent, and dissolves those whose parking is over, or whose grace is and who show no
+/// sign of life.
 pub(crate) fn expire(draft: &mut Draft<'_>) {
     let now = draft.now.board;
     let is_due = |session: &Session| match session.state {
@@ -359,15 +366,22 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
                 lose(draft, session, Loss::Silence);
                 continue;
             }
-            State::Parked { .. } => "its parking is over",
-            State::Lost { .. } => "its session was lost and the grace is over",
+            State::Parked { .. } => "its parking is over".to_owned(),
+            State::Lost { since, .. } => match signs::weigh(draft, &session, since) {
+                Verdict::Later => continue,
+                Verdict::Extend { signs, until } => {
+                    signs::extend(draft, session, signs, until);
+                    continue;
+                }
+                Verdict::Over(reason) => reason,
+            },
         };
-        dissolve(draft, &session, reason);
+        dissolve(draft, &session, &reason);
         draft.record(Event::Left { session: session.id, name: session.name });
     }
 }
 
-/// How many records the end of a session writes at most.
+/// How many records the end of a session, or more time for it, writes at most.
 fn weight(draft: &Draft<'_>, id: SessionId) -> usize {
     let claims = draft.claims_of(id).len();
     // Claims with their announcements; the session, its inbox and report, its task and who is told

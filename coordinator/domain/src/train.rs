@@ -21,6 +21,7 @@ pub(crate) use self::landing::{confirm, intend, lands, withdraw};
 pub use self::order::first;
 pub(crate) use self::order::{
     Proposal, conflict, dequeue, eject_of_claim, retry, submit, unmergeable, void_candidates,
+    works_for,
 };
 
 use crate::claim::Part;

@@ -58,6 +58,8 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::PlanIgnored => &["16 work is taken from one's own share first"],
         Bug::AnnouncementUnheard | Bug::NeighboursForgotten => &["17 announcements reach"],
         Bug::LateReportTaken => &["10 late reports"],
+        Bug::SignsIgnored => &["18 signs of life"],
+        Bug::IdleNeverAsked => &["18 the holder of an idle claim"],
         Bug::ExpiredCursorPasses => &["10 an expired cursor"],
         Bug::AnybodyApproves => &["14 a person approves", "10 calls of", "2 only who shows"],
     }

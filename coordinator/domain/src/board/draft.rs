@@ -97,6 +97,19 @@ impl<'a> Draft<'a> {
         self.board.heard(session).max(begun)
     }
 
+    /// The last sign that a session works: a command of it, what its host saw, or the start of its
+    /// epoch. A renewal is none.
+    pub fn last_work(&self, session: SessionId) -> BoardTime {
+        let begun = self.tables.sessions.get(&session).map_or(BoardTime(0), |it| it.begun);
+        self.board.worked(session).max(begun)
+    }
+
+    /// Whether the store's format has words for what came with `format`: what can go on without
+    /// does so where it has not.
+    pub(crate) fn has_format(&self, format: u32) -> bool {
+        self.board.formats().stored.written >= format
+    }
+
     /// The claims of a session, those of this decision included.
     pub fn claims_of(&self, session: SessionId) -> Vec<ClaimId> {
         let known = self.board.index.claims_of(session);

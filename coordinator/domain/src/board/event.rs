@@ -18,7 +18,7 @@ use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, MessageId, SessionId, Task
 use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::report::Subject;
 use crate::scope::{Pattern, Risk, ScopeName};
-use crate::session::Loss;
+use crate::session::{Loss, Sign};
 use crate::train::{Ejection, Need, Origin};
 
 /// Who caused an event.
@@ -104,6 +104,8 @@ pub enum Event {
     Parked { session: SessionId, until: u64 },
     /// A session was lost; its claims wait for it until the grace is over.
     Lost { session: SessionId, name: AgentName, cause: Loss, grace: u64 },
+    /// A lost session shows signs of life, and its claims wait for it longer.
+    GraceExtended { session: SessionId, name: AgentName, signs: Vec<Sign>, grace: u64 },
     /// A session ended.
     Left { session: SessionId, name: AgentName },
     /// Scopes were granted.
@@ -188,6 +190,10 @@ pub enum Event {
     },
     /// A claim ended without its holder: the grace or its own maximum was over.
     Lapsed { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, reason: String },
+    /// The holder of an idle claim was asked whether it still works on it: somebody waits.
+    IdleAsked { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, until: u64 },
+    /// That question is settled, and the claim stays where it is.
+    IdleSettled { claim: ClaimId, session: SessionId, reason: String },
     /// An operator took a claim away.
     Revoked { claim: ClaimId, session: SessionId, scopes: Vec<ScopeName>, reason: String },
     /// A holder told the others.
@@ -373,6 +379,7 @@ impl Event {
             Self::Planned { .. } | Self::PlanEnded { .. } | Self::ShareTaken { .. } => 2,
             Self::Sent { .. } | Self::InboxRead { .. } => 2,
             Self::Reported { .. } | Self::ReportRefused { .. } => 2,
+            Self::GraceExtended { .. } | Self::IdleAsked { .. } | Self::IdleSettled { .. } => 2,
             Self::Claimed { mode, globs, .. } | Self::Queued { mode, globs, .. }
                 if !mode.is_exclusive() || !globs.is_empty() =>
             {
@@ -414,6 +421,9 @@ impl Event {
                 Loss::Silence => format!("lost      {name} fell silent"),
                 Loss::RootDead => format!("lost      {name}: its process died"),
             },
+            Self::GraceExtended { name, signs, .. } => {
+                format!("extended  {name} is lost, but there is {}", display_list(signs))
+            }
             Self::Left { name, .. } => format!("left      {name}"),
             Self::Claimed { name, scopes, globs, fence, .. } => {
                 format!("claimed   {} by {name}, fence {fence}", all(scopes, globs))
@@ -450,6 +460,10 @@ impl Event {
             Self::Lapsed { claim, scopes, reason, .. } => {
                 format!("lapsed    {}: {reason}", named(*claim, scopes))
             }
+            Self::IdleAsked { claim, scopes, .. } => {
+                format!("idle      {}: its holder is asked", named(*claim, scopes))
+            }
+            Self::IdleSettled { claim, reason, .. } => format!("idle      {claim}: {reason}"),
             Self::Revoked { claim, scopes, reason, .. } => {
                 format!("revoked   {}: {reason}", named(*claim, scopes))
             }

@@ -42,7 +42,7 @@ use crate::fault::fault;
 use crate::id::{BoardTime, ClaimId, Fence, SessionId};
 use crate::name::{HostName, RepoName};
 use crate::policy::Spans;
-use crate::session;
+use crate::session::{self, Seen, Told};
 use crate::task::Task;
 
 /// Changes of one command at most; bigger cascades are done by reconcilers in steps.
@@ -108,6 +108,10 @@ struct Pulse {
     /// Since when this leader serves: nobody can have been heard of before.
     born: BoardTime,
     sessions: BTreeMap<SessionId, BoardTime>,
+    /// When each session's last command was.
+    used: BTreeMap<SessionId, BoardTime>,
+    /// What daemons told of sessions.
+    seen: BTreeMap<SessionId, Seen>,
     hosts: BTreeMap<HostName, BoardTime>,
     /// Claims whose waiter is connected right now.
     waiting: std::collections::BTreeSet<ClaimId>,
@@ -276,6 +280,58 @@ impl Board {
         self.pulse.hosts.insert(host.clone(), now);
     }
 
+    /// Counts a command, accepted or refused, of whom proves to be a living session.
+    pub fn note_use(&mut self, caller: &Caller, now: BoardTime) {
+        if let Caller::Session(shown) = caller
+            && session::check(&self.tables, shown).is_ok()
+        {
+            self.pulse.used.insert(shown.session, now);
+        }
+    }
+
+    /// Takes a host's word of what it sees of a session; of another host's session it has none.
+    pub fn note_signs(&mut self, host: &HostName, session: SessionId, told: Told, now: BoardTime) {
+        let known = self.tables.sessions.get(&session);
+        if known.is_some_and(|session| session.host == *host) {
+            self.pulse.seen.entry(session).or_default().learn(told, now);
+        }
+    }
+
+    /// Whether a host is to tell what it sees of a session: it is lost, or it holds something and
+    /// no command of it was heard for a while.
+    #[must_use]
+    pub fn wants_signs(&self, id: SessionId, now: BoardTime) -> bool {
+        self.tables.sessions.get(&id).is_some_and(|session| match session.state {
+            session::State::Lost { .. } => true,
+            session::State::Live => {
+                let used = self.pulse.used.get(&id).copied().unwrap_or(self.pulse.born);
+                now.since(used.max(session.begun)) >= session::FRESH
+                    && self.index.claims_of(id).next().is_some()
+            }
+            session::State::Parked { .. } => false,
+        })
+    }
+
+    /// The claims that a session holds or waits for.
+    pub fn claims_of(&self, session: SessionId) -> impl Iterator<Item = ClaimId> {
+        self.index.claims_of(session)
+    }
+
+    /// Since when this leader serves: nobody can have been heard of before.
+    pub(crate) fn born(&self) -> BoardTime {
+        self.pulse.born
+    }
+
+    pub(crate) fn seen(&self, session: SessionId) -> Seen {
+        self.pulse.seen.get(&session).copied().unwrap_or_default()
+    }
+
+    /// When a session was last seen at work.
+    pub(crate) fn worked(&self, session: SessionId) -> BoardTime {
+        let used = self.pulse.used.get(&session).copied();
+        used.max(self.seen(session).worked()).unwrap_or(self.pulse.born).max(self.pulse.born)
+    }
+
     /// Notes whether a waiter of a claim is connected.
     pub fn attend(&mut self, claim: ClaimId, presence: Presence) {
         match presence {
@@ -304,6 +360,8 @@ impl Board {
     pub fn tidy(&mut self) {
         let Self { tables, pulse, .. } = self;
         pulse.sessions.retain(|id, _| tables.sessions.contains_key(id));
+        pulse.used.retain(|id, _| tables.sessions.contains_key(id));
+        pulse.seen.retain(|id, _| tables.sessions.contains_key(id));
         pulse.hosts.retain(|name, _| tables.hosts.contains_key(name));
         pulse.waiting.retain(|id| tables.claims.contains_key(id));
     }

@@ -198,6 +198,10 @@ impl Why<'_> {
                     "ends when it is released, or its session is gone".to_owned()
                 });
                 lines.push(format!("rule     {end}"));
+                lines.extend(claim.idle.map(|idle| {
+                    let (asked, until) = (self.ago(idle.asked), self.ahead(idle.until));
+                    format!("idle     {name} was asked {asked}; without a sign it lapses {until}")
+                }));
                 lines.extend(claim.offer(self.now).map(|offer| {
                     let (to, until) = (self.name(offer.to), self.ahead(offer.until));
                     format!("handover offered to {to}, ends {until}: {}", first_line(&offer.note))
@@ -270,11 +274,13 @@ impl Why<'_> {
                     session::Loss::Silence => "no renewal for its ttl",
                     session::Loss::RootDead => "its host saw its process dead",
                 };
+                let is_extended = since.plus(self.board.spans.grace) < grace;
                 format!(
-                    "{} is lost since {} ({cause}), its claims lapse {}",
+                    "{} is lost since {} ({cause}), its claims lapse {}{}",
                     session.name,
                     self.ago(since),
-                    self.ahead(grace)
+                    self.ahead(grace),
+                    if is_extended { ": there were signs of life" } else { "" }
                 )
             }
         }

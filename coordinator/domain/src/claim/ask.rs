@@ -212,6 +212,7 @@ fn build(
         max: touched.iter().filter_map(|scope| scope.max).chain(wanted.max).min(),
         state: State::Waiting { place: number, overtaken: 0, missed: 0 },
         handover: None,
+        idle: None,
     }
 }
 

@@ -61,7 +61,7 @@ fn order(claim: &Claim) -> Option<(u64, u32, ClaimId)> {
 }
 
 /// Whether a session is there to use what it is granted.
-fn live(draft: &Draft<'_>, id: SessionId) -> Option<Session> {
+pub(super) fn live(draft: &Draft<'_>, id: SessionId) -> Option<Session> {
     let session = draft.tables.sessions.get(&id)?;
     (session.state == session::State::Live).then(|| session.clone())
 }

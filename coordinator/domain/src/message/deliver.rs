@@ -82,6 +82,20 @@ pub(crate) fn notify(
     deliver(draft, &repo, &Parcel { from: None, content, urgency: Urgency::Usual }, [to]);
 }
 
+/// Tells several sessions of a repository the same of something that they wait for.
+pub(crate) fn notify_all(
+    draft: &mut Draft<'_>,
+    repo: &RepoName,
+    to: impl IntoIterator<Item = SessionId>,
+    about: &impl ToString,
+    text: &str,
+) {
+    if has_words(draft) {
+        let content = Content::Noted { about: about.to_string(), text: text.to_owned() };
+        deliver(draft, repo, &Parcel { from: None, content, urgency: Urgency::Usual }, to);
+    }
+}
+
 /// Tells the audience of an announcement.
 pub(crate) fn announced(
     draft: &mut Draft<'_>,

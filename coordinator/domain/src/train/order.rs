@@ -6,7 +6,7 @@ use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
 use crate::claim::Claim;
 use crate::fault::fault;
 use crate::gate::Digest;
-use crate::id::{CarId, ClaimId};
+use crate::id::{CarId, ClaimId, SessionId};
 use crate::lock;
 use crate::name::RepoName;
 use crate::session::{self, Session};
@@ -118,6 +118,11 @@ pub(super) fn eject_same_head(draft: &mut Draft<'_>, landed: &Car) {
         }
         eject(draft, car, Ejection::Superseded);
     }
+}
+
+/// Whether the train works on a change of a session, or will when its turn comes.
+pub(crate) fn works_for(draft: &Draft<'_>, session: SessionId) -> bool {
+    draft.tables.cars.iter().any(|(_, car)| car.session == session && car.state.has_a_turn())
 }
 
 /// The cars of a repository that are on their way, in the train's one order.

@@ -12,6 +12,7 @@ mod messages;
 mod plans;
 mod reports;
 mod shared;
+mod signs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -141,6 +142,7 @@ impl Fleet {
     fn ask(&mut self, act: &Act, request: &Request) -> Result<Result<Reply, Box<Refusal>>, Broken> {
         self.step += 1;
         let decision = self.board.decide(request, act.now);
+        self.board.note_use(&request.caller, act.now.board);
         if self.is_dear() {
             let again = self.board.decide(request, act.now);
             ensure(decision == again, "deciding is pure", || {
@@ -265,6 +267,8 @@ impl Fleet {
         shared::pools(step, before, after)?;
         shared::builds(step, before, after)?;
         claims::tasks(step, after)?;
+        signs::life_is_looked_for(&self.board, step, before)?;
+        signs::idle_is_asked(step, before, after)?;
         plans::shares_are_apart(step, after)?;
         plans::own_share_first(step, before)?;
         shared::late_results(step, before)?;
@@ -440,7 +444,8 @@ fn audited(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
                     Event::Claimed { claim, .. } | Event::Released { claim, .. }
                     | Event::Changed { claim, .. } | Event::Narrowed { claim, .. }
                     | Event::HandedOver { claim, .. } | Event::HandoverOffered { claim, .. }
-                    | Event::HandoverEnded { claim, .. } if claim == id)
+                    | Event::HandoverEnded { claim, .. } | Event::IdleAsked { claim, .. }
+                    | Event::IdleSettled { claim, .. } if claim == id)
                 });
                 !told && (grant || before.claims.get(id) != Some(claim))
             }
@@ -448,7 +453,8 @@ fn audited(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
                 matches!(event,
                 Event::Joined { session, .. } | Event::Resumed { session, .. }
                 | Event::Parked { session, .. } | Event::Lost { session, .. }
-                | Event::Left { session, .. } if session == id)
+                | Event::GraceExtended { session, .. } | Event::Left { session, .. }
+                    if session == id)
             }),
             Change::Plan(name, _) => !told(&|event| {
                 matches!(event,

@@ -163,7 +163,9 @@ impl Generator {
     fn pass_time(&mut self, board: &Board) {
         self.now += match self.random.below(1000) {
             0..2 => 60_000 + self.random.next() % 600_000,
-            2..12 => 5_000 + self.random.next() % 60_000,
+            // So long nobody says anything; whoever is not silent is renewed at the end of it.
+            2 => 1_800_000 + self.random.next() % 900_000,
+            3..12 => 5_000 + self.random.next() % 60_000,
             _ => self.random.next() % 900,
         };
         for agent in &mut self.agents {

@@ -26,7 +26,7 @@ impl Generator {
         let text = if self.random.percent(5) { "" } else { "mind the gap" }.to_owned();
         let command = Command::Send { to, text };
         // Now and then more than an inbox keeps.
-        if self.random.percent(2) {
+        if self.random.percent(5) {
             for _ in 0..MAX_INBOX + 5 {
                 let request = self.by_agent(at, command.clone());
                 self.ahead.push_back(Deed::Ask(Box::new(request)));
