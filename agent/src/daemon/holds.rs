@@ -376,5 +376,6 @@ pub(super) fn means(host: &Host, sessions: &[SessionId]) -> Result<v1::BeatReque
         labels: machine::labels(),
         sessions: sessions.iter().map(ToString::to_string).collect(),
         job_user: host.job_user()?,
+        signs: Vec::new(),
     })
 }

@@ -5,7 +5,7 @@
 //! the jobs that are given to this host. All that it knows is in files, and all
 //! that it started belongs to supervisors: it may be killed at any moment, and
 //! the next one goes on. `serve` is its loop, `beat` what it learned last,
-//! `sessions`, `holds` and `jobs` what it does about it; `user` and `room` keep jobs
+//! `sessions`, `holds` and `jobs` what it does about it; `signs` what it sees of the silent; `user` and `room` keep jobs
 //! apart from agents. Not here: the wrappers that start runs ([`crate::wrap`]),
 //! and who is granted what.
 
@@ -24,6 +24,7 @@ mod room;
 mod serve;
 mod sessions;
 mod show;
+mod signs;
 mod user;
 
 use std::path::{Path, PathBuf};

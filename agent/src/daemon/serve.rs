@@ -22,6 +22,7 @@ use super::jobs::Jobs;
 use super::office::Office;
 use super::orphans::{Held, Orphans};
 use super::sessions::{self, Sign, Uses};
+use super::signs::Signs;
 use super::{Options, Origin};
 use crate::clock::{self, Millis};
 use crate::error::Error;
@@ -129,6 +130,7 @@ struct Daemon {
     /// Sessions that a task deals with.
     sessions: BTreeSet<SessionId>,
     uses: Uses,
+    signs: Signs,
     /// Requests of sessions that are over; `None` while a task deals with what dead wrappers left.
     orphans: Option<Orphans>,
     heartbeat: Duration,
@@ -158,6 +160,7 @@ impl Daemon {
             jobs: Jobs::default(),
             sessions: BTreeSet::new(),
             uses: Uses::default(),
+            signs: Signs::default(),
             orphans: Some(Orphans::default()),
             heartbeat: FIRST_HEARTBEAT,
             delays: Policy::RECONNECT.into(),
@@ -281,10 +284,12 @@ impl Daemon {
             .filter(|(_, sign)| *sign != Sign::Unused)
             .map(|(known, _)| known.session)
             .collect();
+        let signs = self.signs.seen(&self.host, &known).await?;
         let sent = clock::boottime();
-        let means = holds::means(&self.host, &renewed)?;
+        let means = v1::BeatRequest { signs, ..holds::means(&self.host, &renewed)? };
         let reply = self.channel.beat(means).await?;
         self.weigh(&reply);
+        self.signs.want(&reply);
         if reply.heartbeat_ms > 0 {
             self.heartbeat = Duration::from_millis(reply.heartbeat_ms);
         }

@@ -77,7 +77,7 @@ fn sign(host: &Host, known: &Registration, uses: &mut Uses) -> Result<Sign, Erro
 }
 
 /// The runs of a session that have not ended.
-fn live_runs(host: &Host, known: &Registration) -> Result<Vec<(Run, Hold)>, Error> {
+pub(super) fn live_runs(host: &Host, known: &Registration) -> Result<Vec<(Run, Hold)>, Error> {
     let mut live = Vec::new();
     for run in crate::run::list(&host.options.state)? {
         if run.folder().exit_record()?.is_some() {

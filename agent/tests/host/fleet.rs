@@ -294,11 +294,14 @@ impl Inner {
         for session in &beat.sessions {
             self.board.beat(*session, now);
         }
+        for (session, told) in &beat.signs {
+            self.board.note_signs(&beat.host, *session, *told, now);
+        }
         self.decide(&Request::own(Command::Tick));
         let remotes = BTreeMap::from([("main".parse().unwrap(), self.remote.clone())]);
         let wanted = view::Snapshots::Wanted;
         let rev = self.board.ledger().counter;
-        Ok(view::beat_reply(&self.board, &beat, &remotes, wanted, 1, rev))
+        Ok(view::beat_reply(&self.board, &beat, &remotes, wanted, now, (1, rev)))
     }
 }
 

@@ -1,9 +1,12 @@
 //! Hosts: what a daemon says of its host with every beat.
 
+use std::time::Duration;
+
 use molt_domain::board::{Caller, Command, Invalid, Request};
 use molt_domain::host::{JobUser, Means};
 use molt_domain::id::SessionId;
 use molt_domain::name::HostName;
+use molt_domain::session::Told;
 
 use super::field;
 use crate::v1;
@@ -17,6 +20,8 @@ pub struct Beat {
     pub means: Means,
     /// The sessions that the daemon renews.
     pub sessions: Vec<SessionId>,
+    /// What it sees of sessions that it does not renew, or was asked about.
+    pub signs: Vec<(SessionId, Told)>,
 }
 
 impl Beat {
@@ -27,6 +32,15 @@ impl Beat {
         let command = Command::SeeHost { means: self.means.clone() };
         Request { caller, ..Request::own(command) }
     }
+}
+
+fn signs(signs: &v1::SessionSigns) -> Result<(SessionId, Told), Invalid> {
+    let told = Told {
+        root: signs.root_lives,
+        log: signs.log_ms.map(Duration::from_millis),
+        files: signs.files_ms.map(Duration::from_millis),
+    };
+    Ok((field::parse("signs.session", &signs.session)?, told))
 }
 
 /// The longest reason, in bytes.
@@ -46,6 +60,7 @@ impl TryFrom<v1::BeatRequest> for Beat {
         Ok(Self {
             host: field::parse("host", &beat.host)?,
             sessions: field::all("sessions", &beat.sessions)?,
+            signs: beat.signs.iter().map(signs).collect::<Result<_, _>>()?,
             means: Means {
                 jobs: beat.jobs,
                 cores: beat.cores,

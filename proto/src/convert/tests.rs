@@ -604,9 +604,18 @@ fn a_place_and_a_beat_are_read() {
         labels: words(&["linux", "linux"]),
         sessions: words(&["ses_0002"]),
         job_user: Some(v1::JobUser { uid: 995, shared: String::new() }),
+        signs: vec![v1::SessionSigns {
+            session: "ses_0003".to_owned(),
+            root_lives: true,
+            log_ms: None,
+            files_ms: Some(9),
+        }],
     };
     let read = Beat::try_from(beat.clone()).expect("valid");
     assert_eq!(read.sessions, [parsed("ses_0002")]);
+    let files = Some(std::time::Duration::from_millis(9));
+    let told = molt_domain::session::Told { root: true, log: None, files };
+    assert_eq!(read.signs, [(parsed("ses_0003"), told)]);
     assert_eq!((read.means.jobs, read.means.cores, read.means.labels.len()), (2, 8, 1));
     assert_eq!(read.request().caller, Caller::Host(parsed("build1")));
     assert_eq!(read.means.job_user, Some(JobUser { uid: 995, shared: None }));

@@ -6,10 +6,11 @@ use molt_domain::board::Board;
 use molt_domain::build::Build;
 use molt_domain::hold::{Hold, Holder};
 use molt_domain::host;
-use molt_domain::id::{HoldId, SessionId, millis};
+use molt_domain::id::{BoardTime, HoldId, SessionId, millis};
 use molt_domain::job::{Job, State};
 use molt_domain::lock;
 use molt_domain::name::{HostName, RepoName};
+use molt_domain::scope::Pattern;
 use molt_domain::session;
 
 use super::texts;
@@ -34,8 +35,8 @@ pub fn beat_reply(
     beat: &Beat,
     remotes: &BTreeMap<RepoName, String>,
     wanted: Snapshots,
-    term: u64,
-    rev: u64,
+    now: BoardTime,
+    (term, rev): (u64, u64),
 ) -> v1::BeatReply {
     let spans = board.spans();
     let (live, lost): (Vec<SessionId>, Vec<SessionId>) =
@@ -60,7 +61,27 @@ pub fn beat_reply(
             Snapshots::Wanted => snapshots(board, &live),
             Snapshots::Known => Vec::new(),
         },
+        signs_wanted: signs_wanted(board, beat, now),
     }
+}
+
+/// Paths of one session that a host is asked to look at, at most.
+const MAX_PATHS: usize = 64;
+
+/// The sessions of which the host is to tell what it sees, with the paths that they hold.
+fn signs_wanted(board: &Board, beat: &Beat, now: BoardTime) -> Vec<v1::SignsWanted> {
+    let told = beat.signs.iter().map(|(session, _)| session);
+    let named: BTreeSet<SessionId> = beat.sessions.iter().chain(told).copied().collect();
+    let wanted = named.into_iter().filter(|id| board.wants_signs(*id, now));
+    let claims = &board.tables().claims;
+    let paths = |id: SessionId| -> BTreeSet<&str> {
+        let held = board.claims_of(id).filter_map(|id| claims.get(&id)).filter(|it| it.is_held());
+        held.flat_map(|claim| claim.parts.iter().flat_map(|part| &part.paths).chain(&claim.globs))
+            .map(Pattern::as_str)
+            .take(MAX_PATHS)
+            .collect()
+    };
+    wanted.map(|id| v1::SignsWanted { session: id.to_string(), paths: texts(paths(id)) }).collect()
 }
 
 fn is_live(board: &Board, id: SessionId) -> bool {

@@ -362,8 +362,10 @@ fn a_beat_is_told_what_is_lost_run_and_held() {
     };
     let beat = Beat::try_from(beat).expect("a beat");
     let remotes = BTreeMap::from([(parsed("molt"), "file:///r".to_owned())]);
-    let known = beat_reply(&world.board, &beat, &remotes, Snapshots::Known, 3, 9);
-    let reply = beat_reply(&world.board, &beat, &remotes, Snapshots::Wanted, 3, 9);
+    let now = world.board.ledger().time;
+    let told = |wanted| beat_reply(&world.board, &beat, &remotes, wanted, now, (3, 9));
+    let known = told(Snapshots::Known);
+    let reply = told(Snapshots::Wanted);
     assert_eq!(known, v1::BeatReply { snapshots: Vec::new(), ..reply.clone() });
     assert_eq!(reply.lost, [session(&bob), gone].map(|id| id.to_string()));
     let [job] = &reply.jobs[..] else { panic!("one run: {:?}", reply.jobs) };

@@ -3,6 +3,7 @@
 use molt_domain::board::{Board, Command, Presence, Refusal, Reply, Request};
 use molt_domain::id::{BoardTime, ClaimId, Fence, RefusalId, SessionId};
 use molt_domain::name::HostName;
+use molt_domain::session::Told;
 use tokio::sync::{mpsc, oneshot};
 
 use super::history::History;
@@ -66,7 +67,7 @@ pub(super) enum Message {
 
 /// What is noted without a commit.
 pub(super) enum Note {
-    Beat { host: HostName, sessions: Vec<SessionId> },
+    Beat { host: HostName, sessions: Vec<SessionId>, signs: Vec<(SessionId, Told)> },
     Attend { claim: ClaimId, presence: Presence },
     Granted(Fence),
 }
@@ -161,9 +162,14 @@ impl Handle {
         self.still_certain(receiver.await.map_err(|_| gone())??)
     }
 
-    /// Counts a host's and its sessions' sign of life.
-    pub async fn beat(&self, host: HostName, sessions: Vec<SessionId>) {
-        self.note(Note::Beat { host, sessions }).await;
+    /// Counts a host's and its sessions' sign of life, and what it sees of others.
+    pub async fn beat(
+        &self,
+        host: HostName,
+        sessions: Vec<SessionId>,
+        signs: Vec<(SessionId, Told)>,
+    ) {
+        self.note(Note::Beat { host, sessions, signs }).await;
     }
 
     /// Notes whether the waiter of a claim is connected.

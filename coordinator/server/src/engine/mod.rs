@@ -341,7 +341,9 @@ impl Engine {
             answer(Err(failure))(Ok(Source::Memory));
             return None;
         }
-        let delivery = match self.board.decide(&request, now) {
+        let decided = self.board.decide(&request, now);
+        self.board.note_use(&request.caller, now.board);
+        let delivery = match decided {
             Ok(decision) if !self.batch.fits(&decision, Layout::of(self.head.format)) => {
                 return Some(Message::Submit { request, answer });
             }
@@ -373,10 +375,13 @@ impl Engine {
     fn note(&mut self, note: Note) {
         let now = self.clock.now();
         match note {
-            Note::Beat { host, sessions } => {
+            Note::Beat { host, sessions, signs } => {
                 self.board.beat_host(&host, now);
                 for session in sessions {
                     self.board.beat(session, now);
+                }
+                for (session, told) in signs {
+                    self.board.note_signs(&host, session, told, now);
                 }
             }
             Note::Attend { claim, presence } => self.board.attend(claim, presence),

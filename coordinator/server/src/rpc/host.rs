@@ -208,7 +208,7 @@ impl Daemon {
             let (hosts, name) = (hosts.clone(), beat.host.clone());
             self.host = Some(Entered { hosts, name, number, wanted });
         }
-        handle.beat(beat.host.clone(), beat.sessions.clone()).await;
+        handle.beat(beat.host.clone(), beat.sessions.clone(), beat.signs.clone()).await;
         let request = Request { peer: self.guest.peer.clone(), ..beat.request() };
         handle.submit(request, |_, _| ()).await.map_err(status)?;
         let renewed: BTreeSet<SessionId> = beat.sessions.iter().copied().collect();
@@ -221,7 +221,7 @@ impl Daemon {
         };
         let remotes = Arc::clone(remotes);
         let read = handle.read(move |at| {
-            view::beat_reply(at.board, &beat, &remotes, snapshots, at.term, at.rev)
+            view::beat_reply(at.board, &beat, &remotes, snapshots, at.now, (at.term, at.rev))
         });
         let reply = read.await.map_err(status)?;
         (self.sessions, self.mapped) = (renewed, mapped);

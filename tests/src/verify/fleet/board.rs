@@ -115,6 +115,10 @@ pub(super) enum Event {
         grace: u64,
         cause: String,
     },
+    GraceExtended {
+        session: String,
+        grace: u64,
+    },
     Resumed {
         session: String,
         epoch: u64,

@@ -117,7 +117,7 @@ impl Claims {
             Event::Unqueued { claim } => drop(self.line.remove(claim)),
             Event::Released { claim, scopes, globs } => self.ended(claim, &with(scopes, globs)),
             Event::Lapsed { claim } | Event::Revoked { claim } => drop(self.held.remove(claim)),
-            Event::Lost { session, grace, .. } => {
+            Event::Lost { session, grace, .. } | Event::GraceExtended { session, grace } => {
                 self.sessions.insert(session.clone(), Session::Lost { until: *grace });
             }
             Event::Resumed { session, .. } => self.resumed(place, session, report),
