@@ -3,7 +3,7 @@
 //! A share is a set of scopes, and the tasks in it are those that touch nothing
 //! else: work that is added later finds its share by its scopes. A plan says who
 //! begins where, and closes nothing: claims do that. Not here: how work is dealt
-//! ([`deal`]).
+//! ([`mod@deal`]).
 
 mod deal;
 mod follow;

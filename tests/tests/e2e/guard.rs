@@ -89,7 +89,7 @@ fn the_guard_knows_a_claim_as_soon_as_its_holder_does() {
     let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
     // The first claim of a session that this host has not heard of, too.
     let claimed = ann.json(&["claim", "docs"], 0);
-    assert_eq!(claimed["warn"].as_array().map(|it| it.len()), Some(1), "it joined: {claimed}");
+    assert_eq!(claimed["warn"].as_array().map(Vec::len), Some(1), "it joined: {claimed}");
     ann.json(&["check", "docs/a.md"], 0);
     bob.json(&["join"], 0);
     for round in 0..5 {
