@@ -15,6 +15,7 @@ use molt_proto::v1::host_hears::Hears;
 use molt_proto::v1::host_says::Says;
 use molt_proto::{v1, view};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -24,6 +25,10 @@ use crate::engine;
 
 /// How long a host may take to show a part of a log.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a daemon is not sent the map of claims again where nothing changed: its guard believes
+/// one for three times as long (`FRESH` in `molt-agent`).
+const MAP_HOLDS: Duration = Duration::from_secs(20);
 
 /// Hosts whose daemons are connected, and what they were asked for.
 #[derive(Debug, Clone, Default)]
@@ -115,8 +120,7 @@ pub(super) fn stream(
     let (sender, receiver) = mpsc::channel(8);
     super::detach(async move {
         let stop = service.stop.clone();
-        let serving =
-            Daemon { service, guest, host: None, sessions: BTreeSet::new(), mapped: None };
+        let serving = Daemon { service, guest, host: None, sessions: BTreeSet::new(), map: None };
         let ended = tokio::select! {
             biased;
             ended = serving.serve(says, &sender) => ended,
@@ -137,8 +141,24 @@ struct Daemon {
     host: Option<Entered>,
     /// The sessions that it renewed last.
     sessions: BTreeSet<SessionId>,
-    /// The map of claims that it was sent last, by the number of the entry that made it.
-    mapped: Option<u64>,
+    /// The map of claims that it was sent last.
+    map: Option<Map>,
+}
+
+/// A map of claims that a daemon was sent.
+struct Map {
+    /// The number of the entry that made it.
+    entry: u64,
+    /// The sessions that it was for.
+    sessions: BTreeSet<SessionId>,
+    sent: Instant,
+}
+
+impl Map {
+    /// Whether the daemon needs no other one at `now`.
+    fn holds(&self, entry: u64, sessions: &BTreeSet<SessionId>, now: Instant) -> bool {
+        self.entry == entry && self.sessions == *sessions && now < self.sent + MAP_HOLDS
+    }
 }
 
 /// A host that is connected; it is not any more when the value is dropped.
@@ -213,18 +233,18 @@ impl Daemon {
         handle.submit(request, |_, _| ()).await.map_err(status)?;
         let renewed: BTreeSet<SessionId> = beat.sessions.iter().copied().collect();
         // Before the board is read: what happens in between is sent again.
-        let mapped = Some(handle.history().mapped());
-        let snapshots = if mapped == self.mapped && renewed == self.sessions {
-            view::Snapshots::Known
-        } else {
-            view::Snapshots::Wanted
-        };
+        let (entry, now) = (handle.history().mapped(), Instant::now());
+        let holds = self.map.as_ref().is_some_and(|map| map.holds(entry, &renewed, now));
+        let snapshots = if holds { view::Snapshots::Known } else { view::Snapshots::Wanted };
         let remotes = Arc::clone(remotes);
         let read = handle.read(move |at| {
             view::beat_reply(at.board, &beat, &remotes, snapshots, at.now, (at.term, at.rev))
         });
         let reply = read.await.map_err(status)?;
-        (self.sessions, self.mapped) = (renewed, mapped);
+        if !holds {
+            self.map = Some(Map { entry, sessions: renewed.clone(), sent: now });
+        }
+        self.sessions = renewed;
         Ok(reply)
     }
 
@@ -289,4 +309,20 @@ async fn wanted(host: Option<&mut Entered>) -> v1::LogWanted {
     }
     // A later stream of the same host has its place.
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_fleet_keeps_its_guards_fresh() {
+        let own = BTreeSet::from([SessionId::from_counter(1)]);
+        let sent = Instant::now();
+        let map = Map { entry: 7, sessions: own.clone(), sent };
+        assert!(map.holds(7, &own, sent + MAP_HOLDS - Duration::from_millis(1)));
+        assert!(!map.holds(7, &own, sent + MAP_HOLDS), "though nothing changed");
+        assert!(!map.holds(8, &own, sent), "claims changed");
+        assert!(!map.holds(7, &BTreeSet::new(), sent), "it is of other sessions");
+    }
 }
