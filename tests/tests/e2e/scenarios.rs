@@ -15,7 +15,7 @@ use crate::harness::{
 /// A number, what happened once, and the file and name of the test that shows what happens now.
 type Scenario = (u8, &'static str, &'static str, &'static str);
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 11] = [
     (
         4,
         "an agent dies while it holds something",
@@ -41,6 +41,18 @@ const SCENARIOS: [Scenario; 8] = [
         "s07_of_two_at_once_one_has_it_and_asking_again_is_no_second_time",
     ),
     (
+        8,
+        "a holder wakes after its work went to somebody else, and says that it is complete",
+        "tests/tests/e2e/reports.rs",
+        "whoever_wakes_after_its_task_went_on_is_refused_and_heard",
+    ),
+    (
+        9,
+        "a folder is claimed over somebody's file, and a page that everybody writes by two",
+        "tests/tests/e2e/scenarios.rs",
+        "s09_whoever_is_in_the_way_is_shown_with_its_age_and_its_end",
+    ),
+    (
         10,
         "a ledger and an agent use a word for an end that nobody knows",
         "tests/tests/e2e/scenarios.rs",
@@ -51,6 +63,12 @@ const SCENARIOS: [Scenario; 8] = [
         "a ledger has a byte-order mark, UTF-16, CRLF and everything twice",
         "tests/tests/e2e/scenarios.rs",
         "s11_a_ledger_however_it_is_written_is_imported_once",
+    ),
+    (
+        20,
+        "whoever began a job is gone, and its log is read on another machine",
+        "tests/tests/e2e/logs.rs",
+        "a_job_s_log_is_read_from_a_host_that_does_not_run_it",
     ),
     (
         26,
@@ -84,7 +102,9 @@ fn each_number_has_exactly_one_named_test() {
 }
 
 const POLICY: &str = "version = 1\n[scope.docs]\npaths = [\"docs/**\"]\n\
-                      [scope.src]\npaths = [\"src/**\"]\n[pool.cargo]\nslots = 1\n";
+                      [scope.src]\npaths = [\"src/**\"]\n\
+                      [scope.board]\npaths = [\"STATUS.md\"]\nmax = \"10m\"\n\
+                      [pool.cargo]\nslots = 1\n";
 
 /// All of a session's and a lock's life within seconds.
 const SPANS: [&str; 14] = [
@@ -229,6 +249,27 @@ fn is_pending(agent: &Agent) -> bool {
 /// A row of a ledger that is kept by hand.
 fn row(lane: &str, utc: &str, status: &str) -> Value {
     json!({ "lane": lane, "agent": "codex/x", "utc": utc, "status": status, "note": "as it was" })
+}
+
+#[test]
+fn s09_whoever_is_in_the_way_is_shown_with_its_age_and_its_end() {
+    let fleet = fleet();
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    ann.json(&["claim", "--path", "docs/a.md"], 0);
+    let folder = bob.json(&["claim", "docs"], 4);
+    assert_eq!(folder["data"]["holder"], "ann", "{folder}");
+    assert_eq!(folder["data"]["obstacle"]["conflict"]["witness"], "docs/a.md", "{folder}");
+    assert!(folder["data"]["seen"].is_u64(), "when it was heard of: {folder}");
+
+    // Of a page that everybody writes the policy allows a short while at a time.
+    ann.json(&["claim", "board"], 0);
+    let page = bob.json(&["claim", "board"], 4);
+    assert!(page["data"]["until"].is_u64(), "until when: {page}");
+    assert_eq!(page["next"][0], "molt-agent claim board --wait 15m", "{page}");
+    ann.run(&["release", "board"]).exits(0);
+    bob.json(&["claim", "board"], 0);
+    fleet.verify();
 }
 
 #[test]

@@ -474,10 +474,14 @@ impl State {
 }
 
 /// Whether a change is one that an earlier entry told of: an answer stands beside what was done,
-/// and a lost lock says with its loss when it opens.
+/// a lost lock says with its loss when it opens, and a message leaves inboxes that are gone.
 fn is_told_before(change: &Change, before: &Board) -> bool {
     match change {
         Change::Answer(..) => true,
+        Change::Message(id, after) => {
+            let was_for = before.tables().messages.get(id).map(|message| &message.to);
+            was_for.is_some_and(|old| after.iter().all(|message| message.to.is_subset(old)))
+        }
         Change::Lock(key, None) => {
             before.tables().locks.get(key).is_some_and(|lock| !is_held(lock))
         }

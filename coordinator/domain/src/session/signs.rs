@@ -113,7 +113,9 @@ pub(super) fn weigh(draft: &Draft<'_>, session: &Session, since: BoardTime) -> V
     if last <= now {
         return Verdict::Over("its session was lost 24 h ago".to_owned());
     }
-    if now.since(draft.board().born()) < spans.session_ttl {
+    // Who was lost before this leader began had its host's words heard by another one.
+    let born = draft.board().born();
+    if since <= born && now.since(born) < spans.session_ttl {
         return Verdict::Later;
     }
     let signs = found(draft, session, since);
