@@ -17,7 +17,7 @@ const MAX_LIST: usize = 2048;
 /// Whether the store's format has messages and reports: what goes on without them does so where it
 /// has not.
 pub(crate) fn has_words(draft: &Draft<'_>) -> bool {
-    draft.board().formats().stored.written >= FORMAT
+    draft.has_format(FORMAT)
 }
 
 /// What is to be delivered.

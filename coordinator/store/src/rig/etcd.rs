@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -401,13 +402,19 @@ impl Member {
         self.ready().await
     }
 
-    /// Stops it in its tracks (SIGSTOP): connections stay, nothing is answered.
+    /// Stops it in its tracks (SIGSTOP), and returns when it stands: connections stay, nothing is
+    /// answered.
     ///
     /// # Errors
     ///
     /// When there is no such process.
     pub fn freeze(&self) -> io::Result<()> {
-        self.signal(Signal::SIGSTOP)
+        let pid = self.signal(Signal::SIGSTOP)?;
+        // A signal that was sent is on its way; that all threads stand is what the parent is told.
+        match waitpid(pid, Some(WaitPidFlag::WUNTRACED))? {
+            WaitStatus::Stopped(..) => Ok(()),
+            ended => Err(io::Error::other(format!("it ended instead: {ended:?}"))),
+        }
     }
 
     /// Lets it go on after a [`freeze`](Self::freeze).
@@ -416,14 +423,15 @@ impl Member {
     ///
     /// When there is no such process.
     pub fn thaw(&self) -> io::Result<()> {
-        self.signal(Signal::SIGCONT)
+        self.signal(Signal::SIGCONT).map(drop)
     }
 
-    fn signal(&self, signal: Signal) -> io::Result<()> {
+    fn signal(&self, signal: Signal) -> io::Result<Pid> {
         let child = self.child();
         let child = child.as_ref().ok_or_else(gone)?;
-        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        kill(Pid::from_raw(pid), signal).map_err(io::Error::from)
+        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        kill(pid, signal)?;
+        Ok(pid)
     }
 }
 

@@ -1,6 +1,8 @@
-//! Where the programs under test are. They are built if they are missing or old.
+//! Where the programs under test are. They are built if they are missing, old, or were built with
+//! other features, as the demo does.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,6 +10,9 @@ use std::time::SystemTime;
 
 /// A variable that names a folder with both programs, to test what was built elsewhere.
 const ELSEWHERE: &str = "MOLT_E2E_PROGRAMS";
+
+/// The file beside the programs that says which of them were built for tests.
+const STAMP: &str = ".molt-e2e.built";
 
 /// What the programs are made from, below the root of the workspace.
 const SOURCES: [&str; 8] = [
@@ -65,6 +70,17 @@ fn build(folder: &Path) {
     command.arg("--profile").arg(profile).arg("--target-dir").arg(folder.join(".."));
     let status = command.current_dir(root()).status().expect("cargo starts");
     assert!(status.success(), "the programs under test do not build");
+    let (mark, _) = built_there(folder).expect("the programs were built");
+    std::fs::write(folder.join(STAMP), mark).expect("a file beside the programs");
+}
+
+/// Which programs are in a folder, and when the older one was made.
+fn built_there(folder: &Path) -> Option<(String, SystemTime)> {
+    let agent = folder.join("molt-agent").metadata().ok()?;
+    let coordinator = folder.join("molt-coordinator").metadata().ok()?;
+    let mark = [&agent, &coordinator]
+        .map(|file| format!("{} {}.{:09}\n", file.ino(), file.mtime(), file.mtime_nsec()));
+    Some((mark.concat(), agent.modified().ok()?.min(coordinator.modified().ok()?)))
 }
 
 fn root() -> PathBuf {
@@ -72,12 +88,10 @@ fn root() -> PathBuf {
 }
 
 fn is_current(folder: &Path) -> bool {
-    let made = |name: &str| folder.join(name).metadata().and_then(|file| file.modified()).ok();
-    let (Some(agent), Some(coordinator)) = (made("molt-agent"), made("molt-coordinator")) else {
-        return false;
-    };
+    let Some((mark, made)) = built_there(folder) else { return false };
+    let stamped = std::fs::read_to_string(folder.join(STAMP)).is_ok_and(|stamp| stamp == mark);
     let newest = SOURCES.iter().filter_map(|source| newest(&root().join(source))).max();
-    newest.is_some_and(|newest| newest <= agent.min(coordinator))
+    stamped && newest.is_some_and(|newest| newest <= made)
 }
 
 /// When the newest file below `path` was written.
