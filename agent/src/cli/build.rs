@@ -10,7 +10,8 @@ use super::wrapped::{Waiting, Wrapped, wrapper};
 use crate::wrap::{self, Failure, Fingerprint};
 
 /// Build once: whoever asks for the same build of the same tree at the same
-/// place waits for the one run and inherits its end.
+/// place waits for the one run and inherits its end. When the tree changes while
+/// it is built, the result is nobody else's, and the next who waits builds.
 ///
 /// Exit codes: the command's own; 0 for what was built before; 1 when it failed
 /// elsewhere a moment ago; 120 not acquired, 121 lost, 122 unavailable, 125
@@ -23,8 +24,9 @@ Examples:
 pub(super) struct Build {
     /// What is built.
     name: BuildName,
-    /// What it is built from: `auto` for the worktree as it is on disk, or a
-    /// digest of your own in hex.
+    /// What it is built from: `auto` for the worktree as it is on disk, which is
+    /// looked at again at the end, or a digest of your own in hex: that nothing
+    /// of it changes is your word then.
     #[arg(long, value_name = "auto|HEX", default_value = "auto")]
     fingerprint: Fingerprint,
     /// How it is built.

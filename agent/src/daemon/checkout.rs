@@ -6,6 +6,7 @@ use molt_repo::{Checkout, Git, Oid, RepoError, TreeState};
 use molt_retry::{Next, Policy, retry};
 
 use super::host::blocking;
+use crate::error::in_full;
 
 /// Which tree, from where.
 #[derive(Debug, Clone)]
@@ -73,15 +74,4 @@ pub(super) fn look(path: &Path, remote: &str) -> Result<TreeState, String> {
 
 fn find_git(path: &Path) -> Result<Git, RepoError> {
     Git::find().map_err(|source| RepoError::Git { place: path.to_owned(), source })
-}
-
-fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -6,7 +6,7 @@
 //! the folder can follow, stop or adopt the run: there is no other tie between
 //! a run and the program that started it.
 //!
-//! [`spec`] and [`environment`] say what to run, [`record`] how it went,
+//! [`spec`] and [`environment`] say what to run and [`sources`] on what, [`record`] how it went,
 //! [`folder`] where that is written, [`mod@log`] what it said. [`client`] speaks
 //! [`wire`] to the supervisor, [`mod@reap`] cleans up after one that was killed,
 //! and [`process`] and [`tree`] know processes and the processes of a run.
@@ -19,6 +19,7 @@ pub mod log;
 pub mod process;
 pub mod reap;
 pub mod record;
+pub mod sources;
 pub mod spec;
 pub mod tree;
 pub mod wire;
@@ -30,5 +31,6 @@ pub use log::{LogLine, Stream};
 pub use process::{Ancestor, ProcessIdentity, ancestors, nearest_agent_root};
 pub use reap::{ReapError, is_over, reap};
 pub use record::{Class, ExitRecord, Status};
+pub use sources::Sources;
 pub use spec::{Argv, InvalidSpec, Limits, Phase, RunId, RunSpec, RunUser};
 pub use wire::{Report, RunState};

@@ -9,6 +9,7 @@ use std::process::ExitStatus;
 use serde::{Deserialize, Serialize};
 
 use super::process::ProcessIdentity;
+use super::sources::Outcome;
 use super::spec::{Argv, Phase, RunId, RunSpec};
 use crate::clock::{self, Millis};
 
@@ -96,6 +97,9 @@ pub struct ExitRecord {
     pub group_gone: bool,
     /// What the specification said about commit, tree and toolchain, as given.
     pub facts: BTreeMap<String, String>,
+    /// What became of the tree that it read; `None` when nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Outcome>,
 }
 
 /// A point in time for both of a record's readers: people and arithmetic.
@@ -155,6 +159,10 @@ impl ExitRecord {
             stragglers: 0,
             group_gone: true,
             facts: spec.facts.clone(),
+            sources: spec
+                .sources
+                .as_ref()
+                .map(|_| Outcome::Unknown { reason: "nobody looked at it again".to_owned() }),
         }
     }
 

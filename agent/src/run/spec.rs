@@ -12,6 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::sources::Sources;
 use crate::clock::{self, Millis};
 
 /// How long a run that was told to end may take before it is killed.
@@ -213,10 +214,13 @@ pub struct RunSpec {
     pub kill_grace_ms: u64,
     /// What the exit record repeats as given: commit, tree, dirty digest, toolchain.
     pub facts: BTreeMap<String, String>,
+    /// The tree that is to be looked at again at its end; `None`: nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Sources>,
 }
 
 impl RunSpec {
-    /// A run of `argv` without limits, deadline, environment or facts.
+    /// A run of `argv` without limits, deadline, environment, facts or sources.
     pub fn new(id: RunId, argv: Argv, cwd: PathBuf, log: PathBuf, phase: Phase) -> Self {
         Self {
             id,
@@ -230,6 +234,7 @@ impl RunSpec {
             deadline: None,
             kill_grace_ms: u64::try_from(DEFAULT_KILL_GRACE.as_millis()).unwrap_or(u64::MAX),
             facts: BTreeMap::new(),
+            sources: None,
         }
     }
 

@@ -21,6 +21,7 @@ use crate::run::folder::RunFolder;
 use crate::run::log::Log;
 use crate::run::process::ProcessIdentity;
 use crate::run::record::{Class, Ending, ExitRecord, Moment, Status, SupervisorRecord};
+use crate::run::sources::{Outcome, Sources};
 use crate::run::spec::{RunSpec, RunUser};
 use crate::run::wire::{Reply, Report, RunState};
 
@@ -238,12 +239,14 @@ impl Owner<'_> {
                 () = tokio::time::sleep(pace.rest(&self.life)) => {}
             }
         };
-        let record = self.finish(exit)?;
+        let mut record = self.finish(exit);
         let log_bytes = self.output.log().bytes();
-        view.send_modify(|view| {
-            view.log_bytes = log_bytes;
-            view.exit = Some(Box::new(record));
-        });
+        view.send_modify(|view| view.log_bytes = log_bytes);
+        if let Some(sources) = self.spec.sources.clone() {
+            record.sources = Some(look_again(sources).await);
+        }
+        self.folder.write_exit_record(&record)?;
+        view.send_modify(|view| view.exit = Some(Box::new(record)));
         drop((self.socket, incoming));
         let farewell = async { while clients.join_next().await.is_some() {} };
         // Who has not read by then finds the record in the folder.
@@ -342,8 +345,8 @@ impl Owner<'_> {
         drop(to.send(reply));
     }
 
-    /// Takes the rest of the output and writes the exit record.
-    fn finish(&mut self, status: Status) -> Result<ExitRecord, Failure> {
+    /// Takes the rest of the output; the exit record, but for the tree.
+    fn finish(&mut self, status: Status) -> ExitRecord {
         let ending = match self.output.finish() {
             Ok(()) => self.life.ending(status),
             Err(error) => Ending::of_wrapper(status, error),
@@ -353,8 +356,7 @@ impl Owner<'_> {
         record.lines = self.output.log().lines();
         record.process = Some(self.tree.leader_identity().clone());
         record.stragglers = self.life.stragglers();
-        self.folder.write_exit_record(&record)?;
-        Ok(record)
+        record
     }
 
     fn view(&self) -> View {
@@ -375,6 +377,13 @@ impl Owner<'_> {
             exit: None,
         }
     }
+}
+
+/// Looks at the tree once nothing of the run can change it any more, and before anybody
+/// hears of the end: what its caller does next is no change during the run.
+async fn look_again(sources: Sources) -> Outcome {
+    let looked = tokio::task::spawn_blocking(move || sources.look_again()).await;
+    looked.unwrap_or_else(|error| Outcome::Unknown { reason: error.to_string() })
 }
 
 /// When the processes are looked at: often, but for a small share of one core,

@@ -4,21 +4,23 @@
 //! worktree, because a target directory that two worktree paths share lets a
 //! failing tree pass. With a named place, equal trees of several worktrees of
 //! this host share: the artifacts that were named are copied into
-//! `<state>/artifacts/<place>/` and from there into the worktrees that ask.
+//! `<state>/artifacts/<place>/` and from there into the worktrees that ask. What was
+//! built while its tree changed has no name, so it is shared with nobody.
 
 use std::path::{Path, PathBuf};
 
 use molt_domain::name::BuildName;
-use molt_repo::Git;
+use molt_repo::{Before, Git};
 
 use super::acquire::Taken;
 use super::ask::{Ask, Key};
-use super::hold::{Hold, Of};
+use super::hold::{Hold, Of, nobody_elses};
 use super::interrupt::Interrupts;
 use super::lock::variables;
 use super::under::{Started, Task, blocking, code, phase};
 use super::{Command, Failure, Patience, Wrapper, artifacts, one};
-use crate::run::{Class, RunFolder};
+use crate::error::in_full;
+use crate::run::{Class, RunFolder, Sources};
 use crate::session::Worktree;
 use crate::ui;
 
@@ -40,8 +42,9 @@ const RELEVANT: [&str; 10] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fingerprint {
     /// The worktree as it is on disk, untracked files that are not ignored included.
+    /// It has to be the same at the end of the run.
     Auto,
-    /// What the caller says, in hex.
+    /// What the caller says, in hex; that nothing of it changes is the caller's word too.
     Given(String),
 }
 
@@ -81,6 +84,8 @@ pub struct Build<'a> {
 /// A build as it is asked for.
 struct Wanted {
     key: Key,
+    /// The tree that the key is of; `None` when that is the caller's word.
+    sources: Option<Sources>,
     artifacts: Vec<PathBuf>,
     store: Option<PathBuf>,
 }
@@ -136,6 +141,9 @@ impl Build<'_> {
         if record.class == Class::Passed && made.is_none() {
             return Err(Failure::wrapper("the build passed and did not make its artifacts"));
         }
+        if let Some(doubt) = nobody_elses(&record) {
+            ui::warn(&format!("the result is not shared: {doubt}"));
+        }
         code(self.command, &record)
     }
 
@@ -152,6 +160,7 @@ impl Build<'_> {
                 ("MOLT_FENCE", fence.to_owned()),
             ]),
             sure_until: None,
+            sources: wanted.sources.clone(),
             of: Of::Build {
                 name,
                 fingerprint,
@@ -166,11 +175,13 @@ impl Build<'_> {
     async fn wanted(&self, wrapper: &Wrapper<'_>) -> Result<Wanted, Failure> {
         let worktree = Worktree::find(&wrapper.cwd)?;
         let top = worktree.map_or_else(|| wrapper.cwd.clone(), |worktree| worktree.top);
-        let tree = match &self.fingerprint {
-            Fingerprint::Given(given) => given.clone(),
+        let artifacts = self.absolute(wrapper);
+        let (tree, sources) = match &self.fingerprint {
+            Fingerprint::Given(given) => (given.clone(), None),
             Fingerprint::Auto => {
-                let folder = wrapper.cwd.clone();
-                blocking(move || fingerprint(&folder)).await??
+                let (folder, outputs) = (wrapper.cwd.clone(), artifacts.clone());
+                let sources = blocking(move || look(&folder, outputs)).await??;
+                (sources.before.fingerprint().to_owned(), Some(sources))
             }
         };
         let (place, store) = match &self.place {
@@ -192,7 +203,7 @@ impl Build<'_> {
             profile: self.profile.to_string(),
             place: place.to_string(),
         };
-        Ok(Wanted { key, artifacts: self.absolute(wrapper), store })
+        Ok(Wanted { key, sources, artifacts, store })
     }
 
     /// Everything that the build depends on, as one digest.
@@ -247,13 +258,15 @@ impl Build<'_> {
     }
 }
 
-fn fingerprint(folder: &Path) -> Result<String, Failure> {
-    let failed = |error: &dyn std::error::Error| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        Failure::wrapper(format!("no fingerprint: {error}{cause}"))
+/// The tree that `folder` lies in, as it is now. It is looked at again at the run's end,
+/// however long the build waits for its turn until then.
+fn look(folder: &Path, outputs: Vec<PathBuf>) -> Result<Sources, Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::wrapper(format!("no fingerprint: {}", in_full(error)))
     };
     let git = Git::find().map_err(|error| failed(&error))?;
-    molt_repo::fingerprint(&git, folder).map_err(|error| failed(&error))
+    let before = Before::look(&git, folder).map_err(|error| failed(&error))?;
+    Ok(Sources { before, outputs })
 }
 
 fn say_shared(wrapper: &Wrapper<'_>, wanted: &Wanted) -> Result<(), Failure> {

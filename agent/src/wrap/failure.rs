@@ -1,6 +1,6 @@
 //! Why a wrapper ended with a code of its own instead of its command's.
 
-use crate::error::{Error, Exit};
+use crate::error::{Error, Exit, in_full};
 use crate::ledger::LedgerError;
 use crate::run::{FileError, InvalidSpec, ReapError, RunError};
 use crate::supervisor::SpawnError;
@@ -62,14 +62,7 @@ impl Failure {
     }
 
     fn in_full(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut reason = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            reason.push_str(": ");
-            reason.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self::Wrapper { reason }
+        Self::Wrapper { reason: in_full(error) }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::clock::Millis;
 use crate::error::Error;
 use crate::gates::class_of;
 use crate::run::folder::{Survives, read_json, replace_json};
+use crate::run::sources::Outcome;
 use crate::run::{ExitRecord, FileError, ProcessIdentity, RunFolder, RunId};
 use crate::session::Record;
 
@@ -124,13 +125,17 @@ impl Hold {
     }
 
     /// The command that gives it back after the run ended as `record` says.
-    /// Copies the artifacts of a build that passed into its store.
+    /// Copies the artifacts of a build that passed into its store. One whose tree
+    /// changed meanwhile judged no tree that has a name, and is nobody else's.
     pub fn end(&self, record: &ExitRecord) -> Result<Verb, FileError> {
         let hold = self.hold.to_string();
         let Of::Build { artifacts, store, .. } = &self.of else {
             return Ok(Verb::ReleaseHold(v1::ReleaseHold { hold, gone: record.group_gone }));
         };
         let mut class = class_of(record);
+        if nobody_elses(record).is_some() {
+            class = Class::Infra;
+        }
         let mut digest = String::new();
         if class == Class::Passed && !artifacts.is_empty() {
             match artifacts::digest(artifacts)? {
@@ -144,6 +149,13 @@ impl Hold {
         }
         Ok(Verb::EndBuild(v1::EndBuild { hold, class: class.to_string(), artifacts: digest }))
     }
+}
+
+/// Why a build's end is shared with nobody although it came to one: its tree was watched,
+/// and is not known to be the one that it is named after.
+pub(super) fn nobody_elses(record: &ExitRecord) -> Option<String> {
+    let judged = !class_of(record).is_about_the_host();
+    record.sources.as_ref().and_then(Outcome::doubt).filter(|_| judged)
 }
 
 /// Whether somebody may be between making the run's folder and starting its
@@ -281,9 +293,64 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::run::{Argv, RunSpec};
+    use crate::run::record::{Ending, Moment};
+    use crate::run::{Argv, RunSpec, Status};
 
     const LATER: Duration = Duration::from_secs(90);
+
+    fn build(made: &Path) -> Hold {
+        let word = |text: &str| text.to_owned();
+        Hold {
+            hold: HoldId::from_counter(1),
+            of: Of::Build {
+                name: word("app"),
+                fingerprint: word("aa"),
+                profile: word("dev"),
+                place: word("h1=all"),
+                artifacts: vec![made.join("out")],
+                store: Some(made.join("store")),
+            },
+            session: SessionId::from_counter(2),
+            holder: word("ann"),
+            fence: word("1.1"),
+            coordinator: Vec::new(),
+            host: "h1".parse().unwrap(),
+            wrapper: ProcessIdentity::own().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_was_built_of_a_tree_that_changed_is_kept_for_nobody() {
+        let made = tempfile::tempdir().unwrap();
+        std::fs::write(made.path().join("out"), "made").unwrap();
+        let argv = Argv::try_from(vec!["true".to_owned()]).unwrap();
+        let phase = "build".parse().unwrap();
+        let spec = RunSpec::new("one".parse().unwrap(), argv, "/".into(), "/l".into(), phase);
+        let same = || Outcome::Same { state: None };
+        let changed = || Outcome::Changed { state: None, paths: vec!["a".to_owned()], count: 1 };
+        let unknown = || Outcome::Unknown { reason: "no git".to_owned() };
+        let table = [
+            (Status::Exited(0), Some(changed()), "infra", false),
+            (Status::Exited(0), Some(unknown()), "infra", false),
+            (Status::Exited(3), Some(changed()), "infra", false),
+            (Status::Exited(3), Some(same()), "failed", false),
+            (Status::Exited(143), Some(changed()), "killed", false),
+            // The caller said what it is built from.
+            (Status::Exited(0), None, "passed", true),
+            (Status::Exited(0), Some(same()), "passed", true),
+        ];
+        for (status, sources, class, kept) in table {
+            let ending = Ending { status, class: crate::run::Class::Passed, by: None };
+            let mut record = ExitRecord::new(&spec, &Moment::now(), &Moment::now(), ending);
+            record.sources = sources;
+            let verb = build(made.path()).end(&record).unwrap();
+            let Verb::EndBuild(end) = verb else { panic!("{verb:?}") };
+            let store = made.path().join("store");
+            assert_eq!((end.class.as_str(), store.exists()), (class, kept), "{record:?}");
+            assert_eq!(end.artifacts.is_empty(), !kept, "{record:?}");
+            drop(std::fs::remove_dir_all(store));
+        }
+    }
 
     #[test]
     fn a_wait_is_counted_from_the_first_look() {

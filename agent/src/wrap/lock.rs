@@ -50,6 +50,7 @@ impl Lock<'_> {
                 phase: phase("lock")?,
                 variables,
                 sure_until,
+                sources: None,
             };
             match wrapper.start(&task, (&view, &place), self.patience, &mut interrupts).await? {
                 Started::Run(run) => {

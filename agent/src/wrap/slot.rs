@@ -57,6 +57,7 @@ impl Slot<'_> {
                     ("MOLT_FENCE", view.fence.clone()),
                 ]),
                 sure_until: None,
+                sources: None,
             };
             match wrapper.start(&task, (&view, &place), self.patience, &mut interrupts).await? {
                 Started::Run(run) => {

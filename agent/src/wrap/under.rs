@@ -15,7 +15,7 @@ use crate::daemon::{self, Beat, Keeper, machine};
 use crate::error::Error;
 use crate::ledger::{Admission, Demand, Ledger, Request, Shortage};
 use crate::run::{
-    Class, ExitRecord, Phase, Run, RunError, RunFolder, RunId, RunSpec, Status, reap,
+    Class, ExitRecord, Phase, Run, RunError, RunFolder, RunId, RunSpec, Sources, Status, reap,
 };
 use crate::{supervisor, ui};
 
@@ -39,6 +39,8 @@ pub(super) struct Task<'a> {
     /// with this host. Afterwards the session may have been lost and resumed: the machine may have
     /// slept.
     pub(super) sure_until: Option<Millis>,
+    /// The tree that its result is named after.
+    pub(super) sources: Option<Sources>,
 }
 
 /// Whether a hold got its run.
@@ -189,6 +191,8 @@ impl Wrapper<'_> {
         spec.environment = command.environment.clone();
         spec.environment.extend(task.variables.clone());
         spec.environment.insert("MOLT_RUN_ID".to_owned(), place.run.to_string());
+        spec.facts = task.sources.as_ref().map(Sources::facts).unwrap_or_default();
+        spec.sources = task.sources.clone();
         if task.of.is_of_fleet_reach() {
             let beat = self.renewed().await?;
             spec.deadline = Some(beat.deadline());

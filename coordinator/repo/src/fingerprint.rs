@@ -7,7 +7,7 @@
 //! repository's own, so that two people's machines agree. Not here: toolchains
 //! and environment, which a build's key names beside the fingerprint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -15,8 +15,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::merge::parse_oid;
 use crate::program::{Git, GitError, Place};
-use crate::{RepoError, TreePath};
+use crate::{Oid, RepoError, TreePath, TreeState};
 
 const MODE_FILE: u32 = 0o100_644;
 const MODE_EXECUTABLE: u32 = 0o100_755;
@@ -27,53 +28,74 @@ const MODE_NESTED: u32 = 0o160_000;
 ///
 /// A tree without commits has one too.
 pub fn fingerprint(git: &Git, folder: &Path) -> Result<String, RepoError> {
+    Ok(Content::read(git, Place::Within(&root(git, folder)?))?.fingerprint())
+}
+
+/// The root of the working tree that `folder` lies in.
+pub(crate) fn root(git: &Git, folder: &Path) -> Result<PathBuf, RepoError> {
     let call = git.call(Place::Within(folder)).args(["rev-parse", "--show-toplevel"]);
     let printed = call.run().map_err(|source| match source {
         GitError::Failed(_) => RepoError::NotAWorkTree { path: folder.to_owned(), source },
         source => RepoError::Git { place: folder.to_owned(), source },
     })?;
     let root = printed.strip_suffix(b"\n").unwrap_or(&printed);
-    let root = PathBuf::from(OsStr::from_bytes(root));
-    Ok(Content::read(git, Place::Within(&root))?.fingerprint())
+    Ok(PathBuf::from(OsStr::from_bytes(root)))
 }
 
 /// A path's mode and blob id.
-type Held = (u32, String);
+pub(crate) type Held = (u32, String);
 
 /// A commit's entries and how the files on disk differ from them.
 pub(crate) struct Content {
-    committed: BTreeMap<Vec<u8>, Held>,
-    differing: BTreeMap<Vec<u8>, Option<Held>>,
+    /// The commit; `None` before the first one.
+    pub(crate) commit: Option<Oid>,
+    pub(crate) committed: BTreeMap<Vec<u8>, Held>,
+    pub(crate) differing: BTreeMap<Vec<u8>, Option<Held>>,
+    /// Paths that are on disk and that git was never told of.
+    pub(crate) untracked: BTreeSet<Vec<u8>>,
 }
 
 impl Content {
     /// Reads the working tree whose root is `place`.
     pub(crate) fn read(git: &Git, place: Place<'_>) -> Result<Self, RepoError> {
         let reader = Reader { git, place };
-        let committed = reader.committed()?;
-        let mut differing = BTreeMap::new();
+        let commit = head(git, place)?.map(|id| parse_oid("rev-parse", &id)).transpose()?;
+        let committed = committed(git, place, commit.as_ref())?;
+        let (mut differing, mut untracked) = (BTreeMap::new(), BTreeSet::new());
         for (path, suspicion) in reader.suspects()? {
             let held = match suspicion {
                 Suspicion::Gone => None,
-                Suspicion::Look => reader.on_disk(&path)?,
+                Suspicion::Look | Suspicion::Untracked => reader.on_disk(&path)?,
             };
             if committed.get(&path) != held.as_ref() {
-                differing.insert(path, held);
+                differing.insert(path.clone(), held);
+            }
+            if suspicion == Suspicion::Untracked {
+                untracked.insert(path);
             }
         }
-        Ok(Self { committed, differing })
+        Ok(Self { commit, committed, differing, untracked })
+    }
+
+    /// The commit, its tree and the digest of what differs; `None` before the first commit.
+    pub(crate) fn state(
+        &self,
+        git: &Git,
+        place: Place<'_>,
+    ) -> Result<Option<TreeState>, RepoError> {
+        let Some(commit) = self.commit.clone() else { return Ok(None) };
+        let call = git.call(place).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]);
+        let printed = call
+            .run()
+            .map_err(|source| RepoError::Git { place: place.folder().to_owned(), source })?;
+        let tree = parse_oid("rev-parse", printed.trim_ascii())?;
+        Ok(Some(TreeState { commit, tree, dirty: self.dirty() }))
     }
 
     /// The digest of everything on disk.
-    fn fingerprint(mut self) -> String {
-        for (path, held) in self.differing {
-            match held {
-                Some(held) => self.committed.insert(path, held),
-                None => self.committed.remove(&path),
-            };
-        }
-        let all = self.committed.iter().map(|(path, held)| (path, Some(held)));
-        digest(b"molt fingerprint 1\0", all)
+    pub(crate) fn fingerprint(&self) -> String {
+        let all = on_disk(&self.committed, &self.differing);
+        digest(b"molt fingerprint 1\0", all.into_iter().map(|(path, held)| (path, Some(held))))
     }
 
     /// The digest of what differs from the commit; `None` if nothing does.
@@ -81,6 +103,34 @@ impl Content {
         let differing = self.differing.iter().map(|(path, held)| (path, held.as_ref()));
         (!self.differing.is_empty()).then(|| digest(b"molt dirty 1\0", differing))
     }
+}
+
+/// All that is on disk: a commit's entries, but for what differs.
+pub(crate) fn on_disk<'a>(
+    committed: &'a BTreeMap<Vec<u8>, Held>,
+    differing: &'a BTreeMap<Vec<u8>, Option<Held>>,
+) -> BTreeMap<&'a Vec<u8>, &'a Held> {
+    let mut all: BTreeMap<_, _> = committed.iter().collect();
+    for (path, held) in differing {
+        match held {
+            Some(held) => all.insert(path, held),
+            None => all.remove(path),
+        };
+    }
+    all
+}
+
+/// The entries of `commit`; none if there is no commit yet.
+pub(crate) fn committed(
+    git: &Git,
+    place: Place<'_>,
+    commit: Option<&Oid>,
+) -> Result<BTreeMap<Vec<u8>, Held>, RepoError> {
+    let Some(commit) = commit else { return Ok(BTreeMap::new()) };
+    let call = git.call(place).args(["ls-tree", "-r", "-z", "--full-tree", commit.as_str()]);
+    let printed =
+        call.run().map_err(|source| RepoError::Git { place: place.folder().to_owned(), source })?;
+    records(&printed).map(|record| tree_entry(record).ok_or(("ls-tree", record))).collect_or()
 }
 
 fn digest<'a>(
@@ -107,6 +157,8 @@ enum Suspicion {
     Gone,
     /// Only the file on disk can tell.
     Look,
+    /// Git does not know it: what is on disk is all there is.
+    Untracked,
 }
 
 struct Reader<'a> {
@@ -121,15 +173,6 @@ impl Reader<'_> {
 
     fn failed(&self, source: GitError) -> RepoError {
         RepoError::Git { place: self.place.folder().to_owned(), source }
-    }
-
-    /// The entries of `HEAD`; none if there is no commit yet.
-    fn committed(&self) -> Result<BTreeMap<Vec<u8>, Held>, RepoError> {
-        if head(self.git, self.place)?.is_none() {
-            return Ok(BTreeMap::new());
-        }
-        let printed = self.run(["ls-tree", "-r", "-z", "--full-tree", "HEAD"])?;
-        records(&printed).map(|record| tree_entry(record).ok_or(("ls-tree", record))).collect_or()
     }
 
     fn suspects(&self) -> Result<BTreeMap<Vec<u8>, Suspicion>, RepoError> {
@@ -240,7 +283,11 @@ fn status_entry(record: &[u8]) -> Option<(Vec<u8>, Suspicion)> {
     };
     let path = record.splitn(words + 1, |&byte| byte == b' ').nth(words)?;
     let gone = words == 8 && (record.get(2..4)? == b"D." || record.get(3)? == &b'D');
-    let suspicion = if gone { Suspicion::Gone } else { Suspicion::Look };
+    let suspicion = match words {
+        1 => Suspicion::Untracked,
+        _ if gone => Suspicion::Gone,
+        _ => Suspicion::Look,
+    };
     Some((path.to_vec(), suspicion))
 }
 
@@ -277,7 +324,7 @@ mod tests {
         assert_eq!(read(&changed(".M")), Some((path.clone(), Suspicion::Look)));
         assert_eq!(read(&changed("MD")), Some((path.clone(), Suspicion::Gone)));
         assert_eq!(read(&changed("D.")), Some((path.clone(), Suspicion::Gone)));
-        assert_eq!(read("? a b.rs"), Some((path.clone(), Suspicion::Look)));
+        assert_eq!(read("? a b.rs"), Some((path.clone(), Suspicion::Untracked)));
         let unmerged = format!("u UU N... 100644 100644 100644 100644 {id} {id} {id} a b.rs");
         assert_eq!(read(&unmerged), Some((path, Suspicion::Look)));
         assert_eq!(read("2 R. N..."), None);

@@ -6,6 +6,7 @@
 //! proposed and landed (`molt-forge`), what a changed path means (`molt-domain`).
 
 mod changes;
+mod compare;
 mod error;
 mod fingerprint;
 mod history;
@@ -18,6 +19,7 @@ mod program;
 mod worktree;
 
 pub use changes::{Change, ChangedPath, Entry};
+pub use compare::{After, Before};
 pub use error::RepoError;
 pub use fingerprint::fingerprint;
 pub use history::changes;

@@ -11,8 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::fingerprint::{Content, flagged, head};
-use crate::merge::parse_oid;
+use serde::{Deserialize, Serialize};
+
+use crate::fingerprint::{Content, flagged};
 use crate::program::{Call, Git, Place, redact};
 use crate::{Oid, RepoError, fingerprint};
 
@@ -62,7 +63,7 @@ impl fmt::Display for KeptFolder {
 }
 
 /// What a checkout holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeState {
     /// The commit that is checked out.
     pub commit: Oid,
@@ -159,15 +160,10 @@ impl Checkout {
 
     /// What the checkout holds now.
     pub fn tree_state(&self) -> Result<TreeState, RepoError> {
-        let Some(commit) = head(&self.git, self.place())? else {
-            return Err(RepoError::NoCommits { repository: self.path.display().to_string() });
-        };
-        let commit = parse_oid("rev-parse", &commit)?;
-        let tree =
-            self.run(self.place(), ["rev-parse", "--verify", &format!("{commit}^{{tree}}")])?;
         let content = Content::read(&self.git, self.place())?;
-        let tree = parse_oid("rev-parse", tree.trim_ascii())?;
-        Ok(TreeState { commit, tree, dirty: content.dirty() })
+        content
+            .state(&self.git, self.place())?
+            .ok_or_else(|| RepoError::NoCommits { repository: self.path.display().to_string() })
     }
 
     /// The fingerprint of what the checkout holds now.

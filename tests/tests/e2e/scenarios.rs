@@ -15,7 +15,7 @@ use crate::harness::{
 /// A number, what happened once, and the file and name of the test that shows what happens now.
 type Scenario = (u8, &'static str, &'static str, &'static str);
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 12] = [
     (
         4,
         "an agent dies while it holds something",
@@ -69,6 +69,12 @@ const SCENARIOS: [Scenario; 11] = [
         "whoever began a job is gone, and its log is read on another machine",
         "tests/tests/e2e/logs.rs",
         "a_job_s_log_is_read_from_a_host_that_does_not_run_it",
+    ),
+    (
+        21,
+        "the working tree changes while it is built",
+        "tests/tests/e2e/scenarios.rs",
+        "s21_what_is_built_of_a_tree_that_changes_is_nobody_elses",
     ),
     (
         26,
@@ -323,6 +329,75 @@ fn s11_a_ledger_however_it_is_written_is_imported_once() {
         assert!(skipped.contains("repeats"), "what is there twice is said: {skipped}");
         assert_eq!(titles(&ann.json(&["task", "list"], 0)), 2, "each once");
     }
+}
+
+/// Says that it runs, waits for its signal, and makes a report and `out` of the tree.
+const BUILD: &str = r#"echo "$MOLT_RUN_ID $(cat src/a.c)" >>"$1"
+until [ -e "$1.go" ]; do sleep 0.02; done
+echo made >report
+cat src/a.c >out
+"#;
+
+#[test]
+fn s21_what_is_built_of_a_tree_that_changes_is_nobody_elses() {
+    let files = [("molt.toml", POLICY), ("src/a.c", "one\n"), ("build.sh", BUILD)];
+    let fleet = Fleet::new(&[files.as_slice(), &[(".gitignore", "out\n")]].concat(), &[]);
+    let mut host = fleet.host("h1");
+    host.serve(0);
+    let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| fleet.agent(name, &host));
+    let build = |agent: &Agent, count: &Path| {
+        let count = count.to_str().expect("a path of text");
+        let asked = ["build", "app", "--place", "all", "--artifact", "out", "--wait", "30s"];
+        agent.start(&[asked.as_slice(), &["--", "sh", "build.sh", count]].concat())
+    };
+    let ran = |count: &Path| lines(count).len();
+    let out = |agent: &Agent| fs::read_to_string(agent.worktree().join("out")).expect("made");
+
+    // Bob waits for what ann builds, and ann goes on editing.
+    let count = fleet.path("count");
+    let anns = build(&ann, &count);
+    until("ann builds", || (ran(&count) == 1).then_some(()));
+    let mark = fleet.coordinator.events.mark();
+    let bobs = build(&bob, &count);
+    fleet.coordinator.events.wait_from(mark, "bob waits", |event| event["what"] == "waits");
+    write(ann.worktree(), "src/a.c", "two\n");
+    write(&fleet.path(""), "count.go", "");
+    let told = anns.end().exits(0);
+    assert!(told.err.contains("not shared: src/a.c changed during the run"), "{}", told.err);
+    bobs.end().exits(0);
+    assert_eq!((ran(&count), out(&ann), out(&bob)), (2, "two\n".into(), "one\n".into()));
+    build(&cyd, &count).end().exits(0);
+    assert_eq!(
+        (ran(&count), out(&cyd)),
+        (2, "one\n".into()),
+        "what the build itself makes is no change"
+    );
+
+    // The record of the run has it, with how the tree was before and after.
+    let first = lines(&count).remove(0);
+    let run = first.split(' ').next().expect("the id of a run").to_owned();
+    let folder = host.runs().into_iter().find(|path| path.ends_with(&run)).expect("its folder");
+    let text = fs::read_to_string(folder.join("exit.json")).expect("the run's record");
+    let record: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(record["status"]["exited"], 0, "{record}");
+    assert_eq!(record["facts"]["dirty"], "", "{record}");
+    assert_eq!(record["sources"]["paths"], json!(["src/a.c"]), "{record}");
+    assert!(record["sources"]["state"]["dirty"].is_string(), "{record}");
+
+    // Nor is it shared when the wrapper is gone and somebody else gives the build back.
+    for agent in [&ann, &bob] {
+        agent.commit(&[("src/a.c", "three\n")], "the next");
+    }
+    let count = fleet.path("again");
+    let wrapper = build(&ann, &count);
+    until("ann builds", || (ran(&count) == 1).then_some(()));
+    wrapper.signal(Signal::SIGKILL);
+    drop(wrapper.end());
+    write(ann.worktree(), "src/a.c", "four\n");
+    write(&fleet.path(""), "again.go", "");
+    build(&bob, &count).end().exits(0);
+    assert_eq!((ran(&count), out(&bob)), (2, "three\n".into()));
+    fleet.verify();
 }
 
 #[test]

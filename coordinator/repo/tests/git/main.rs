@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot do its part fails the test")]
 
 mod changes;
+mod compare;
 mod fixture;
 mod history;
 mod merge;
