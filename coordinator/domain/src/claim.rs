@@ -27,7 +27,7 @@ pub(crate) use self::change::{extend, narrow};
 pub(crate) use self::end::{lapse_all, operator, release, revoke, unqueue};
 pub use self::handover::{Accepted, Handover};
 pub(crate) use self::handover::{accept, offer, withdraw};
-pub use self::idle::{ANSWER_WITHIN, IDLE_AFTER, Idle};
+pub use self::idle::Idle;
 pub(crate) use self::idle::{expire as expire_idle, tell_waiters};
 pub(crate) use self::line::{SERVED, expire, serve, unqueue_stuck, waits};
 pub use self::meet::meets;

@@ -126,6 +126,14 @@ pub struct Spans {
     pub delay: Duration,
     /// How long a lost session's claims wait for it.
     pub grace: Duration,
+    /// How long after a loss they wait at most, whatever sign of life there is.
+    pub extension: Duration,
+    /// How old a log's last line or a file's last change may be to tell of life.
+    pub fresh: Duration,
+    /// After how long without a sign of work a holder is asked, if somebody waits.
+    pub idle: Duration,
+    /// How long it then has to answer.
+    pub answer: Duration,
     /// How long an absent waiter's offer stands.
     pub offer: Duration,
     /// How long a failed build's failure is remembered.
@@ -143,6 +151,10 @@ impl Default for Spans {
             kill_grace: Duration::from_secs(5),
             delay: Duration::from_secs(15),
             grace: Duration::from_secs(600),
+            extension: MAX_EXTENSION,
+            fresh: Duration::from_secs(15 * 60),
+            idle: Duration::from_secs(30 * 60),
+            answer: Duration::from_secs(600),
             offer: Duration::from_secs(300),
             failure_memory: Duration::from_secs(60),
             leader_ttl: Duration::from_secs(15),
@@ -150,34 +162,69 @@ impl Default for Spans {
     }
 }
 
-/// Spans that cannot keep two holders apart.
+/// The longest that the claims of a lost session may wait (coordination.md, "Liveness").
+const MAX_EXTENSION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Spans under which the rules cannot keep what they promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "leader ttl {leader_ttl:?} + kill grace {kill_grace:?} is more than margin {margin:?} + delay {delay:?}: a lost holder could still run when the next begins"
-)]
-pub struct UnsafeSpans {
-    leader_ttl: Duration,
-    kill_grace: Duration,
-    margin: Duration,
-    delay: Duration,
+pub enum UnsafeSpans {
+    /// A lost holder's child might outlive the delay.
+    #[error(
+        "leader ttl {leader_ttl:?} + kill grace {kill_grace:?} is more than margin {margin:?} + delay {delay:?}: a lost holder could still run when the next begins"
+    )]
+    Overlap {
+        /// How long a leader's word holds.
+        leader_ttl: Duration,
+        /// How long a stopped run may take to end.
+        kill_grace: Duration,
+        /// How long before its deadline a holder stops.
+        margin: Duration,
+        /// How long a lost lock stays closed.
+        delay: Duration,
+    },
+    /// Claims would lapse inside the grace, or be nobody's for longer than a day.
+    #[error("extension {extension:?} is not from grace {grace:?} to {MAX_EXTENSION:?}")]
+    Extension {
+        /// How long the claims of a lost session wait at most.
+        extension: Duration,
+        /// How long they wait for it by themselves.
+        grace: Duration,
+    },
+    /// Claims of somebody at work would lapse before its host can say so.
+    #[error(
+        "{name} {span:?} is not more than 2 x heartbeat {heartbeat:?}: what hosts see would be told too late"
+    )]
+    Unheard {
+        /// Which span.
+        name: &'static str,
+        /// How long it is.
+        span: Duration,
+        /// How often a host is heard.
+        heartbeat: Duration,
+    },
 }
 
 impl Spans {
-    /// Refuses spans under which a lost holder's child might outlive the delay.
+    /// Refuses spans under which a lost holder's child might outlive the delay, or claims lapse
+    /// before anybody could tell that somebody works on them.
     ///
     /// # Errors
     ///
-    /// `leader ttl + kill grace` must be at most `margin + delay`.
+    /// `leader ttl + kill grace` must be at most `margin + delay`, `extension` from `grace` to a
+    /// day, and `fresh`, `idle` and `answer` more than two heartbeats each.
     pub fn check(&self) -> Result<(), UnsafeSpans> {
-        if self.leader_ttl + self.kill_grace <= self.margin + self.delay {
-            return Ok(());
+        let Self { leader_ttl, kill_grace, margin, delay, grace, extension, heartbeat, .. } = *self;
+        if leader_ttl + kill_grace > margin + delay {
+            return Err(UnsafeSpans::Overlap { leader_ttl, kill_grace, margin, delay });
         }
-        Err(UnsafeSpans {
-            leader_ttl: self.leader_ttl,
-            kill_grace: self.kill_grace,
-            margin: self.margin,
-            delay: self.delay,
-        })
+        if extension < grace || extension > MAX_EXTENSION {
+            return Err(UnsafeSpans::Extension { extension, grace });
+        }
+        let told = [("fresh", self.fresh), ("idle", self.idle), ("answer", self.answer)];
+        match told.into_iter().find(|(_, span)| *span <= 2 * heartbeat) {
+            Some((name, span)) => Err(UnsafeSpans::Unheard { name, span, heartbeat }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -190,5 +237,32 @@ mod tests {
         assert_eq!(Spans::default().check(), Ok(()));
         let short = Spans { delay: Duration::from_secs(9), ..Spans::default() };
         assert!(short.check().expect_err("unsafe").to_string().contains("delay 9s"));
+    }
+
+    #[test]
+    fn claims_wait_for_a_day_at_most_and_for_what_hosts_tell() {
+        let (default, second) = (Spans::default(), Duration::from_secs(1));
+        let told = |spans: Spans| spans.check().expect_err("unsafe").to_string();
+        let day = default.extension;
+        for (extension, grace) in [(day + second, default.grace), (day, day + second)] {
+            let said = told(Spans { extension, grace, ..default });
+            assert!(
+                said.starts_with(&format!("extension {extension:?} is not from grace")),
+                "{said}"
+            );
+        }
+        assert_eq!(Spans { extension: default.grace, ..default }.check(), Ok(()));
+        let span = 2 * default.heartbeat;
+        for (name, short) in [
+            ("fresh", Spans { fresh: span, ..default }),
+            ("idle", Spans { idle: span, ..default }),
+            ("answer", Spans { answer: span, ..default }),
+        ] {
+            let said = told(short);
+            assert!(
+                said.starts_with(&format!("{name} 10s is not more than 2 x heartbeat 5s")),
+                "{said}"
+            );
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::{build, claim, lock, slot, task};
 
 use self::signs::Verdict;
 pub(crate) use self::signs::{FORMAT as SIGNS_FORMAT, Seen};
-pub use self::signs::{FRESH, MAX_EXTENDED, Sign, Told};
+pub use self::signs::{Sign, Told};
 
 /// The longest time to park for.
 pub const MAX_PARK: Duration = Duration::from_secs(24 * 60 * 60);

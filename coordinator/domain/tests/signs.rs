@@ -8,7 +8,7 @@ mod world;
 use std::time::Duration;
 
 use molt_domain::board::{Caller, Command, Format, Formats, Reply};
-use molt_domain::claim::{ANSWER_WITHIN, IDLE_AFTER, Mode, Otherwise, State, Wanted};
+use molt_domain::claim::{Mode, Otherwise, State, Wanted};
 use molt_domain::id::{BoardTime, ClaimId};
 use molt_domain::message;
 use molt_domain::name::HostName;
@@ -19,6 +19,12 @@ use world::World;
 const TICK: Duration = Duration::from_secs(5);
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// After so long a holder is asked, by default.
+const IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// So long it has to answer, by default.
+const ANSWER: Duration = Duration::from_secs(10 * 60);
 
 /// Ann holds the docs, Bob waits for them.
 struct Story {
@@ -193,20 +199,20 @@ fn a_store_of_the_first_format_knows_the_grace_alone() {
     assert!(!story.is_held());
     let mut story = Story::new();
     story.set_first_format();
-    story.pass(2 * IDLE_AFTER, true, None);
+    story.pass(2 * IDLE, true, None);
     assert!(story.is_held());
 }
 
 #[test]
 fn an_idle_claim_lapses_when_its_holder_was_asked_and_does_not_answer() {
     let mut story = Story::new();
-    story.pass(IDLE_AFTER - MINUTE, true, None);
+    story.pass(IDLE - MINUTE, true, None);
     assert_eq!(story.told(&story.ann), Vec::<String>::new(), "not yet");
     story.pass(2 * MINUTE, true, None);
     let [text] = &story.told(&story.ann)[..] else { panic!("{:?}", story.told(&story.ann)) };
     assert!(text.contains("on docs was idle for 30 min"), "{text}");
     assert!(story.world.why(story.held).iter().any(|line| line.starts_with("idle     ann was")));
-    story.pass(ANSWER_WITHIN - 2 * MINUTE, true, None);
+    story.pass(ANSWER - 2 * MINUTE, true, None);
     assert!(story.is_held(), "it may still answer");
     story.pass(2 * MINUTE, true, None);
     assert!(!story.is_held() && story.is_served());
@@ -216,13 +222,13 @@ fn an_idle_claim_lapses_when_its_holder_was_asked_and_does_not_answer() {
 #[test]
 fn any_command_is_an_answer() {
     let mut story = Story::new();
-    story.pass(IDLE_AFTER + ANSWER_WITHIN - MINUTE, true, None);
+    story.pass(IDLE + ANSWER - MINUTE, true, None);
     assert!(story.world.board.tables().claims[&story.held].idle.is_some());
     story.use_a_command();
-    story.pass(ANSWER_WITHIN, true, None);
+    story.pass(ANSWER, true, None);
     assert!(story.is_held());
     assert!(story.world.board.tables().claims[&story.held].idle.is_none());
-    story.pass(IDLE_AFTER + ANSWER_WITHIN, true, None);
+    story.pass(IDLE + ANSWER, true, None);
     assert!(!story.is_held(), "it is asked again, and this time is silent");
 }
 
@@ -239,17 +245,17 @@ fn a_silent_agent_in_a_tool_call_of_thirty_minutes_keeps_its_claim() {
     let mut story = Story::new();
     let ann = story.ann.clone();
     story.world.by(&ann, slot).unwrap();
-    story.pass(3 * IDLE_AFTER, true, None);
+    story.pass(3 * IDLE, true, None);
     assert!(story.is_held() && story.told(&story.ann).is_empty());
 
     let mut story = Story::new();
     let told = Told { root: true, files: Some(20 * MINUTE), log: None };
-    story.pass(3 * IDLE_AFTER, true, Some(told));
+    story.pass(3 * IDLE, true, Some(told));
     assert!(story.is_held() && story.told(&story.ann).is_empty());
 
     let mut story = Story::new();
     let open = Told { root: true, ..Told::default() };
-    story.pass(IDLE_AFTER + MINUTE, true, Some(open));
+    story.pass(IDLE + MINUTE, true, Some(open));
     story.use_a_command();
     story.pass(MINUTE, true, Some(open));
     assert!(story.is_held());
@@ -260,7 +266,7 @@ fn nobody_is_asked_for_whom_nobody_waits() {
     let mut story = Story::new();
     let bob = story.bob.clone();
     story.world.by(&bob, Command::Unqueue { claim: story.wait }).unwrap();
-    story.pass(3 * IDLE_AFTER, true, None);
+    story.pass(3 * IDLE, true, None);
     assert!(story.is_held() && story.told(&story.ann).is_empty());
 }
 

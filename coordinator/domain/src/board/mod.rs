@@ -32,6 +32,7 @@ pub use self::refusal::{Invalid, Kind, Refusal};
 pub use self::reply::{Already, More, Reply};
 pub use self::rollback::RolledBack;
 pub use self::table::{Change, Table, Tables, Unreadable, View, Views};
+pub(crate) use self::why::display_span;
 
 use self::answer::{Answer, AnswerKey};
 use self::index::Index;
@@ -298,14 +299,14 @@ impl Board {
     }
 
     /// Whether a host is to tell what it sees of a session: it is lost, or it holds something and
-    /// no command of it was heard for a while.
+    /// no command of it was heard for half of the time after which it is idle.
     #[must_use]
     pub fn wants_signs(&self, id: SessionId, now: BoardTime) -> bool {
         self.tables.sessions.get(&id).is_some_and(|session| match session.state {
             session::State::Lost { .. } => true,
             session::State::Live => {
                 let used = self.pulse.used.get(&id).copied().unwrap_or(self.pulse.born);
-                now.since(used.max(session.begun)) >= session::FRESH
+                now.since(used.max(session.begun)) >= self.spans.idle / 2
                     && self.index.claims_of(id).next().is_some()
             }
             session::State::Parked { .. } => false,

@@ -9,6 +9,8 @@ mod plans;
 mod runs;
 mod tokens;
 
+use std::time::Duration;
+
 use crate::board::noted::Note;
 use crate::board::{Board, Refusal, display_list};
 use crate::claim::{self, Claim};
@@ -400,6 +402,11 @@ fn state_word(claim: &Claim) -> &'static str {
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     line.chars().take(160).collect()
+}
+
+/// A span as people read it, roughly.
+pub(crate) fn display_span(span: Duration) -> String {
+    self::span(span.as_secs())
 }
 
 fn span(seconds: u64) -> String {

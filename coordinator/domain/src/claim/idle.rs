@@ -4,25 +4,17 @@
 //! answer. Not here: sessions that are lost, whose claims wait out the grace
 //! ([`crate::session`]).
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::end::lapse;
 use super::line::{behind, live};
 use super::{Claim, State};
-use crate::board::{Draft, Event, display_list};
+use crate::board::{Draft, Event, display_list, display_span};
 use crate::fault::fault;
 use crate::hold::Holder;
 use crate::id::{BoardTime, SessionId};
 use crate::session::SIGNS_FORMAT;
 use crate::{lock, message, train};
-
-/// After so long without a sign of work a holder is asked (coordination.md, "Liveness").
-pub const IDLE_AFTER: Duration = Duration::from_secs(30 * 60);
-
-/// So long it has to answer (coordination.md, "Liveness").
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// The claim, its announcement, its task, and who is told of either.
 const WEIGHT: usize = 6;
@@ -84,7 +76,7 @@ fn step(draft: &Draft<'_>, claim: &Claim) -> Option<Step> {
     }
     let last = draft.last_work(claim.session).max(since);
     let Some(idle) = claim.idle else {
-        let is_due = now.since(last) >= IDLE_AFTER;
+        let is_due = now.since(last) >= draft.spans().idle;
         let asks = is_due && !works(draft, claim.session) && is_waited_for(draft, claim);
         let first = if fault!(IdleNeverAsked) { Step::Lapse } else { Step::Ask };
         return asks.then_some(first);
@@ -135,13 +127,14 @@ pub(crate) fn tell_waiters(draft: &mut Draft<'_>, session: SessionId, text: &str
 
 fn ask(draft: &mut Draft<'_>, claim: Claim) {
     let asked = draft.now.board;
-    let until = asked.plus(ANSWER_WITHIN);
+    let (idle, answer) = (draft.spans().idle, draft.spans().answer);
+    let until = asked.plus(answer);
     let text = format!(
-        "on {} was idle for {} min and somebody waits: run any command of yours within {} min to \
-         keep it, or `molt-agent release`",
+        "on {} was idle for {} and somebody waits: run any command of yours within {} to keep it, \
+         or `molt-agent release`",
         display_list(&claim.piece_list()),
-        IDLE_AFTER.as_secs() / 60,
-        ANSWER_WITHIN.as_secs() / 60,
+        display_span(idle),
+        display_span(answer),
     );
     message::notify(draft, claim.session, &claim.id, text);
     draft.record(Event::IdleAsked {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Session, State};
-use crate::board::{Draft, Event, display_list};
+use crate::board::{Draft, Event, display_list, display_span};
 use crate::claim;
 use crate::fault::fault;
 use crate::hold::Holder;
@@ -20,13 +20,6 @@ use crate::lock;
 
 /// The first format of the records that knows of them.
 pub(crate) const FORMAT: u32 = 2;
-
-/// How old a log's last line or a file's last change may be to tell of life (coordination.md,
-/// "Liveness").
-pub const FRESH: Duration = Duration::from_secs(15 * 60);
-
-/// How long after a loss the claims wait at most, whatever is seen (coordination.md, "Liveness").
-pub const MAX_EXTENDED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Something that tells that a lost session's work may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,9 +102,10 @@ pub(super) fn weigh(draft: &Draft<'_>, session: &Session, since: BoardTime) -> V
         // An older program may lead next, and would not wait.
         return Verdict::Over("its session was lost and the grace is over".to_owned());
     }
-    let last = since.plus(MAX_EXTENDED);
+    let last = since.plus(spans.extension);
     if last <= now {
-        return Verdict::Over("its session was lost 24 h ago".to_owned());
+        let ago = display_span(spans.extension);
+        return Verdict::Over(format!("its session was lost {ago} ago"));
     }
     // Who was lost before this leader began had its host's words heard by another one.
     let born = draft.board().born();
@@ -130,7 +124,8 @@ pub(super) fn weigh(draft: &Draft<'_>, session: &Session, since: BoardTime) -> V
 
 /// The signs of life after `since`: what was before the loss does not tell of life after it.
 fn found(draft: &Draft<'_>, session: &Session, since: BoardTime) -> Vec<Sign> {
-    let (now, ttl) = (draft.now.board, draft.spans().session_ttl);
+    let (now, spans) = (draft.now.board, draft.spans());
+    let ttl = spans.session_ttl;
     let seen = draft.board().seen(session.id);
     let reachable = now.since(draft.board().heard_host(&session.host)) < ttl;
     let fresh = |at: Option<BoardTime>, within: Duration| {
@@ -140,8 +135,8 @@ fn found(draft: &Draft<'_>, session: &Session, since: BoardTime) -> Vec<Sign> {
         Sign::Root => reachable && fresh(seen.root, ttl),
         // What a machine that is gone has is freed by nobody's word, and tells of nobody.
         Sign::Run => reachable && lock::uses(draft, Holder::Session(session.id)) > 0,
-        Sign::Log => fresh(seen.log, FRESH),
-        Sign::Files => fresh(seen.files, FRESH),
+        Sign::Log => fresh(seen.log, spans.fresh),
+        Sign::Files => fresh(seen.files, spans.fresh),
     };
     Sign::ALL.into_iter().filter(is_there).collect()
 }

@@ -146,7 +146,7 @@ impl Merge<'_> {
         let spans = args.spans.over(&file.spans);
         let spans_at = file.spans_at.unwrap_or(Place::Flag("spans"));
         self.note_error(&spans_at, spans.check().map_err(Problem::from));
-        if let Some(problem) = check::spans(&spans) {
+        for problem in check::spans(&spans) {
             self.findings.push(Finding::new(&spans_at, Severity::Note, problem));
         }
         let name = self.flag("--name", args.name.as_deref(), check::name).or(file.name);

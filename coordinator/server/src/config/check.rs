@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use molt_domain::name::HostName;
 use molt_domain::policy::Spans;
@@ -158,13 +159,20 @@ pub(super) fn listen(address: SocketAddr, transport: Transport) -> Result<(), Pr
     }
 }
 
+/// How often a host's daemon looks at the files of a session (`LOOK` in `molt-agent`).
+const FILES_LOOKED_AT: Duration = Duration::from_secs(60);
+
 /// What is odd about spans that are safe.
-pub(super) fn spans(spans: &Spans) -> Option<Problem> {
+pub(super) fn spans(spans: &Spans) -> Vec<Problem> {
     let room = spans.session_ttl.saturating_sub(spans.margin);
-    (room <= spans.heartbeat + 2 * spans.leader_ttl).then(|| Problem::ShortSessions {
+    let short = (room <= spans.heartbeat + 2 * spans.leader_ttl).then(|| Problem::ShortSessions {
         session_ttl: text(spans.session_ttl),
         margin: text(spans.margin),
         heartbeat: text(spans.heartbeat),
         leader_ttl: text(spans.leader_ttl),
-    })
+    });
+    let looked = [("fresh", spans.fresh), ("answer", spans.answer)].into_iter();
+    let looked = looked.filter(|(_, span)| *span <= FILES_LOOKED_AT + 2 * spans.heartbeat);
+    let rare = looked.map(|(name, span)| Problem::RareLooks { name, span: text(span) });
+    short.into_iter().chain(rare).collect()
 }

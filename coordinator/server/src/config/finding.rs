@@ -140,7 +140,7 @@ pub enum Problem {
         /// Where it was named first.
         line: usize,
     },
-    /// Two holders could overlap.
+    /// Two holders could overlap, or claims lapse too soon.
     #[error(transparent)]
     Spans(#[from] UnsafeSpans),
     /// A session could be lost merely because the lead changed hands.
@@ -156,6 +156,16 @@ pub enum Problem {
         heartbeat: String,
         /// How long a leader's word holds.
         leader_ttl: String,
+    },
+    /// Work that shows in files alone could be missed.
+    #[error(
+        "{name} {span} is hardly more than the minute in which hosts look at files once: who changes files and does nothing else may be taken for idle or gone"
+    )]
+    RareLooks {
+        /// Which span.
+        name: &'static str,
+        /// How long it is.
+        span: String,
     },
     /// There is no home to keep state in.
     #[error("not given, and neither XDG_STATE_HOME nor HOME is set")]

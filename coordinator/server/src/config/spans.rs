@@ -26,6 +26,18 @@ pub(super) struct SpanArgs {
     /// How long a lost session's claims wait for it
     #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration, help_heading = "Spans")]
     pub(super) grace: Option<Duration>,
+    /// How long after the loss they wait at most, while there are signs of life
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration, help_heading = "Spans")]
+    pub(super) extension: Option<Duration>,
+    /// How old a change of a log or a file may be to be a sign of life
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration, help_heading = "Spans")]
+    pub(super) fresh: Option<Duration>,
+    /// After how long without a sign of work a holder is asked, if somebody waits
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration, help_heading = "Spans")]
+    pub(super) idle: Option<Duration>,
+    /// How long it then has to answer
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration, help_heading = "Spans")]
+    pub(super) answer: Option<Duration>,
     /// How long an offer to an absent waiter stands
     #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration, help_heading = "Spans")]
     pub(super) offer: Option<Duration>,
@@ -51,6 +63,10 @@ impl SpanArgs {
             kill_grace: span(|given| given.kill_grace, default.kill_grace),
             delay: span(|given| given.delay, default.delay),
             grace: span(|given| given.grace, default.grace),
+            extension: span(|given| given.extension, default.extension),
+            fresh: span(|given| given.fresh, default.fresh),
+            idle: span(|given| given.idle, default.idle),
+            answer: span(|given| given.answer, default.answer),
             offer: span(|given| given.offer, default.offer),
             failure_memory: span(|given| given.failure_memory, default.failure_memory),
             leader_ttl: span(|given| given.leader_ttl, default.leader_ttl),
@@ -67,13 +83,17 @@ pub(super) fn text(span: Duration) -> String {
 #[must_use]
 pub fn spans_line(spans: &Spans) -> String {
     format!(
-        "heartbeat {}, session ttl {}, margin {}, kill grace {}, delay {}, grace {}, offer {}",
+        "heartbeat {}, session ttl {}, margin {}, kill grace {}, delay {}, grace {}, extension {}, \
+         idle {}, answer {}, offer {}",
         text(spans.heartbeat),
         text(spans.session_ttl),
         text(spans.margin),
         text(spans.kill_grace),
         text(spans.delay),
         text(spans.grace),
+        text(spans.extension),
+        text(spans.idle),
+        text(spans.answer),
         text(spans.offer),
     )
 }

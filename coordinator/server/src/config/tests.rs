@@ -259,6 +259,29 @@ fn spans_that_are_unsafe_are_refused_and_odd_ones_noted() {
     );
 }
 
+#[test]
+fn when_claims_lapse_is_set_within_bounds() {
+    let set = |spans: &str| folder(&format!("{REPO}[spans]\n{spans}\n"));
+    let words = "extension = '2h'\nfresh = '5m'\nidle = '20m'\nanswer = '4m'";
+    let spans = sound(&set(words), &["--idle", "10m"]).spans;
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    assert_eq!((spans.extension, spans.fresh), (minutes(120), minutes(5)));
+    assert_eq!((spans.idle, spans.answer), (minutes(10), minutes(4)), "the flag goes first");
+    refused(
+        &format!("{REPO}[spans]\nextension = '25h'\n"),
+        &["c.toml:3: spans: extension 90000s is not from grace 600s to 86400s"],
+    );
+    let late = "is not more than 2 x heartbeat 5s: what hosts see would be told too late";
+    refused(
+        &format!("{REPO}[spans]\nanswer = '8s'\n"),
+        &[
+            &format!("c.toml:3: spans: answer 8s {late}"),
+            "c.toml:3: note: spans: answer 8s is hardly more than the minute in which hosts look \
+             at files once: who changes files and does nothing else may be taken for idle or gone",
+        ],
+    );
+}
+
 #[cfg(feature = "etcd")]
 mod etcd {
     use super::{REPO, examine, folder, refused, sound, told};

@@ -2,7 +2,7 @@
 
 use molt_domain::board::{Board, Command, Event, Tables};
 use molt_domain::hold::Holder;
-use molt_domain::session::{self, MAX_EXTENDED};
+use molt_domain::session;
 
 use super::{Checked, Step, ensure};
 
@@ -20,7 +20,7 @@ pub fn life_is_looked_for(board: &Board, step: &Step<'_>, before: &Tables) -> Ch
         let mut used = before.slots.values().flat_map(|slots| slots.used.values());
         let runs = used.any(|hold| hold.holder == Holder::Session(*session));
         let heard = now.since(board.heard_host(&old.host)) < board.spans().session_ttl;
-        let lasts = now.since(since) < MAX_EXTENDED;
+        let lasts = now.since(since) < board.spans().extension;
         ensure(!(runs && heard && lasts), NAME, || {
             format!("{session} had a slot of {}", old.host)
         })?;
