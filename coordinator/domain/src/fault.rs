@@ -81,11 +81,13 @@ pub enum Bug {
     SignsIgnored,
     /// An idle claim ends before its holder was asked.
     IdleNeverAsked,
+    /// What was seen before a session was lost is taken for a sign of its life.
+    StaleSigns,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -125,6 +127,7 @@ impl Bug {
         Self::LateReportTaken,
         Self::SignsIgnored,
         Self::IdleNeverAsked,
+        Self::StaleSigns,
     ];
 }
 

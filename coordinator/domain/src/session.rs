@@ -19,7 +19,7 @@ use crate::report::{self, Subject};
 use crate::{build, claim, lock, slot, task};
 
 use self::signs::Verdict;
-pub(crate) use self::signs::{FORMAT as SIGNS_FORMAT, Seen};
+pub(crate) use self::signs::{FORMAT as SIGNS_FORMAT, Seen, found as signs_of, listed, reason};
 pub use self::signs::{Sign, Told};
 
 /// The longest time to park for.
@@ -226,7 +226,10 @@ pub(crate) fn resume(
     };
     prove(&session, credentials)?;
     if session.is_over(draft.now.board) && !fault!(ResumedTooLate) {
-        return Err(Refusal::session_lost(id, "its grace is over: run `molt-agent join`"));
+        let Some(until) = heard_out(draft, &session) else {
+            return Err(Refusal::session_lost(id, "its grace is over: run `molt-agent join`"));
+        };
+        signs::record(draft, &session, Vec::new(), until);
     }
     let epoch = session.epoch + 1;
     let name = session.name.clone();
@@ -235,6 +238,15 @@ pub(crate) fn resume(
     let session = Session { epoch, state: State::Live, root: root.clone(), begun, ..session };
     draft.tables.sessions.put(id, session);
     Ok(Reply::Session { id, name, epoch })
+}
+
+/// Until when a session may come back although its grace is over: perhaps it could reach nobody
+/// while the lead changed hands.
+fn heard_out(draft: &Draft<'_>, session: &Session) -> Option<BoardTime> {
+    match session.state {
+        State::Lost { since, .. } => signs::hearing(draft, since),
+        State::Live | State::Parked { .. } => None,
+    }
 }
 
 /// Ends a session, or parks it.
@@ -368,7 +380,6 @@ pub(crate) fn expire(draft: &mut Draft<'_>) {
             }
             State::Parked { .. } => "its parking is over".to_owned(),
             State::Lost { since, .. } => match signs::weigh(draft, &session, since) {
-                Verdict::Later => continue,
                 Verdict::Extend { signs, until } => {
                     signs::extend(draft, session, signs, until);
                     continue;
@@ -390,7 +401,8 @@ fn weight(draft: &Draft<'_>, id: SessionId) -> usize {
 }
 
 impl Session {
-    /// Whether it was lost or parked and may not come back any more.
+    /// Whether it was lost or parked, and its time to come back is over. A leader that has just
+    /// begun gives a little more.
     #[must_use]
     pub fn is_over(&self, now: BoardTime) -> bool {
         match self.state {

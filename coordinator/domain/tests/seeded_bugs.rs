@@ -60,6 +60,7 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::LateReportTaken => &["10 late reports"],
         Bug::SignsIgnored => &["18 signs of life"],
         Bug::IdleNeverAsked => &["18 the holder of an idle claim"],
+        Bug::StaleSigns => &["18 nothing else gives a lost session more time"],
         Bug::ExpiredCursorPasses => &["10 an expired cursor"],
         Bug::AnybodyApproves => &["14 a person approves", "10 calls of", "2 only who shows"],
     }

@@ -7,12 +7,12 @@ mod world;
 
 use std::time::Duration;
 
-use molt_domain::board::{Caller, Command, Format, Formats, Reply};
+use molt_domain::board::{Board, Caller, Command, Format, Formats, Reply};
 use molt_domain::claim::{Mode, Otherwise, State, Wanted};
 use molt_domain::id::{BoardTime, ClaimId};
 use molt_domain::message;
 use molt_domain::name::HostName;
-use molt_domain::session::{Credentials, Told};
+use molt_domain::session::{Credentials, Root, Told};
 use world::World;
 
 /// How often the coordinator looks at the time here.
@@ -112,6 +112,20 @@ impl Story {
         self.world.board.set_formats(formats);
     }
 
+    /// Another coordinator takes the lead: it has what was committed, and heard of nobody.
+    fn change_leader(&mut self) {
+        let board = &self.world.board;
+        let (spans, records, formats) = (*board.spans(), board.records(), board.formats());
+        let ledger = molt_domain::board::Ledger { time: self.now(), ..board.ledger().clone() };
+        self.world.board = Board::recover(spans, ledger, records);
+        self.world.board.set_formats(formats);
+    }
+
+    fn resumes(&mut self) -> bool {
+        let ann = self.ann.clone();
+        self.world.by(&ann, Command::Resume { root: Root::Use }).is_ok()
+    }
+
     /// The ttl and the grace, and a little.
     fn grace(&self) -> Duration {
         let spans = self.world.board.spans();
@@ -141,11 +155,13 @@ fn each_sign_of_life_gives_more_time_and_those_who_wait_are_told_once() {
         let [text] = &story.told(&story.bob)[..] else { panic!("{:?}", story.told(&story.bob)) };
         assert!(text.contains("ann was lost, but there is"), "{text}");
         let why = story.world.why(story.held).join(" ");
-        assert!(why.contains("there were signs of life"), "{why}");
+        let session = story.world.board.tables().sessions[&story.ann.session].clone();
+        let [sign] = story.world.board.signs_of(&session, story.now())[..] else {
+            panic!("one sign of {told:?}");
+        };
+        assert!(why.contains(&format!("there is {sign}")), "{why}");
         // It can come back, with what it had.
-        let root = molt_domain::session::Root::Use;
-        let back = story.world.by(&story.ann.clone(), Command::Resume { root });
-        assert!(back.is_ok() && story.is_held(), "{back:?}");
+        assert!(story.resumes() && story.is_held());
         // Whatever is seen, a day is enough.
         story.pass(25 * 60 * MINUTE, false, Some(told));
         assert!(!story.is_held(), "{told:?}");
@@ -188,6 +204,49 @@ fn a_slot_is_a_sign_of_life_while_its_machine_is_heard_of() {
         story.world.by(&ann, slot).unwrap();
         story.pass(story.grace(), false, told);
         assert_eq!(story.is_held(), held, "{told:?}");
+    }
+}
+
+#[test]
+fn who_was_lost_before_the_lead_changed_may_come_back_until_it_can_be_judged() {
+    let ttl = Duration::from_secs(60);
+    // The grace ends a moment after the new leader begins, and the agent could not reach it yet.
+    for (wait, back) in [(TICK, true), (ttl - TICK, true), (ttl + TICK, false)] {
+        let mut story = Story::new();
+        story.pass(story.grace() - 3 * TICK, false, None);
+        story.change_leader();
+        story.pass(wait, false, None);
+        assert_eq!(story.resumes(), back, "{wait:?} after the takeover");
+        assert_eq!(story.is_held(), back, "{wait:?} after the takeover");
+    }
+    // Whoever is lost under this leader has the grace and nothing beyond it.
+    let mut story = Story::new();
+    story.change_leader();
+    let spans = *story.world.board.spans();
+    story.pass(spans.session_ttl + spans.grace - TICK, false, None);
+    story.world.now.board = story.now().plus(2 * TICK);
+    assert!(!story.resumes());
+}
+
+#[test]
+fn a_change_of_leaders_loses_no_sign_and_asks_nobody_sooner() {
+    let told = Some(Told { files: Some(Duration::ZERO), ..Told::default() });
+    let mut story = Story::new();
+    story.pass(story.grace() - 3 * TICK, false, told);
+    story.change_leader();
+    story.pass(2 * MINUTE, false, told);
+    assert!(story.is_held(), "its host says again what it sees");
+
+    // When somebody last worked is not stored: a leader counts from its own beginning, asks again
+    // what another one asked, and no later than that the claim goes on.
+    for before in [IDLE - MINUTE, IDLE + ANSWER - MINUTE] {
+        let mut story = Story::new();
+        story.pass(before, true, None);
+        story.change_leader();
+        story.pass(IDLE + ANSWER - MINUTE, true, None);
+        assert!(story.is_held(), "{before:?} before the takeover");
+        story.pass(2 * MINUTE, true, None);
+        assert!(!story.is_held() && story.is_served(), "{before:?} before the takeover");
     }
 }
 

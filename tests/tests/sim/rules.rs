@@ -89,7 +89,12 @@ fn lost_stays_lost(before: &Board, after: &Board, changes: &[Change]) -> Checked
         let Change::Session(id, Some(now)) = change else { continue };
         let Some(old) = before.tables().sessions.get(id) else { continue };
         let back = now.state == session::State::Live && old.state != session::State::Live;
-        ensure(!back || !old.is_over(after.ledger().time), NAME, || {
+        let at = after.ledger().time;
+        // A leader hears out whom another one lost.
+        let lost =
+            matches!(old.state, session::State::Lost { since, .. } if since <= before.born());
+        let heard_out = lost && at.since(before.born()) < before.spans().session_ttl;
+        ensure(!back || !old.is_over(at) || heard_out, NAME, || {
             format!("{id} came back after its grace")
         })?;
         ensure(!back || now.epoch > old.epoch, NAME, || {

@@ -18,7 +18,7 @@ use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, MessageId, SessionId, Task
 use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::report::Subject;
 use crate::scope::{Pattern, Risk, ScopeName};
-use crate::session::{Loss, Sign};
+use crate::session::{Loss, Sign, reason};
 use crate::train::{Ejection, Need, Origin};
 
 /// Who caused an event.
@@ -422,7 +422,7 @@ impl Event {
                 Loss::RootDead => format!("lost      {name}: its process died"),
             },
             Self::GraceExtended { name, signs, .. } => {
-                format!("extended  {name} is lost, but there is {}", display_list(signs))
+                format!("extended  {name} is lost, but {}", reason(signs))
             }
             Self::Left { name, .. } => format!("left      {name}"),
             Self::Claimed { name, scopes, globs, fence, .. } => {

@@ -43,7 +43,7 @@ use crate::fault::fault;
 use crate::id::{BoardTime, ClaimId, Fence, SessionId};
 use crate::name::{HostName, RepoName};
 use crate::policy::Spans;
-use crate::session::{self, Seen, Told};
+use crate::session::{self, Seen, Session, Sign, Told};
 use crate::task::Task;
 
 /// Changes of one command at most; bigger cascades are done by reconcilers in steps.
@@ -281,7 +281,7 @@ impl Board {
         self.pulse.hosts.insert(host.clone(), now);
     }
 
-    /// Counts a command, accepted or refused, of whom proves to be a living session.
+    /// Counts a command or a question, accepted or refused, of whom proves to be a living session.
     pub fn note_use(&mut self, caller: &Caller, now: BoardTime) {
         if let Caller::Session(shown) = caller
             && session::check(&self.tables, shown).is_ok()
@@ -290,12 +290,29 @@ impl Board {
         }
     }
 
-    /// Takes a host's word of what it sees of a session; of another host's session it has none.
-    pub fn note_signs(&mut self, host: &HostName, session: SessionId, told: Told, now: BoardTime) {
+    /// Takes a host's word of what it sees of a session. Says whether it has a say: of another
+    /// host's session it has none.
+    pub fn note_signs(
+        &mut self,
+        host: &HostName,
+        session: SessionId,
+        told: Told,
+        now: BoardTime,
+    ) -> bool {
         let known = self.tables.sessions.get(&session);
-        if known.is_some_and(|session| session.host == *host) {
+        let own = known.is_some_and(|session| session.host == *host);
+        if own {
             self.pulse.seen.entry(session).or_default().learn(told, now);
         }
+        own
+    }
+
+    /// The signs of life of a session since it was lost; none of one that is not lost.
+    #[must_use]
+    pub fn signs_of(&self, session: &Session, now: BoardTime) -> Vec<Sign> {
+        let session::State::Lost { since, .. } = session.state else { return Vec::new() };
+        let draft = Draft::new(self, Now { board: now, wall: 0 });
+        session::signs_of(&draft, session, since)
     }
 
     /// Whether a host is to tell what it sees of a session: it is lost, or it holds something and
@@ -319,7 +336,8 @@ impl Board {
     }
 
     /// Since when this leader serves: nobody can have been heard of before.
-    pub(crate) fn born(&self) -> BoardTime {
+    #[must_use]
+    pub fn born(&self) -> BoardTime {
         self.pulse.born
     }
 

@@ -276,13 +276,17 @@ impl Why<'_> {
                     session::Loss::Silence => "no renewal for its ttl",
                     session::Loss::RootDead => "its host saw its process dead",
                 };
-                let is_extended = since.plus(self.board.spans.grace) < grace;
+                let signs = self.board.signs_of(session, self.now);
+                let seen = match since.plus(self.board.spans.grace) < grace {
+                    _ if !signs.is_empty() => format!(": there is {}", session::listed(&signs)),
+                    true => ": it was given more time".to_owned(),
+                    false => String::new(),
+                };
                 format!(
-                    "{} is lost since {} ({cause}), its claims lapse {}{}",
+                    "{} is lost since {} ({cause}), its claims lapse {}{seen}",
                     session.name,
                     self.ago(since),
                     self.ahead(grace),
-                    if is_extended { ": there were signs of life" } else { "" }
                 )
             }
         }

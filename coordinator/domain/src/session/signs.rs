@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Session, State};
-use crate::board::{Draft, Event, display_list, display_span};
+use crate::board::{Draft, Event, display_span};
 use crate::claim;
 use crate::fault::fault;
 use crate::hold::Holder;
@@ -51,6 +51,19 @@ impl fmt::Display for Sign {
     }
 }
 
+/// Signs in one line.
+pub(crate) fn listed(signs: &[Sign]) -> String {
+    signs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a lost session is given more time for these signs.
+pub(crate) fn reason(signs: &[Sign]) -> String {
+    match signs.is_empty() {
+        true => "the lead changed hands".to_owned(),
+        false => format!("there is {}", listed(signs)),
+    }
+}
+
 /// What a host's daemon tells of a session.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
@@ -87,9 +100,7 @@ impl Seen {
 
 /// What becomes of a lost session whose grace is over.
 pub(super) enum Verdict {
-    /// It is not known yet: no daemon had the time to say anything to this leader.
-    Later,
-    /// It is given more time.
+    /// It is given more time: there are these signs, or there was no time yet to see any.
     Extend { signs: Vec<Sign>, until: BoardTime },
     /// Its claims lapse.
     Over(String),
@@ -102,19 +113,17 @@ pub(super) fn weigh(draft: &Draft<'_>, session: &Session, since: BoardTime) -> V
         // An older program may lead next, and would not wait.
         return Verdict::Over("its session was lost and the grace is over".to_owned());
     }
+    if let Some(until) = hearing(draft, since) {
+        return Verdict::Extend { signs: Vec::new(), until };
+    }
     let last = since.plus(spans.extension);
     if last <= now {
         let ago = display_span(spans.extension);
         return Verdict::Over(format!("its session was lost {ago} ago"));
     }
-    // Who was lost before this leader began had its host's words heard by another one.
-    let born = draft.board().born();
-    if since <= born && now.since(born) < spans.session_ttl {
-        return Verdict::Later;
-    }
     let signs = found(draft, session, since);
     if signs.is_empty() || fault!(SignsIgnored) {
-        let looked = display_list(&Sign::ALL);
+        let looked = listed(&Sign::ALL);
         let reason =
             format!("its session was lost, the grace is over, and none was seen: {looked}");
         return Verdict::Over(reason);
@@ -122,14 +131,22 @@ pub(super) fn weigh(draft: &Draft<'_>, session: &Session, since: BoardTime) -> V
     Verdict::Extend { signs, until: now.plus(spans.grace).min(last) }
 }
 
+/// Until when it is too early to judge who was lost at `since`: another leader heard of it last,
+/// and neither it nor its host has had the time to reach this one.
+pub(super) fn hearing(draft: &Draft<'_>, since: BoardTime) -> Option<BoardTime> {
+    let born = draft.board().born();
+    let until = born.plus(draft.spans().session_ttl);
+    (draft.has_format(FORMAT) && since <= born && draft.now.board < until).then_some(until)
+}
+
 /// The signs of life after `since`: what was before the loss does not tell of life after it.
-fn found(draft: &Draft<'_>, session: &Session, since: BoardTime) -> Vec<Sign> {
+pub(crate) fn found(draft: &Draft<'_>, session: &Session, since: BoardTime) -> Vec<Sign> {
     let (now, spans) = (draft.now.board, draft.spans());
     let ttl = spans.session_ttl;
     let seen = draft.board().seen(session.id);
     let reachable = now.since(draft.board().heard_host(&session.host)) < ttl;
     let fresh = |at: Option<BoardTime>, within: Duration| {
-        at.is_some_and(|at| since < at && now.since(at) < within)
+        at.is_some_and(|at| (since < at || fault!(StaleSigns)) && now.since(at) < within)
     };
     let is_there = |sign: &Sign| match sign {
         Sign::Root => reachable && fresh(seen.root, ttl),
@@ -147,14 +164,19 @@ pub(super) fn extend(draft: &mut Draft<'_>, session: Session, signs: Vec<Sign>, 
     let State::Lost { since, grace, cause } = session.state else { return };
     if grace <= since.plus(draft.spans().grace) {
         let text = format!(
-            "waits on: {} was lost, but there is {}; its claims lapse when no sign of life is left",
+            "waits on: {} was lost, but {}; its claims lapse when no sign of life is left",
             session.name,
-            display_list(&signs)
+            reason(&signs)
         );
         claim::tell_waiters(draft, session.id, &text);
     }
-    let name = session.name.clone();
-    draft.record(Event::GraceExtended { session: session.id, name, signs, grace: until.0 });
-    let state = State::Lost { since, grace: until, cause };
-    draft.tables.sessions.put(session.id, Session { state, ..session });
+    let session = Session { state: State::Lost { since, grace: until, cause }, ..session };
+    record(draft, &session, signs, until);
+    draft.tables.sessions.put(session.id, session);
+}
+
+/// Says that a session has time until `until`, for these signs.
+pub(super) fn record(draft: &mut Draft<'_>, of: &Session, signs: Vec<Sign>, until: BoardTime) {
+    let (session, name) = (of.id, of.name.clone());
+    draft.record(Event::GraceExtended { session, name, signs, grace: until.0 });
 }

@@ -29,6 +29,7 @@ use molt_domain::id::{CarId, Fence, SessionId};
 use molt_domain::name::{GateName, RepoName};
 use molt_domain::policy::Spans;
 use molt_domain::report::Subject;
+use molt_domain::session::Session;
 use molt_domain::{lock, train};
 
 use super::tally::Tally;
@@ -69,6 +70,7 @@ struct Memory {
     landed: BTreeSet<(RepoName, String)>,
     approvals: approvals::Memory,
     messages: messages::Memory,
+    signs: signs::Memory,
     answers: BTreeMap<(SessionId, u64), (String, Reply)>,
 }
 
@@ -108,6 +110,12 @@ impl Fleet {
                 self.board.beat(*session, act.now.board);
             }
             Deed::BeatHost(host) => self.board.beat_host(host, act.now.board),
+            Deed::Tell(host, session, told) => {
+                let (now, told) = (act.now.board, (host, *session, *told));
+                let taken = self.board.note_signs(told.0, told.1, told.2, now);
+                self.tally.count("tell-signs", taken);
+                self.memory.signs.hear(self.board.tables(), told, now, taken)?;
+            }
             Deed::Attend(claim, presence) => self.board.attend(*claim, *presence),
             Deed::Tidy => self.board.tidy(),
             Deed::Takeover => self.takeover()?,
@@ -131,6 +139,7 @@ impl Fleet {
         let same = next.tables() == self.board.tables() && next.ledger() == self.board.ledger();
         ensure(same, NAME, || "other records than before".to_owned())?;
         self.tally.takeovers += 1;
+        self.memory.signs.takeover(next.ledger().time);
         self.board = next;
         Ok(())
     }
@@ -149,16 +158,13 @@ impl Fleet {
                 format!("{decision:?} and {again:?}")
             })?;
         }
-        let word = request.command.word();
-        let counts = self.tally.commands.entry(word).or_default();
+        self.tally.count(request.command.word(), decision.is_ok());
         match decision {
             Err(refusal) => {
-                counts.refused += 1;
                 self.refused(act, request, &refusal)?;
                 Ok(Err(refusal))
             }
             Ok(decision) => {
-                counts.accepted += 1;
                 let reply = decision.reply.clone();
                 self.accepted(act, request, decision)?;
                 Ok(Ok(reply))
@@ -198,7 +204,7 @@ impl Fleet {
         };
         let reused = matches!(refusal, Refusal::Invalid(_));
         let known = request.peer != Peer::Local;
-        let over = session.is_over(act.now.board);
+        let over = self.memory.signs.is_over(&self.board, session, act.now.board);
         let may = session.secret != shown.secret || over || reused || known;
         ensure(may, "4 within the grace resume succeeds", || refusal.to_string())
     }
@@ -261,14 +267,16 @@ impl Fleet {
         claims::only_the_holder(step, before)?;
         one_effect(&self.memory, step, before)?;
         claims::handed_over(step, before)?;
-        claims::lost_stays_lost(step, before, after)?;
+        let (board, now) = (&self.board, step.act.now.board);
+        let is_over = |session: &Session| self.memory.signs.is_over(board, session, now);
+        claims::lost_stays_lost(step, before, after, is_over)?;
         claims::bounded_overtaking(after)?;
         shared::locks(&self.board, step, before, after)?;
         shared::pools(step, before, after)?;
         shared::builds(step, before, after)?;
         claims::tasks(step, after)?;
-        signs::life_is_looked_for(&self.board, step, before)?;
-        signs::idle_is_asked(step, before, after)?;
+        signs::life_is_looked_for(&self.memory.signs, &self.board, step, before)?;
+        signs::idle_is_asked(&self.memory.signs, &self.board, step, (before, after))?;
         plans::shares_are_apart(step, after)?;
         plans::own_share_first(step, before)?;
         shared::late_results(step, before)?;

@@ -6,6 +6,7 @@ mod cars;
 mod handovers;
 mod holds;
 mod messages;
+mod signs;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -202,6 +203,7 @@ impl Generator {
         self.ahead.extend(shown.map(|shown| Deed::Beat(shown.session)));
         let hosts = HOSTS.iter().enumerate().filter(|(at, _)| !self.dead_hosts.contains(at));
         self.ahead.extend(hosts.map(|(_, host)| Deed::BeatHost(name(host))));
+        self.tell(board);
         if board.tables().sessions.len() > 5 {
             self.ahead.push_back(Deed::Tidy);
         }

@@ -15,6 +15,7 @@ use std::fmt;
 use molt_domain::board::{Now, Presence, Request};
 use molt_domain::id::{ClaimId, SessionId};
 use molt_domain::name::HostName;
+use molt_domain::session::Told;
 
 use self::check::{Broken, Fleet};
 use self::generate::Generator;
@@ -67,6 +68,8 @@ pub enum Deed {
     Ask(Box<Request>),
     Beat(SessionId),
     BeatHost(HostName),
+    /// A host tells what it sees of a session.
+    Tell(HostName, SessionId, Told),
     Attend(ClaimId, Presence),
     Tidy,
     /// Another coordinator takes the lead: all that it has is what was committed.

@@ -20,6 +20,13 @@ pub struct Counts {
 }
 
 impl Tally {
+    /// Counts one of a kind.
+    pub fn count(&mut self, kind: &'static str, accepted: bool) {
+        let counts = self.commands.entry(kind).or_default();
+        counts.accepted += usize::from(accepted);
+        counts.refused += usize::from(!accepted);
+    }
+
     pub fn add(&mut self, other: &Self) {
         for (word, counts) in &other.commands {
             let mine = self.commands.entry(word).or_default();

@@ -2,6 +2,7 @@
 
 use molt_domain::board::{Caller, Change, Command, Reply, Tables};
 use molt_domain::claim::{self, Claim, MAX_OVERTAKEN, Piece};
+use molt_domain::session::Session;
 use molt_domain::{session, task};
 
 use super::{Checked, Step, ensure};
@@ -124,7 +125,12 @@ pub fn handed_over(step: &Step<'_>, before: &Tables) -> Checked {
     Ok(())
 }
 
-pub fn lost_stays_lost(step: &Step<'_>, before: &Tables, after: &Tables) -> Checked {
+pub fn lost_stays_lost(
+    step: &Step<'_>,
+    before: &Tables,
+    after: &Tables,
+    is_over: impl Fn(&Session) -> bool,
+) -> Checked {
     const NAME: &str = "4 a lost session regains nothing";
     for change in step.changes {
         let Change::Session(id, Some(now)) = change else { continue };
@@ -133,9 +139,7 @@ pub fn lost_stays_lost(step: &Step<'_>, before: &Tables, after: &Tables) -> Chec
         if !back {
             continue;
         }
-        ensure(!old.is_over(step.act.now.board), NAME, || {
-            format!("{id} came back after its grace")
-        })?;
+        ensure(!is_over(old), NAME, || format!("{id} came back after its grace"))?;
         ensure(now.epoch == old.epoch + 1, NAME, || format!("{id} came back under its old epoch"))?;
         let of = |tables: &Tables| -> Vec<_> {
             tables.claims.values().filter(|claim| claim.session == *id).cloned().collect()
