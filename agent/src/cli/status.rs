@@ -125,7 +125,12 @@ fn answer(status: &v1::StatusView, fleet: Option<&Fleet>, now_ms: u64) -> Answer
     answer = fleet.hosts.iter().fold(answer, host);
     for session in &fleet.sessions {
         let seen = format!("seen {}", ago(session.seen_ms));
-        answer = answer.line("agent", [&session.name, &session.host, &session.state, &seen]);
+        let signs = match session.signs.is_empty() {
+            true => String::new(),
+            false => format!("there is {}", session.signs.join(", ")),
+        };
+        let words = [&session.name, &session.host, &session.state, &seen, &signs];
+        answer = answer.line("agent", words);
     }
     if let (Some(offer), true) = (status.offers.first(), is_live(status)) {
         answer = answer.next(format!("molt-agent accept {}", offer.id));
@@ -225,6 +230,22 @@ mod tests {
         let fleet = Fleet { sessions: vec![agent; 100], hosts: Vec::new() };
         let text = answer(&status(), Some(&fleet), 0).text();
         assert_eq!(text.lines().count(), crate::ui::MAX_LINES);
+    }
+
+    #[test]
+    fn who_was_lost_is_shown_with_what_tells_of_life() {
+        let agent = v1::SessionView {
+            name: "ann".to_owned(),
+            host: "h1".to_owned(),
+            state: "lost".to_owned(),
+            seen_ms: 5_000,
+            signs: vec!["a growing log".to_owned(), "changed files".to_owned()],
+            ..v1::SessionView::default()
+        };
+        let fleet = Fleet { sessions: vec![agent], hosts: Vec::new() };
+        let text = answer(&status(), Some(&fleet), 0).text();
+        let line = "\nagent    ann  h1  lost  seen 5s ago  there is a growing log, changed files\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What this host sees of sessions that are lost or long silent: their roots, logs and files.
 //!
 //! The coordinator names them, with the paths that they hold; of those that are
-//! not renewed the next beat tells unasked, so that it learns of them. Not here:
-//! what the signs are worth (the board).
+//! not renewed, or whose root died, the next beat tells unasked, so that it
+//! learns of them. Not here: what the signs are worth (the board).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,14 @@ use molt_domain::scope::Pattern;
 use molt_proto::v1;
 
 use super::host::{Host, blocking};
+use super::job::Gate;
 use super::sessions::{self, Sign};
 use crate::clock::{self, Millis};
 use crate::error::Error;
+use crate::run::Run;
 use crate::session::Root;
 use crate::session::alive::Registration;
+use crate::wrap::hold::Hold;
 
 /// Between two looks at the files of a session, which cost most.
 const LOOK: Duration = Duration::from_secs(60);
@@ -30,6 +33,16 @@ const MAX_ENTRIES: usize = 20_000;
 pub(super) struct Signs {
     wanted: BTreeMap<SessionId, Vec<Pattern>>,
     looks: BTreeMap<SessionId, Look>,
+    /// Those whose root died: nobody renews them, but somebody may go on with their work.
+    left: BTreeMap<SessionId, Left>,
+}
+
+/// A session whose root died.
+#[derive(Debug)]
+struct Left {
+    of: Registration,
+    /// Whether it was still registered at the last beat: nobody may have told of the death yet.
+    registered: bool,
 }
 
 /// The last look at a session's files.
@@ -57,25 +70,45 @@ impl Signs {
         });
         self.wanted = wanted.collect();
         self.looks.retain(|session, _| self.wanted.contains_key(session));
+        self.left.retain(|session, left| left.registered || self.wanted.contains_key(session));
     }
 
-    /// What is seen of those who are wanted or not renewed.
+    /// Takes note of whose roots died, and of those whom somebody brought back.
+    fn follow(&mut self, known: &[(Registration, Sign)]) {
+        for left in self.left.values_mut() {
+            left.registered = false;
+        }
+        for (known, sign) in known {
+            match sign {
+                Sign::RootDead => {
+                    let left = Left { of: known.clone(), registered: true };
+                    self.left.insert(known.session, left);
+                }
+                Sign::Lives | Sign::Unused => drop(self.left.remove(&known.session)),
+            }
+        }
+    }
+
+    /// What is seen of those who are wanted or not renewed, or whose root died.
     pub(super) async fn seen(
         &mut self,
         host: &Host,
         known: &[(Registration, Sign)],
     ) -> Result<Vec<v1::SessionSigns>, Error> {
+        self.follow(known);
+        let unregistered = self.left.values().filter(|left| !left.registered);
+        let left = unregistered.map(|left| (left.of.clone(), Sign::RootDead));
         let mut seen = Vec::new();
-        for (known, sign) in known {
+        for (known, sign) in known.iter().cloned().chain(left.collect::<Vec<_>>()) {
             let session = known.session;
-            if !(*sign == Sign::Unused || self.wanted.contains_key(&session)) {
+            if sign == Sign::Lives && !self.wanted.contains_key(&session) {
                 continue;
             }
-            let files = self.files(known).await?;
+            let files = self.files(&known).await?;
             seen.push(v1::SessionSigns {
                 session: session.to_string(),
-                root_lives: *sign == Sign::Lives && matches!(known.root, Root::Process(_)),
-                log_ms: log_age(host, known)?.map(millis),
+                root_lives: sign == Sign::Lives && matches!(known.root, Root::Process(_)),
+                log_ms: log_age(host, &known)?.map(millis),
                 files_ms: files.map(millis),
             });
         }
@@ -104,14 +137,35 @@ impl Signs {
 
 /// How long ago a log of a session's runs grew.
 fn log_age(host: &Host, known: &Registration) -> Result<Option<Duration>, Error> {
+    let holding = sessions::live_runs(host, known)?.into_iter().map(|(run, _)| run);
     let mut youngest = None;
-    for (run, _) in sessions::live_runs(host, known)? {
+    for run in holding.chain(detached(host, known)?) {
         let log = run.folder().spec()?.log;
         // A run that has not begun has none.
         let Ok(written) = log.metadata().and_then(|log| log.modified()) else { continue };
         youngest = youngest.max(Some(written));
     }
     Ok(youngest.and_then(age))
+}
+
+/// The detached runs that go on in the worktree of a session: they hold nothing, and name nobody.
+fn detached(host: &Host, known: &Registration) -> Result<Vec<Run>, Error> {
+    let top = top_of(&known.file).and_then(|top| top.canonicalize().ok());
+    let mut detached = Vec::new();
+    for run in crate::run::list(&host.options.state)? {
+        let folder = run.folder();
+        if folder.exit_record()?.is_some()
+            || Hold::read(folder)?.is_some()
+            || Gate::read(folder)?.is_some()
+        {
+            continue;
+        }
+        let place = folder.spec()?.cwd.canonicalize().ok();
+        if place.zip(top.as_ref()).is_some_and(|(place, top)| place.starts_with(top)) {
+            detached.push(run);
+        }
+    }
+    Ok(detached)
 }
 
 /// How long ago a time on the wall was. What is to come tells nothing: somebody set the clock.
@@ -163,6 +217,8 @@ fn newest(top: &Path, patterns: &[Pattern], entries: usize) -> Option<SystemTime
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::SessionFile;
+    use crate::session::file::tests::record;
 
     fn patterns(texts: &[&str]) -> Vec<Pattern> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -234,5 +290,32 @@ mod tests {
         assert_eq!(signs.wanted.keys().collect::<Vec<_>>(), [&two]);
         assert_eq!(signs.looks.keys().collect::<Vec<_>>(), [&two]);
         assert_eq!(signs.wanted[&two], patterns(&["docs/**"]));
+    }
+
+    #[test]
+    fn whose_root_died_is_told_of_until_nobody_wants_to_know() {
+        let file = SessionFile::at("/w/.git/molt/sessions/use.json");
+        let known = Registration::new(&record(Root::Use), &file, &[]);
+        let session = known.session;
+        let wants = |wanted: bool| v1::BeatReply {
+            signs_wanted: wanted
+                .then(|| v1::SignsWanted { session: session.to_string(), paths: Vec::new() })
+                .into_iter()
+                .collect(),
+            ..v1::BeatReply::default()
+        };
+        let mut signs = Signs::default();
+        signs.follow(&[(known.clone(), Sign::RootDead)]);
+        signs.want(&wants(false));
+        assert!(signs.left.contains_key(&session), "the coordinator has not heard of it yet");
+        signs.follow(&[]);
+        signs.want(&wants(true));
+        assert!(signs.left.contains_key(&session));
+        signs.follow(&[]);
+        signs.want(&wants(false));
+        assert!(signs.left.is_empty(), "it is over");
+        signs.follow(&[(known.clone(), Sign::RootDead)]);
+        signs.follow(&[(known, Sign::Lives)]);
+        assert!(signs.left.is_empty(), "somebody brought it back");
     }
 }

@@ -26,6 +26,7 @@ pub fn session(board: &Board, session: &Session, now: BoardTime) -> v1::SessionV
         worktree: session.worktree.clone(),
         repo: session.repo.to_string(),
         until_ms: until.0,
+        signs: super::texts(board.signs_of(session, now)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How everybody else talks to the engine.
 
-use molt_domain::board::{Board, Command, Presence, Refusal, Reply, Request};
+use molt_domain::board::{Board, Caller, Command, Presence, Refusal, Reply, Request};
 use molt_domain::id::{BoardTime, ClaimId, Fence, RefusalId, SessionId};
 use molt_domain::name::HostName;
 use molt_domain::session::Told;
@@ -69,6 +69,7 @@ pub(super) enum Message {
 pub(super) enum Note {
     Beat { host: HostName, sessions: Vec<SessionId>, signs: Vec<(SessionId, Told)> },
     Attend { claim: ClaimId, presence: Presence },
+    Used(Caller),
     Granted(Fence),
 }
 
@@ -175,6 +176,11 @@ impl Handle {
     /// Notes whether the waiter of a claim is connected.
     pub async fn attend(&self, claim: ClaimId, presence: Presence) {
         self.note(Note::Attend { claim, presence }).await;
+    }
+
+    /// Counts a question as a command of whom proves to be a living session.
+    pub async fn used(&self, caller: Caller) {
+        self.note(Note::Used(caller)).await;
     }
 
     /// Takes note of the highest fence that a caller was granted, before its command.

@@ -385,6 +385,7 @@ impl Engine {
                 }
             }
             Note::Attend { claim, presence } => self.board.attend(claim, presence),
+            Note::Used(caller) => self.board.note_use(&caller, now),
             Note::Granted(fence) => {
                 let before = self.board.rolled_back();
                 self.board.witness(fence);

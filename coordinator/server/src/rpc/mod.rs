@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::access::{Peer, Right};
-use molt_domain::board::{Command, Request};
+use molt_domain::board::{Caller, Command, Request};
 use molt_domain::name::RepoName;
 use molt_proto::convert::{self, Place};
 use molt_proto::{error, granted, v1, view};
@@ -151,6 +151,10 @@ impl v1::coordinator_server::Coordinator for Service {
     async fn read(&self, call: tonic::Request<v1::Query>) -> Result<Response<v1::View>, Status> {
         let peer = self.guest(&call).await?.peer;
         let query = call.into_inner();
+        if let Ok(caller @ Caller::Session(_)) = convert::caller(query.caller.clone()) {
+            // Who looks is there, and is not idle.
+            self.handle.used(caller).await;
+        }
         let read = self.handle.read(move |at| {
             if let Peer::Known(identity) = &peer {
                 view::may_read(at.board, &query, identity).map_err(|refusal| refused(&refusal))?;
