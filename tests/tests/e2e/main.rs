@@ -30,6 +30,7 @@ mod reports;
 mod scenarios;
 mod service;
 mod sessions;
+mod signs;
 mod tasks;
 mod train;
 mod transfer;
