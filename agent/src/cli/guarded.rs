@@ -13,8 +13,9 @@ use molt_proto::v1;
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
+use crate::clock;
 use crate::error::Error;
-use crate::guard::{Snapshot, SnapshotClaim};
+use crate::guard::{Snapshot, SnapshotClaim, Staleness};
 use crate::session::SessionFile;
 use crate::ui::Answer;
 
@@ -29,6 +30,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 pub(super) enum Change<'a> {
     /// A claim is held so.
     Held(&'a v1::ClaimView),
+    /// Those of these that are held are held still.
+    Kept(&'a [v1::ClaimView]),
     /// These were given back.
     Released(&'a v1::Released),
 }
@@ -41,6 +44,10 @@ impl Change<'_> {
         snapshot.rev >= rev
             || match self {
                 Self::Held(claim) => own().any(|known| is_same(known, claim)),
+                Self::Kept(claims) => {
+                    let mut held = claims.iter().filter(|claim| claim.state == "held");
+                    held.all(|claim| own().any(|known| is_same(known, claim)))
+                }
                 Self::Released(gone) => !own().any(|known| {
                     known.scopes.iter().any(|scope| gone.scopes.contains(&scope.to_string()))
                         || known.globs.iter().any(|glob| gone.globs.contains(&glob.to_string()))
@@ -80,6 +87,7 @@ pub(super) async fn known(
             if now != seen
                 && let Some(snapshot) = Snapshot::read(context.state(), &record.repo)?
                 && change.is_in(&snapshot, record.id, rev)
+                && is_believed(&snapshot)
             {
                 return Ok(());
             }
@@ -94,6 +102,11 @@ pub(super) async fn known(
             "this host's guard did not hear of it within {PATIENCE:?}: a check may still answer as before"
         ))),
     }
+}
+
+/// Whether the guard goes by it at all: one of yesterday may say the same.
+fn is_believed(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.staleness(clock::boottime()), Ok(Staleness::Fresh))
 }
 
 /// Which of the files that were put in one place it is.
@@ -134,6 +147,21 @@ mod tests {
         }
         let other = SessionId::from_counter(999);
         assert!(!knows(&told(known), other, later), "another session's is no claim of this one");
+    }
+
+    #[test]
+    fn what_was_kept_is_known_once_all_of_it_is() {
+        let snapshot = snapshot();
+        let (known, later) = (&snapshot.claims[0], snapshot.rev + 1);
+        let held = v1::ClaimView { state: "held".to_owned(), ..told(known) };
+        let knows =
+            |claims: &[v1::ClaimView]| Change::Kept(claims).is_in(&snapshot, known.session, later);
+        assert!(knows(&[]), "there is nothing to know");
+        assert!(knows(std::slice::from_ref(&held)));
+        let other = v1::ClaimView { id: "clm_zz99".to_owned(), ..held.clone() };
+        assert!(!knows(&[held.clone(), other.clone()]), "one of them is missing");
+        let waits = v1::ClaimView { state: "waiting".to_owned(), ..other };
+        assert!(knows(&[held, waits]), "a place in line is nothing to the guard");
     }
 
     #[test]

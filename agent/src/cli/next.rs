@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::args::span;
 use super::context::{Acted, Context, unexpected};
+use super::guarded::{self, Change};
 use super::render::word;
 use super::wait::Events;
 use crate::client::Client;
@@ -40,10 +41,11 @@ impl Next {
             None => take(context, &client).await?,
             Some(wait) => take_within(context, &client, wait).await?,
         };
-        match answer {
-            Reply::Task(task) => Ok(told(&task).rev(rev)),
-            _ => Err(unexpected("a task")),
-        }
+        let Reply::Task(task) = answer else { return Err(unexpected("a task")) };
+        let answer = told(&task).rev(rev);
+        let Some(claim) = &task.claim else { return Ok(answer) };
+        let file = context.session_file()?;
+        guarded::known(context, &file, answer, (Change::Held(claim), rev)).await
     }
 }
 

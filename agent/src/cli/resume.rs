@@ -1,10 +1,13 @@
 //! `resume`: come back as the session that was.
 
 use clap::Args;
-use molt_proto::v1;
 use molt_proto::v1::command::Verb;
+use molt_proto::v1::query::What;
+use molt_proto::v1::view::View;
+use molt_proto::v1::{self, Empty};
 
-use super::context::{Acted, Context, session_reply};
+use super::context::{Acted, Context, session_reply, unexpected};
+use super::guarded::{self, Change};
 use super::join::introduce;
 use crate::error::Error;
 use crate::session::{Record, Root, SessionFile};
@@ -34,7 +37,14 @@ impl Resume {
         let former = file.read()?.ok_or_else(|| Error::bug("the session file vanished"))?;
         let record = moved(&file, &target, former.resumed((name, epoch), root))?;
         context.keep_alive(&record, &target)?;
-        Ok(introduce("resume", "resumed", &record).rev(rev).next("molt-agent status"))
+        let answer = introduce("resume", "resumed", &record).rev(rev).next("molt-agent status");
+        // It is back whatever becomes of this: what it holds is told for the guard's sake.
+        let view = match context.read(&client, What::Status(Empty {})).await {
+            Ok(view) => view,
+            Err(error) => return Ok(answer.warn(format!("what it holds was not read: {error}"))),
+        };
+        let Some(View::Status(status)) = view.view else { return Err(unexpected("a status")) };
+        guarded::known(context, &target, answer, (Change::Kept(&status.claims), view.rev)).await
     }
 }
 

@@ -103,6 +103,12 @@ fn the_guard_knows_a_claim_as_soon_as_its_holder_does() {
         ann.json(&["check", "src/a.c"], 0);
         ann.json(&["release", "src"], 0);
         ann.json(&["check", "src/a.c"], 9);
+        // With a task, whether its claim is new or the one that was taken before.
+        let task = ann.json(&["task", "add", "mend it", "--scope", "src"], 0)["data"].clone();
+        assert_eq!(ann.json(&["next"], 0)["data"]["id"], task["id"], "round {round}");
+        ann.json(&["check", "src/a.c"], 0);
+        assert_eq!(ann.json(&["next"], 0)["warn"], json!([]), "round {round}");
+        ann.json(&["task", "done"], 0);
         // What is held already is known already.
         assert_eq!(ann.json(&["claim", "docs"], 0)["warn"], json!([]), "round {round}");
     }
@@ -120,6 +126,21 @@ fn a_guard_that_hears_of_nothing_is_said_so() {
     let warned = claimed["warn"].to_string();
     assert!(warned.contains("guard did not hear of it"), "{claimed}");
     knows(&ann, "src/a.c", 0);
+    host.kill_daemon();
+}
+
+#[test]
+fn the_guard_knows_what_a_session_holds_as_soon_as_it_is_back() {
+    let (fleet, mut host) = fleet();
+    let ann = fleet.agent("ann", &host);
+    ann.json(&["claim", "docs"], 0);
+    for round in 0..3 {
+        // Whoever starts it again knows of no claim yet.
+        host.kill_daemon();
+        fs::remove_file(host.state().join("snapshot/main.json")).expect("the snapshot");
+        assert_eq!(ann.json(&["resume"], 0)["warn"], json!([]), "round {round}");
+        ann.json(&["check", "docs/a.md"], 0);
+    }
     host.kill_daemon();
 }
 
