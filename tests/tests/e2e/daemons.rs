@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::harness::{
     Agent, Fleet, Host, Running, Signal, is_alive, lines, scratch, send, until, write,
 };
@@ -100,6 +102,35 @@ fn a_supervisor_that_was_killed_takes_its_run_along_and_the_gate_is_run_again() 
     let queue = scene.agent.json(&["queue"], 0);
     let cars = queue["data"]["cars"].as_array().expect("a list of cars");
     assert_eq!(cars.iter().filter(|car| car["phase"] == "open").count(), 0, "{queue}");
+    scene.fleet.verify();
+}
+
+#[test]
+fn a_change_whose_runs_were_all_interrupted_is_put_in_again_and_lands() {
+    let (scene, submitted) = Scene::new();
+    for attempt in 1..=3 {
+        until("the gate runs", || (scene.runs() == attempt).then_some(()));
+        let run = lines(&scene.count).pop().and_then(|pid| pid.parse().ok());
+        send(run.expect("its process number"), Signal::SIGKILL);
+    }
+    submitted.end().exits(7);
+    let ejected =
+        scene.fleet.coordinator.events.wait("it is out", |event| event["what"] == "ejected");
+    let car = ejected["event"]["car"].as_str().expect("a change").to_owned();
+    let base = scene.fleet.remote.base();
+    let stopped = scene.agent.json(&["gate", "show", &car], 7);
+    assert!(stopped["data"]["remedy"].as_str().is_some_and(|it| !it.is_empty()), "{stopped}");
+
+    scene.go();
+    let again = scene.agent.json(&["gate", "retry", &car], 0);
+    assert_eq!((&again["code"], &again["data"]["id"]), (&json!("submitted"), &json!(car)));
+    let landed = scene.agent.json(&["gate", "wait", &car, "--wait", "30s"], 0);
+    assert_eq!(landed["code"], "landed");
+    assert_eq!(landed["data"]["commit"], scene.fleet.remote.base());
+    assert_ne!(scene.fleet.remote.base(), base);
+    assert_eq!((scene.runs(), scene.count("retried")), (4, 1));
+    // What landed is not put in once more.
+    scene.agent.json(&["gate", "retry", &car], 2);
     scene.fleet.verify();
 }
 
