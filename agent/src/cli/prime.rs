@@ -103,11 +103,18 @@ fn unseen(record: &Record, error: &Error) -> Answer {
 /// What is to be said where nothing can be read.
 pub(super) fn without(error: &Error) -> Answer {
     let message = cut(&plain(&error.in_full()), MESSAGE_BYTES);
+    let lost = match error {
+        Error::Refused { refusal, .. } => refusal.next_steps(),
+        _ => Vec::new(),
+    };
+    let left = lost.iter().find(|step| step.starts_with("molt-agent "));
     let (code, label, next) = match error {
         Error::NoWorktree { .. } => {
             ("no_repository", "nowhere", "go to a worktree of the repository: molt-agent prime")
         }
-        error if error.is_lost() => ("lost", "lost", "molt-agent resume"),
+        error if error.is_lost() => {
+            ("lost", "lost", left.map_or("molt-agent status", String::as_str))
+        }
         error => match error.exit() {
             Exit::Unavailable | Exit::Unknown => {
                 ("no_coordinator", "away", "edit nothing new until it answers: molt-agent prime")
@@ -138,7 +145,7 @@ mod tests {
             (
                 Error::Refused { refusal: Box::new(refusal), id: String::new() },
                 "lost",
-                "lost     ses_0001 is lost: over  stop editing\nnext     molt-agent resume\n",
+                "lost     ses_0001 is lost: over  stop editing\nnext     molt-agent status\n",
             ),
             (Error::usage("not so"), "unreadable", "unread   not so\nnext     mend"),
             (Error::bug("never"), "unreadable", "unread   never\nnext     molt-agent status\n"),

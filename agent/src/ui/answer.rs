@@ -295,14 +295,14 @@ mod tests {
         assert_eq!(
             answer.text(),
             "refused  clm_0001 is lost: max is over\nwhy      molt-agent why ref_0009\n\
-             next     stop editing\nnext     molt-agent resume\nnext     molt-agent status\n"
+             next     stop editing\nnext     molt-agent status\n"
         );
         assert_eq!(
             answer.json(),
             "{\"schema\":\"molt.release/1\",\"ok\":false,\"code\":\"lost\",\
              \"data\":{\"message\":\"clm_0001 is lost: max is over\",\"reason\":\"max is over\",\
              \"refusal\":\"lost\",\"what\":\"clm_0001\",\"why\":\"ref_0009\"},\
-             \"next\":[\"stop editing\",\"molt-agent resume\",\"molt-agent status\"],\
+             \"next\":[\"stop editing\",\"molt-agent status\"],\
              \"warn\":[],\"rev\":0}"
         );
     }

@@ -6,6 +6,7 @@
 use super::refusal::{Invalid, Refusal, display_list};
 use crate::claim::Piece;
 use crate::hold::Holder;
+use crate::id::TaskId;
 use crate::scope::Conflict;
 
 /// Lines of a refusal's facts at most.
@@ -145,11 +146,7 @@ impl Refusal {
             Self::BuildFailed { .. } => {
                 vec!["mend the inputs: other inputs are another build".to_owned()]
             }
-            Self::Lost { .. } => vec![
-                "stop editing".to_owned(),
-                "molt-agent resume".to_owned(),
-                "molt-agent status".to_owned(),
-            ],
+            Self::Lost { what, reason } => after_loss(what, reason),
             Self::NothingReady { .. } => vec!["molt-agent task list".to_owned()],
             Self::NothingNew { .. } => vec!["molt-agent inbox --wait 15m".to_owned()],
             Self::CursorExpired { oldest, .. } => {
@@ -178,9 +175,52 @@ impl Refusal {
     }
 }
 
+/// What is left to whoever lost something. A session comes back only as the reason says, and what
+/// went to others does not come back with it.
+fn after_loss(what: &str, reason: &str) -> Vec<String> {
+    let named = reason.split('`').find(|text| text.starts_with("molt-agent "));
+    let task = what.split(' ').find_map(|word| word.parse::<TaskId>().ok());
+    let mut steps = vec!["stop editing".to_owned()];
+    steps.extend(named.map(str::to_owned));
+    steps.extend(task.map(|task| format!("molt-agent task show {task}")));
+    steps.push("molt-agent status".to_owned());
+    steps
+}
+
 fn who(holder: Holder) -> String {
     match holder {
         Holder::Session(id) => id.to_string(),
         Holder::Job(id) => id.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_decides_what_is_left_to_do() {
+        const STOP: &str = "stop editing";
+        const STATUS: &str = "molt-agent status";
+        let table: [(&str, &str, &[&str]); 6] = [
+            ("clm_0001", "revoked: its host was sold", &[STOP, STATUS]),
+            ("hld_0001", "it is not yours", &[STOP, STATUS]),
+            ("tsk_0001", "bob has it now", &[STOP, "molt-agent task show tsk_0001", STATUS]),
+            (
+                "the report of tsk_0001",
+                "it fell silent: run `molt-agent resume` at once",
+                &[STOP, "molt-agent resume", "molt-agent task show tsk_0001", STATUS],
+            ),
+            (
+                "ses_0001",
+                "its grace is over: run `molt-agent join`",
+                &[STOP, "molt-agent join", STATUS],
+            ),
+            ("ses_0001", "it was resumed elsewhere as epoch 2", &[STOP, STATUS]),
+        ];
+        for (what, reason, steps) in table {
+            let refusal = Refusal::Lost { what: what.to_owned(), reason: reason.to_owned() };
+            assert_eq!(refusal.next_steps(), steps, "{what}: {reason}");
+        }
     }
 }
