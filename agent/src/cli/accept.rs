@@ -7,7 +7,7 @@ use molt_proto::v1::reply::Answer as Reply;
 
 use super::context::{Acted, Context, unexpected};
 use super::guarded::{self, Change};
-use super::render::granted;
+use super::render::{granted, said_of_task};
 use crate::error::Error;
 use crate::ui::Answer;
 
@@ -35,6 +35,7 @@ impl Accept {
         match answer {
             Reply::Granted(claim) => {
                 let answer = granted("accept", &claim, rev).line_if("task", &claim.task);
+                let answer = said_of_task(answer, (&claim.report, &claim.left, &claim.notes));
                 guarded::known(context, &file, answer, (Change::Held(&claim), rev)).await
             }
             _ => Err(unexpected("what is accepted")),

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::args::span;
 use super::context::{Acted, Context, unexpected};
 use super::guarded::{self, Change};
-use super::render::{granted, word};
+use super::render::{granted, said_of_task, word};
 use super::wait::{Place, attend};
 use crate::error::{Error, Exit};
 use crate::ui::{Answer, list};
@@ -83,6 +83,7 @@ impl Claim {
         let Acted { answer, rev } = context.act_as(&client, &file, verb).await?;
         let taken = async |claim: &v1::ClaimView| {
             let answer = granted("claim", claim, rev);
+            let answer = said_of_task(answer, (&claim.report, &claim.left, &claim.notes));
             guarded::known(context, &file, answer, (Change::Held(claim), rev)).await
         };
         let place = match (answer, self.wait) {

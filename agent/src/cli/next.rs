@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::args::span;
 use super::context::{Acted, Context, unexpected};
 use super::guarded::{self, Change};
-use super::render::word;
+use super::render::{said_of_task, word};
 use super::wait::Events;
 use crate::client::Client;
 use crate::error::{Error, Exit};
@@ -95,12 +95,11 @@ fn told(task: &v1::TaskView) -> Answer {
     for line in task.body.lines().filter(|line| !line.trim().is_empty()).take(5) {
         answer = answer.line("body", [line]);
     }
-    let late = task.notes.last().map(String::as_str).unwrap_or_default();
-    answer
-        .line_if("accept", &task.acceptance)
-        .line_if("report", &task.report)
-        .line_if("left", &task.left)
-        .line_if("late", late)
+    // Only the last of what came too late: there is little room.
+    let late = task.notes.get(task.notes.len().saturating_sub(1)..).unwrap_or_default();
+    let answer = answer.line_if("accept", &task.acceptance);
+    said_of_task(answer, (&task.report, &task.left, late))
+        .line_if("reopened", &task.reopened)
         .next(next)
 }
 

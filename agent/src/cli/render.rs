@@ -73,6 +73,16 @@ pub(super) fn task(task: &v1::TaskView) -> [String; 5] {
     ]
 }
 
+/// What was said of a task by those who had it: the last report, why it was given back, and what
+/// came too late.
+pub(super) fn said_of_task(
+    answer: Answer,
+    (report, left, notes): (&str, &str, &[String]),
+) -> Answer {
+    let answer = answer.line_if("report", report).line_if("left", left);
+    notes.iter().fold(answer, |answer, note| answer.line("late", [note]))
+}
+
 /// A change on one line.
 pub(super) fn car(car: &v1::CarView) -> [String; 5] {
     [

@@ -2,6 +2,7 @@
 
 mod import;
 mod new;
+mod show;
 
 use clap::{Args, Subcommand};
 use molt_domain::id::TaskId;
@@ -73,12 +74,12 @@ A task in TOML, where needs are names of this file or ids:
     /// Tasks that could be taken now.
     #[command(after_help = "Examples:\n  molt-agent task ready")]
     Ready,
-    /// All about one task.
-    #[command(after_help = "Examples:\n  molt-agent task show tsk_0003")]
-    Show {
-        /// Which.
-        task: TaskId,
-    },
+    /// All about one task: how it stands, what was reported of it, what is to be done.
+    #[command(after_help = "\
+Examples:
+  molt-agent task show tsk_0003
+  molt-agent task show tsk_0003 --full")]
+    Show(show::Show),
     /// It waits for a person.
     #[command(after_help = "Examples:\n  molt-agent task block --reason 'which format is meant?'")]
     Block(Undone),
@@ -136,10 +137,7 @@ impl Task {
                 let ready = tasks.into_iter().filter(|task| task.state == "ready").collect();
                 Ok(listed("ready", &(ready, rev)))
             }
-            Part::Show { task } => {
-                let (tasks, rev) = all(context, &client()?).await?;
-                Ok(show(&find(tasks, task)?).rev(rev))
-            }
+            Part::Show(show) => show.run(context).await,
             Part::Block(Undone { task, reason }) => {
                 end(context, &client()?, task, ("block", "blocked"), reason).await
             }
@@ -184,32 +182,6 @@ fn listed(code: &str, (tasks, rev): &(Vec<v1::TaskView>, u64)) -> Answer {
         true => answer.line("tasks", ["none"]),
         false => tasks.iter().fold(answer, |answer, task| answer.line("task", render::task(task))),
     }
-}
-
-fn find(tasks: Vec<v1::TaskView>, id: TaskId) -> Result<v1::TaskView, Error> {
-    let id = id.to_string();
-    let found = tasks.into_iter().find(|task| task.id == id);
-    found.ok_or(Error::NotFound { kind: "task", name: id, nearest: None })
-}
-
-fn show(task: &v1::TaskView) -> Answer {
-    let losses = match task.losses {
-        0 => String::new(),
-        losses => format!("lost {losses} times"),
-    };
-    let mut answer = Answer::new("task", "task", task)
-        .line("task", render::task(task))
-        .line_if("reason", &task.reason)
-        .line_if("needs", list(&task.needs))
-        .line("priority", [task.priority.to_string(), losses]);
-    for line in task.body.lines().filter(|line| !line.trim().is_empty()).take(6) {
-        answer = answer.line("body", [line]);
-    }
-    answer
-        .line_if("accept", &task.acceptance)
-        .line_if("share", &task.share)
-        .line_if("report", &task.report)
-        .line_if("left", &task.left)
 }
 
 /// Ends a task; `how` is the word of the wire and the one for people.
@@ -264,11 +236,5 @@ mod tests {
             "task     tsk_0001  ready  mend  [docs]\ntask     tsk_0002  done  mend  [docs]\n"
         );
         assert_eq!(listed("ready", &(Vec::new(), 4)).text(), "tasks    none\n");
-    }
-
-    #[test]
-    fn an_unknown_task_is_not_found() {
-        let error = find(Vec::new(), TaskId::from_counter(9)).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.exit().code()), ("no task `tsk_0009`", 3));
     }
 }

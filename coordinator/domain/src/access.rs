@@ -181,6 +181,7 @@ fn place(board: &Board, request: &Request) -> Place {
         (Command::Dequeue { car } | Command::Retry { car } | Command::Approve { car, .. }, _) => {
             tables.cars.get(car).map(|car| &car.repo)
         }
+        (Command::ReopenTask { task, .. }, _) => tables.tasks.get(task).map(|task| &task.repo),
         (Command::EndJob { job, .. }, _) => tables.jobs.get(job).map(|job| &job.repo),
         _ => return Place::Fleet,
     };

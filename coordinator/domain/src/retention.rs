@@ -127,6 +127,7 @@ mod tests {
             report: None,
             added: BoardTime(0),
             former: Vec::new(),
+            reopened: None,
             by: None,
         };
         Change::Task(id, Some(task.into()))

@@ -1,5 +1,7 @@
 //! Work: what it needs, which scopes it touches, who has it.
 
+mod reopen;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use crate::name::{AgentName, RepoName};
 use crate::scope::ScopeName;
 use crate::session::Session;
 use crate::{claim, lock, message, plan, report};
+
+pub(crate) use self::reopen::reopen;
 
 /// Losses after which a task waits for a person.
 pub const MAX_LOSSES: u32 = 3;
@@ -54,6 +58,9 @@ pub struct Task {
     /// is a note.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<Former>,
+    /// Who opened it again after it had waited for a person, and with which words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopened: Option<String>,
     /// Who added it, and is told when it waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<SessionId>,
@@ -176,6 +183,7 @@ pub(crate) fn add(
         report: None,
         added: draft.now.board,
         former: Vec::new(),
+        reopened: None,
         by: Some(session.id),
     };
     draft.tables.tasks.put(id, task);

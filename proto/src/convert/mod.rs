@@ -95,6 +95,7 @@ impl TryFrom<Verb> for Command {
             Verb::NextTask(v1::NextTask {}) => Ok(Self::Next),
             Verb::EndTask(end) => end.try_into(),
             Verb::PlanScopes(plan) => plan.try_into(),
+            Verb::ReopenTask(reopen) => reopen.try_into(),
             Verb::AcquireLock(acquire) => acquire.try_into(),
             Verb::AcquireSlot(acquire) => acquire.try_into(),
             Verb::AskBuild(ask) => ask.try_into(),

@@ -29,7 +29,7 @@ fn answer(reply: &Reply, board: &Board, now: BoardTime) -> Answer {
         }),
         Reply::Granted { claim, already } => Answer::Granted(v1::ClaimView {
             already: *already == Already::Yes,
-            ..view::claim(board, claim, now)
+            ..view::granted(board, claim, now)
         }),
         Reply::Queued { claim, ahead } => Answer::Queued(queued(claim, *ahead)),
         Reply::Released { scopes, globs } => Answer::Released(v1::Released {
@@ -111,6 +111,6 @@ fn claim_place(board: &Board, id: ClaimId, now: BoardTime) -> v1::attendance::Be
     let Some(claim) = board.tables().claims.get(&id) else {
         return Became::Gone(format!("{id} is not in line any more"));
     };
-    let view = view::claim(board, claim, now);
+    let view = view::granted(board, claim, now);
     if claim.is_held() { Became::Granted(view) } else { Became::Waiting(queued(&id, view.ahead)) }
 }

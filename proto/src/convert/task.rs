@@ -46,3 +46,12 @@ impl TryFrom<v1::PlanScopes> for Command {
         Ok(Self::PlanScopes { repo: field::parse("repo", &repo)?, agents })
     }
 }
+
+impl TryFrom<v1::ReopenTask> for Command {
+    type Error = Invalid;
+
+    fn try_from(reopen: v1::ReopenTask) -> Result<Self, Invalid> {
+        let v1::ReopenTask { task, reason } = reopen;
+        Ok(Self::ReopenTask { task: field::parse("task", &task)?, reason })
+    }
+}

@@ -262,6 +262,10 @@ fn good() -> Vec<(Verb, Command)> {
             Command::EndTask { task, end: task::End::Return(text("r")) },
         ),
         (
+            Verb::ReopenTask(v1::ReopenTask { task: text("tsk_0007"), reason: text("r") }),
+            Command::ReopenTask { task, reason: text("r") },
+        ),
+        (
             Verb::PlanScopes(v1::PlanScopes { repo: text("molt"), agents: 3 }),
             Command::PlanScopes { repo: parsed("molt"), agents: 3 },
         ),

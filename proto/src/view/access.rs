@@ -36,7 +36,7 @@ pub fn may_read(board: &Board, query: &v1::Query, identity: &Identity) -> Result
         }
         Some(What::Tokens(_)) => identity.may_in(None, "tokens"),
         Some(What::Sessions(_)) if query.repo.is_empty() => identity.may_in(None, "sessions"),
-        Some(What::Why(id) | What::Car(id)) => {
+        Some(What::Why(id) | What::Car(id) | What::Task(id)) => {
             if id.parse::<RefusalId>().is_ok() {
                 return Ok(());
             }

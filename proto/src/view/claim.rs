@@ -6,6 +6,7 @@ use molt_domain::id::{BoardTime, millis};
 use molt_domain::scope::Risk;
 use molt_domain::session;
 
+use super::task::Words;
 use super::{count, name_of, texts};
 use crate::v1;
 
@@ -40,7 +41,19 @@ pub fn claim(board: &Board, claim: &Claim, now: BoardTime) -> v1::ClaimView {
         offered_to: offer.map(|offer| name_of(board, offer.to)).unwrap_or_default(),
         offer_note: offer.map(|offer| offer.note.clone()).unwrap_or_default(),
         offer_until_ms: offer.map_or(0, |offer| offer.until.0),
+        report: String::new(),
+        left: String::new(),
+        notes: Vec::new(),
     }
+}
+
+/// A claim as whoever was granted it is told: with what was said of its task before.
+#[must_use]
+pub fn granted(board: &Board, claim: &Claim, now: BoardTime) -> v1::ClaimView {
+    let task = claim.task.and_then(|id| board.tables().tasks.get(&id));
+    let Words { report, left, notes, .. } =
+        task.map(|task| Words::of(board, task)).unwrap_or_default();
+    v1::ClaimView { report, left, notes, ..self::claim(board, claim, now) }
 }
 
 /// What a claim's state and its session's state make of it.

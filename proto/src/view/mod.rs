@@ -24,7 +24,7 @@ mod task;
 mod token;
 
 use molt_domain::board::{Board, Caller, Invalid, Refusal};
-use molt_domain::id::{BoardTime, CarId, SessionId};
+use molt_domain::id::{BoardTime, CarId, SessionId, TaskId};
 use molt_domain::name::RepoName;
 use molt_domain::policy::Repo;
 
@@ -32,7 +32,7 @@ pub use self::access::may_read;
 pub use self::audit::entry;
 pub use self::beat::{Snapshots, beat_reply};
 pub use self::car::car;
-pub use self::claim::claim;
+pub use self::claim::{claim, granted};
 pub use self::hold::{hold, hold_place};
 pub use self::message::taken;
 pub use self::session::session;
@@ -82,6 +82,7 @@ fn content(board: &Board, query: &v1::Query, now: BoardTime) -> Result<Content, 
         }
         What::Why(id) => Content::Why(v1::WhyView { id: id.clone(), facts: board.why(id, now)? }),
         What::Car(id) => Content::Car(one_car(board, id)?),
+        What::Task(id) => Content::Task(one_task(board, id, me, now)?),
         What::Digest(_) => Content::Digest(board.digest()),
         What::Tokens(_) => Content::Tokens(token::tokens(board, now)),
         What::Format(_) => Content::Format(format::format(board)),
@@ -157,6 +158,22 @@ fn one_car(board: &Board, id: &str) -> Result<v1::CarView, Box<Refusal>> {
         Some(found) => Ok(car(board, found)),
         None => {
             let (kind, name) = ("car".to_owned(), id.to_owned());
+            Err(Refusal::NotFound { kind, name, nearest: None }.into())
+        }
+    }
+}
+
+fn one_task(
+    board: &Board,
+    id: &str,
+    me: Option<SessionId>,
+    now: BoardTime,
+) -> Result<v1::TaskView, Box<Refusal>> {
+    let parsed: TaskId = id.parse().map_err(|error| Invalid::field("task", format!("{error}")))?;
+    match board.tables().tasks.get(&parsed) {
+        Some(found) => Ok(task::whole(board, found, me, now)),
+        None => {
+            let (kind, name) = ("task".to_owned(), id.to_owned());
             Err(Refusal::NotFound { kind, name, nearest: None }.into())
         }
     }

@@ -86,20 +86,46 @@ fn hindrance(
     })
 }
 
+/// What was said of a task by those who had it.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    pub(super) report: String,
+    pub(super) left: String,
+    pub(super) full_report: String,
+    pub(super) notes: Vec<String>,
+}
+
+impl Words {
+    pub(super) fn of(board: &Board, task: &Task) -> Self {
+        let reported = board.tables().reports.get(&Subject::Task(task.id));
+        let text = |said: Option<&Said>| said.map(|said| said.text.clone());
+        let line = text(reported.and_then(|it| it.line.as_ref())).or_else(|| task.report.clone());
+        let left = task.report.clone().filter(|left| Some(left) != line.as_ref());
+        Self {
+            report: line.unwrap_or_default(),
+            left: left.unwrap_or_default(),
+            full_report: text(reported.and_then(|it| it.full.as_ref())).unwrap_or_default(),
+            notes: reported
+                .into_iter()
+                .flat_map(|it| &it.notes)
+                .map(|it| it.text.clone())
+                .collect(),
+        }
+    }
+}
+
 fn row(board: &Board, task: &Task, standing: &Standing) -> v1::TaskView {
     let holder = match standing {
         Standing::Taken { by } => name_of(board, *by),
         _ => String::new(),
     };
-    let reported = board.tables().reports.get(&Subject::Task(task.id));
-    let text = |said: Option<&Said>| said.map(|said| said.text.clone());
-    let line = text(reported.and_then(|it| it.line.as_ref())).or_else(|| task.report.clone());
-    let left = task.report.clone().filter(|left| Some(left) != line.as_ref());
+    let Words { report, left, full_report, notes } = Words::of(board, task);
     v1::TaskView {
-        report: line.unwrap_or_default(),
-        left: left.unwrap_or_default(),
-        full_report: text(reported.and_then(|it| it.full.as_ref())).unwrap_or_default(),
-        notes: reported.into_iter().flat_map(|it| &it.notes).map(|it| it.text.clone()).collect(),
+        report,
+        left,
+        full_report,
+        notes,
+        needed: Vec::new(),
         id: task.id.to_string(),
         title: task.title.clone(),
         body: task.body.clone(),
@@ -111,6 +137,7 @@ fn row(board: &Board, task: &Task, standing: &Standing) -> v1::TaskView {
         holder,
         reason: standing.reason().to_owned(),
         losses: task.losses,
+        reopened: task.reopened.clone().unwrap_or_default(),
         claim: None,
         share: String::new(),
     }
@@ -130,6 +157,39 @@ pub fn task(board: &Board, task: &Task, now: BoardTime) -> v1::TaskView {
     let claim = claim.map(|claim| super::claim(board, claim, now));
     let share = super::plan::share(board, task);
     v1::TaskView { claim, share, ..row(board, task, &standing) }
+}
+
+/// A task with all that is known of it, as `me` sees it.
+pub(super) fn whole(
+    board: &Board,
+    task: &Task,
+    me: Option<SessionId>,
+    now: BoardTime,
+) -> v1::TaskView {
+    let tasks = &board.tables().tasks;
+    let closers = board
+        .tables()
+        .repos
+        .get(&task.repo)
+        .map(|repo| Closers::of(board, repo))
+        .unwrap_or_default();
+    let standing = |task: &Task| Standing::of(board, task, &closers, me);
+    let needed = task.needs.iter().map(|id| {
+        let needed = tasks.get(id);
+        v1::NeedView {
+            id: id.to_string(),
+            title: needed.map(|needed| needed.title.clone()).unwrap_or_default(),
+            state: needed.map(|needed| standing(needed).word().to_owned()).unwrap_or_default(),
+        }
+    });
+    let needed = needed.collect();
+    let own = standing(task);
+    v1::TaskView {
+        state: own.word().to_owned(),
+        reason: own.reason().to_owned(),
+        needed,
+        ..self::task(board, task, now)
+    }
 }
 
 /// The tasks of a repository: those in work first, then in the order in which they are taken.

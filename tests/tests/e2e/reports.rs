@@ -76,6 +76,17 @@ fn whoever_wakes_after_its_task_went_on_is_refused_and_heard() {
     assert!(line.contains("running — the barrier is in. Output: logs/gc.log."), "{line}");
     assert_eq!(retry["data"]["full_report"], FULL);
 
+    // Whoever goes on reads it wherever it looks.
+    let shown = bob.json(&["task", "show", &task], 0)["data"].clone();
+    assert_eq!((&shown["full_report"], &shown["losses"]), (&json!(FULL), &json!(1)));
+    assert_eq!((&shown["report"], &shown["holder"]), (&json!(line), &json!("bob")));
+    let text = bob.run(&["task", "show", &task, "--full"]).exits(0).out;
+    assert!(text.contains("\nfull     ### Resume\nfull     make test\n"), "{text}");
+    let again = bob.json(&["claim", "src", "--task", &task], 0);
+    assert_eq!(again["data"]["report"], line);
+    let text = bob.run(&["prime"]).exits(0).out;
+    assert!(text.contains("\nreport   - ["), "{text}");
+
     let late = ["report", "COMPLETE", "all is done", "--output", "none", "--next", "none"];
     let refused = ann.json(&late, 6);
     assert_eq!((&refused["code"], &refused["ok"]), (&json!("lost"), &json!(false)));
@@ -91,6 +102,8 @@ fn whoever_wakes_after_its_task_went_on_is_refused_and_heard() {
     let now = bob.json(&["next"], 0);
     assert!(now["data"]["report"].as_str().is_some_and(|line| line.contains("running")), "{now}");
     assert!(now["data"]["notes"][0].as_str().is_some_and(|it| it.contains("COMPLETE")), "{now}");
+    let shown = bob.json(&["task", "show", &task], 0);
+    assert_eq!(shown["data"]["notes"], now["data"]["notes"]);
     let facts = bob.json(&["why", &task], 0)["data"]["facts"].to_string();
     assert!(facts.contains("late     ann: - ["), "{facts}");
 

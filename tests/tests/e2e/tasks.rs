@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Fleet;
+use crate::harness::{Agent, Fleet};
 
 const POLICY: &str = "version = 1\n[scope.docs]\npaths = [\"docs/**\"]\n\
                       [scope.src]\npaths = [\"src/**\"]\n";
@@ -20,8 +20,13 @@ fn tasks_are_handed_out_by_need_scope_and_priority() {
     let second = id(&ann.json(&["task", "add", "tell it", "--scope", "docs", "--need", &first], 0));
     let beside = id(&ann.json(&["task", "add", "more of it", "--scope", "src"], 0));
 
+    let shown = || ann.json(&["task", "show", &second], 0)["data"]["needed"].clone();
+    let needed = |state| json!([{ "id": first, "title": "write it", "state": state }]);
+    assert_eq!(shown(), needed("ready"));
+
     let taken = ann.json(&["next"], 0);
     assert_eq!(id(&taken), first);
+    assert_eq!(shown(), needed("taken"));
     assert_eq!(taken["data"]["claim"]["scopes"], json!(["src"]), "with its scopes");
     assert_eq!(id(&ann.json(&["next"], 0)), first, "asking again is the same one");
     let nothing = bob.json(&["next"], 12);
@@ -69,6 +74,54 @@ fn a_task_outlives_the_agent_that_was_killed_over_it() {
     let fence = |document: &Value| document["data"]["claim"]["fence"].as_str().map(str::to_owned);
     assert_ne!(fence(&again), fence(&taken), "under a fence of its own");
     assert_eq!(again["data"]["losses"], 1);
+}
+
+#[test]
+fn a_person_opens_again_what_waits_for_one() {
+    let fleet = Fleet::new(&[("molt.toml", POLICY)], &[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    let task = id(&bob.json(&["task", "add", "write it", "--scope", "src"], 0));
+    let reopen = |reason: &str| {
+        fleet.coordinator.run(&["tasks", "reopen", &task, "--reason", reason, "--json"])
+    };
+    assert_eq!(reopen("why not").exits(9).document()["code"], "stale");
+    ann.json(&["next"], 0);
+    ann.json(&["task", "block", "--reason", "which form is meant?"], 0);
+    bob.json(&["next"], 12);
+    let why = bob.json(&["why", &task], 0)["data"].to_string();
+    assert!(why.contains(&format!("molt-coordinator tasks reopen {task}")), "{why}");
+
+    let waits = bob.start(&["next", "--wait", "30s", "--json"]);
+    assert_eq!(reopen("that of the manual").exits(0).document()["code"], "reopened");
+    let opened =
+        fleet.coordinator.events.wait("it is open", |event| event["what"] == "task_reopened");
+    assert_eq!(opened["event"]["reason"], "that of the manual");
+    let taken = waits.end().exits(0).document();
+    assert_eq!(id(&taken), task);
+    let reopened = taken["data"]["reopened"].as_str().expect("who, and why");
+    assert!(reopened.ends_with(": that of the manual"), "{reopened}");
+    assert_eq!(taken["data"]["left"].as_str().map(str::len), Some(0));
+    assert_eq!(taken["data"]["report"], "which form is meant?");
+
+    // Three times lost is too often, and a person's word begins the count anew.
+    let lose = |agent: &Agent| {
+        let session = agent.json(&["status"], 0)["data"]["session"]["id"].clone();
+        let session = session.as_str().expect("a session").to_owned();
+        fleet.coordinator.run(&["revoke", &session, "--reason", "it was silent"]).exits(0);
+    };
+    lose(&bob);
+    for name in ["cyd", "dan"] {
+        let agent = fleet.agent(name, &host);
+        assert_eq!(id(&agent.json(&["next"], 0)), task);
+        lose(&agent);
+    }
+    let shown = ann.json(&["task", "show", &task], 0)["data"].clone();
+    assert_eq!((&shown["state"], &shown["losses"]), (&json!("blocked"), &json!(3)));
+    reopen("the host was mended").exits(0);
+    let taken = ann.json(&["next"], 0);
+    assert_eq!((id(&taken), &taken["data"]["losses"]), (task, &json!(0)));
+    fleet.verify();
 }
 
 #[test]

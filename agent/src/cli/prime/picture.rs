@@ -200,6 +200,11 @@ impl Picture {
         if !task.acceptance.is_empty() {
             rows.push(row("accept", [cut(&task.acceptance, WORDS_BYTES)]));
         }
+        let late = task.notes.last().map(String::as_str).unwrap_or_default();
+        let (report, left, reopened) = (&*task.report, &*task.left, &*task.reopened);
+        let said = [("report", report), ("left", left), ("late", late), ("reopened", reopened)];
+        let said = said.into_iter().filter(|(_, text)| !text.is_empty());
+        rows.extend(said.map(|(label, text)| row(label, [cut(text, WORDS_BYTES)])));
         let body = task.body.lines().filter(|line| !line.trim().is_empty());
         rows.extend(body.map(|line| row("body", [cut(line, WORDS_BYTES)])));
         rows

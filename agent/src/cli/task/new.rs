@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{all, find};
+use super::show::read;
 use crate::cli::context::Context;
 use crate::error::Error;
 use crate::ui::{Answer, plain};
@@ -45,7 +45,7 @@ impl New {
         let top = &context.worktree()?.top;
         let task = match self.task {
             None => None,
-            Some(id) => Some(find(all(context, &context.client()?).await?.0, id)?),
+            Some(id) => Some(read(context, id).await?.0),
         };
         let report = skeleton(&self.name, task.as_ref());
         let folder = folder_of(&self.name);

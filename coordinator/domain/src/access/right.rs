@@ -85,6 +85,7 @@ impl Right {
             | Command::RaiseEpoch { .. }
             | Command::RaiseFormat { .. }
             | Command::PlanScopes { .. }
+            | Command::ReopenTask { .. }
             | Command::IssueToken { .. }
             | Command::RevokeToken { .. } => Self::Operate,
             Command::ReadBase { .. }

@@ -156,6 +156,7 @@ fn verbs(shown: &Credentials) -> Vec<(Caller, Command)> {
         Command::RaiseEpoch { reason: reason() },
         Command::RaiseFormat { reason: reason() },
         Command::PlanScopes { repo: parsed("main"), agents: 2 },
+        Command::ReopenTask { task: parsed("tsk_0001"), reason: reason() },
         Command::IssueToken(details("t")),
         Command::RevokeToken { token: parsed("tok_0001"), reason: reason() },
     ];
@@ -199,6 +200,7 @@ approve by operator       ...o..
 raise-epoch by operator   ...o..
 raise-format by operator  ...o..
 plan-scopes by operator   ...o..
+reopen-task by operator   ...o..
 issue-token by operator   ...o..
 revoke-token by operator  ...o..
 ";

@@ -137,6 +137,8 @@ pub enum Command {
     Next,
     /// End the task that the session has.
     EndTask { task: TaskId, end: task::End },
+    /// Open a task again that waits for a person, as one.
+    ReopenTask { task: TaskId, reason: String },
     /// Deal the ready work over so many agents, as an operator; 0 ends the plan.
     PlanScopes { repo: RepoName, agents: u32 },
 
@@ -230,6 +232,7 @@ impl Command {
             Self::AddTask(_) => "add-task",
             Self::Next => "next",
             Self::EndTask { .. } => "end-task",
+            Self::ReopenTask { .. } => "reopen-task",
             Self::PlanScopes { .. } => "plan-scopes",
             Self::AcquireLock { .. } => "acquire-lock",
             Self::AcquireSlot { .. } => "acquire-slot",
@@ -302,6 +305,9 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::AddTask(new) => task::add(draft, &acting(draft, caller)?, new),
         Command::Next => task::next(draft, &acting(draft, caller)?),
         Command::EndTask { task, end } => task::end(draft, &acting(draft, caller)?, *task, end),
+        Command::ReopenTask { task, reason } => {
+            task::reopen(draft, caller, &request.actor(draft.board()), (*task, reason))
+        }
         Command::PlanScopes { repo, agents } => plan::make(draft, caller, repo, *agents),
         Command::AcquireLock { lock, what, otherwise } => {
             lock::acquire(draft, &acting(draft, caller)?, lock, what, *otherwise)

@@ -237,6 +237,8 @@ pub enum Event {
     TaskReturned { task: TaskId, losses: u32, reason: String },
     /// Work ended.
     TaskEnded { task: TaskId, state: String, reason: String },
+    /// A person opened work again that had waited for one; so often its holder had been lost.
+    TaskReopened { task: TaskId, losses: u32, reason: String },
     /// Ready work was dealt: the scopes of each agent's share.
     Planned { repo: RepoName, shares: Vec<Vec<ScopeName>> },
     /// A plan holds no longer.
@@ -377,6 +379,7 @@ impl Event {
                 2
             }
             Self::Planned { .. } | Self::PlanEnded { .. } | Self::ShareTaken { .. } => 2,
+            Self::TaskReopened { .. } => 2,
             Self::Sent { .. } | Self::InboxRead { .. } => 2,
             Self::Reported { .. } | Self::ReportRefused { .. } => 2,
             Self::GraceExtended { .. } | Self::IdleAsked { .. } | Self::IdleSettled { .. } => 2,
@@ -486,6 +489,9 @@ impl Event {
                 format!("task      {task} is open again: {reason}")
             }
             Self::TaskEnded { task, state, .. } => format!("task      {task} {state}"),
+            Self::TaskReopened { task, reason, .. } => {
+                format!("task      {task} opened again: {reason}")
+            }
             Self::Planned { repo, shares } => {
                 format!("plan      of {repo}: {} shares", shares.len())
             }

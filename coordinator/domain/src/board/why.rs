@@ -349,6 +349,10 @@ impl Why<'_> {
             }
             task::State::Blocked { reason } => {
                 lines.push(format!("{} waits for a person: {}", task.id, first_line(reason)));
+                lines.push(format!(
+                    "operator molt-coordinator tasks reopen {} --reason WHY",
+                    task.id
+                ));
             }
             task::State::Done => lines.push(format!("{} is done", task.id)),
             task::State::Failed { reason } => {
@@ -374,6 +378,8 @@ impl Why<'_> {
         let left = task.report.as_ref().filter(|left| Some(*left) != line);
         lines.extend(line.map(|report| format!("report   {}", first_line(report))));
         lines.extend(left.map(|left| format!("left     {}", first_line(left))));
+        let reopened = task.reopened.as_ref();
+        lines.extend(reopened.map(|words| format!("reopened {}", first_line(words))));
         let late = reported.into_iter().flat_map(|it| &it.notes);
         lines.extend(late.map(|note| format!("late     {}: {}", note.by, first_line(&note.text))));
         lines

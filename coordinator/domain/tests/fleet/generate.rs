@@ -26,7 +26,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 46] = [
+const WEIGHTS: [(&str, usize); 47] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -48,6 +48,7 @@ const WEIGHTS: [(&str, usize); 46] = [
     ("add-task", 5),
     ("next", 8),
     ("end-task", 6),
+    ("reopen-task", 2),
     ("plan-scopes", 3),
     ("acquire-lock", 8),
     ("acquire-slot", 8),
@@ -236,6 +237,7 @@ impl Generator {
             }
             "send" | "read-inbox" | "report" => self.of_messages(kind, board),
             "add-task" | "next" | "end-task" => self.of_tasks(kind, board),
+            "reopen-task" => self.reopen(board),
             "plan-scopes" => {
                 let agents = [0, 1, 2, 2, 3, 3, 4, 4, 300][self.random.below(9)];
                 let repo = if self.random.percent(5) { name("elsewhere") } else { repo() };
@@ -257,6 +259,22 @@ impl Generator {
             "approve" => self.approve(board),
             _ => self.of_reconcilers(kind, board),
         }
+    }
+
+    /// Mostly a task that waits for a person.
+    fn reopen(&mut self, board: &Board) -> Option<Request> {
+        let blocked = |task: &task::Task| matches!(task.state, task::State::Blocked { .. });
+        let any = self.random.percent(20);
+        let tasks: Vec<TaskId> = board
+            .tables()
+            .tasks
+            .values()
+            .filter(|task| any || blocked(task))
+            .map(|task| task.id)
+            .collect();
+        let task = *self.random.pick(&tasks)?;
+        let reason = self.reason();
+        Some(self.operator(Command::ReopenTask { task, reason }))
     }
 
     // Who asks.

@@ -22,6 +22,7 @@ mod revoke;
 mod scopes;
 mod serve;
 mod status;
+mod tasks;
 mod tokens;
 
 use std::process::ExitCode;
@@ -61,6 +62,12 @@ enum Verb {
     /// Deal ready work over agents
     #[command(subcommand, after_help = "Example:\n  molt-coordinator scopes plan")]
     Scopes(scopes::ScopesVerb),
+    /// Open work again that waits for a person
+    #[command(
+        subcommand,
+        after_help = "Example:\n  molt-coordinator tasks reopen tsk_0042 --reason 'as in docs/wire.md'"
+    )]
+    Tasks(tasks::TasksVerb),
     /// Take a claim or a session away from its holder
     Revoke(revoke::RevokeArgs),
     /// Let a change go on that takes a person's approval
@@ -196,6 +203,7 @@ fn run(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Serve(args) => runtime(Threads::Half)?.block_on(serve::serve(&args)),
         Verb::Status(args) => runtime(Threads::One)?.block_on(status::status(&args)),
         Verb::Scopes(verb) => runtime(Threads::One)?.block_on(scopes::scopes(&verb)),
+        Verb::Tasks(verb) => runtime(Threads::One)?.block_on(tasks::tasks(&verb)),
         Verb::Revoke(args) => runtime(Threads::One)?.block_on(revoke::revoke(&args)),
         Verb::Format(verb) => runtime(Threads::One)?.block_on(format::format(&verb)),
         Verb::Approve(args) => runtime(Threads::One)?.block_on(approve::approve(&args)),

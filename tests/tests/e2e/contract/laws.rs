@@ -23,7 +23,7 @@ const MOST: (usize, usize) = (12, 8);
 
 /// Commands whose whole point is a longer text, with how long it may be,
 /// and those whose findings are the result, whatever they find.
-const LONGER: [(&str, usize); 7] = [
+const LONGER: [(&str, usize); 8] = [
     ("prime", 60),
     ("man", usize::MAX),
     ("completions", usize::MAX),
@@ -31,6 +31,7 @@ const LONGER: [(&str, usize); 7] = [
     ("policy check", usize::MAX),
     ("doctor", 12),
     ("why", 24),
+    ("task show", usize::MAX),
 ];
 
 /// Ways around the rules, which no refusal may name.

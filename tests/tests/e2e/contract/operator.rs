@@ -51,6 +51,11 @@ pub(super) const STORY: &[Step] = &[
     say(OP, "scopes plan", 0),
     say(OP, "scopes plan --drop", 0),
     say(OP, "scopes plan --agents 2 --coordinator 127.0.0.1:1", 10),
+    Step::Do(blocked),
+    say(OP, "tasks reopen {tsk} --reason 'as in the manual' --dry-run", 0),
+    say(OP, "tasks reopen {tsk} --reason 'as in the manual'", 0),
+    say(OP, "tasks reopen {tsk} --reason 'as in the manual'", 9),
+    say(OP, "tasks reopen tsk_zzzz --reason 'as in the manual'", 3),
     say(OP, "init tree", 0),
     say(OP, "init tree", 2),
     say(OP, "policy check --file tree/molt.toml", 0),
@@ -93,6 +98,14 @@ fn worked(world: &mut World<'_>) {
     world.file("tree/src/a.c", "one\n");
     git(&tree, &["init", "--quiet"]);
     git(&tree, &["add", "--all"]);
+}
+
+/// Work that an agent could not go on with.
+fn blocked(world: &mut World<'_>) {
+    let ann = world.agent("ann");
+    let task = ann.json(&["next"], 0)["data"]["id"].as_str().expect("a task").to_owned();
+    ann.run(&["task", "block", "--reason", "which form is meant?"]).exits(0);
+    world.know([task]);
 }
 
 fn landed(world: &mut World<'_>) {
