@@ -90,6 +90,14 @@ pub enum Build {
 }
 
 impl Build {
+    /// Who waits for it, first come first.
+    pub(crate) fn line(&self) -> &[Waiter] {
+        match self {
+            Self::Building { line, .. } => line,
+            Self::Built { .. } | Self::Failed { .. } => &[],
+        }
+    }
+
     pub(crate) fn whose(&self, id: HoldId) -> Option<(Holder, HostName)> {
         let Self::Building { hold, line } = self else {
             return None;

@@ -12,6 +12,7 @@ mod handover;
 mod idle;
 mod line;
 mod meet;
+mod waits;
 
 use std::fmt;
 
@@ -29,8 +30,9 @@ pub use self::handover::{Accepted, Handover};
 pub(crate) use self::handover::{accept, offer, withdraw};
 pub use self::idle::Idle;
 pub(crate) use self::idle::{expire as expire_idle, tell_waiters};
-pub(crate) use self::line::{SERVED, expire, serve, unqueue_stuck, waits};
+pub(crate) use self::line::{SERVED, expire, serve, unqueue_stuck};
 pub use self::meet::meets;
+pub(crate) use self::waits::Lines;
 
 /// How often a waiter may be passed by requests that conflict with it.
 pub const MAX_OVERTAKEN: u32 = 3;
@@ -170,7 +172,7 @@ impl Claim {
 }
 
 /// Whether others may hold the same scopes beside a claim.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Nobody may.

@@ -2,16 +2,24 @@
 //!
 //! A wait needs all of some holders to go on, or enough of several users. A
 //! request whose wait nothing could ever end is refused with the circle that
-//! it would close. Not here: who is served next, which each room decides.
+//! it would close. Not here: who is served next, which each room decides; and
+//! how the graph is followed ([`walk`]).
+
+mod walk;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use self::walk::LineKey;
+use self::walk::Walk;
 use crate::board::{Draft, Refusal};
+use crate::claim;
 use crate::fault::fault;
-use crate::hold::{Holder, Waiter};
+use crate::hold::Holder;
 use crate::name::RepoName;
 use crate::slot::{self, Slots};
-use crate::{build, claim, lock};
 
 /// Somebody who waits, and for whom.
 #[derive(Debug, Clone)]
@@ -38,27 +46,19 @@ impl Wait {
         Self { who, on: on.into(), blockers, need }
     }
 
-    /// Whether it ends, given who never goes on.
-    fn ends(&self, stuck: &BTreeSet<Holder>) -> bool {
-        self.blockers.iter().filter(|it| !stuck.contains(it)).count() >= self.need
+    /// Whether it ends, given who goes on.
+    fn ends(&self, goes_on: impl Fn(&Holder) -> bool) -> bool {
+        self.blockers.iter().filter(|it| goes_on(it)).count() >= self.need
     }
 }
 
 /// Refuses waits of which one could never end.
-///
-/// The waits that are there already are taken to end: each was checked when it began.
 pub(crate) fn refuse_cycle(draft: &Draft<'_>, new: Vec<Wait>) -> Result<(), Box<Refusal>> {
     if fault!(CircleAllowed) || new.iter().all(|wait| wait.blockers.is_empty()) {
         return Ok(());
     }
     let new_ones: Vec<Holder> = new.iter().map(|wait| wait.who).collect();
-    let mut waits = all(draft);
-    waits.extend(new);
-    let stuck = stuck(&waits);
-    match new_ones.into_iter().find(|who| stuck.contains(who)) {
-        Some(who) => Err(Refusal::WaitCycle { cycle: circle(&waits, &stuck, who) }.into()),
-        None => Ok(()),
-    }
+    refuse(Walk::new(draft, new), new_ones)
 }
 
 /// Refuses what leaves somebody stuck who was given something.
@@ -66,11 +66,13 @@ pub(crate) fn refuse_stuck(draft: &Draft<'_>, who: Holder) -> Result<(), Box<Ref
     if fault!(CircleAllowed) {
         return Ok(());
     }
-    let waits = all(draft);
-    let stuck = stuck(&waits);
-    match stuck.contains(&who) {
-        true => Err(Refusal::WaitCycle { cycle: circle(&waits, &stuck, who) }.into()),
-        false => Ok(()),
+    refuse(Walk::new(draft, Vec::new()), vec![who])
+}
+
+fn refuse(mut walk: Walk<'_>, asked: Vec<Holder>) -> Result<(), Box<Refusal>> {
+    match asked.into_iter().find(|who| walk.is_stuck(*who)) {
+        Some(who) => Err(Refusal::WaitCycle { cycle: walk.circle(who) }.into()),
+        None => Ok(()),
     }
 }
 
@@ -94,67 +96,15 @@ pub(crate) fn break_circles(draft: &mut Draft<'_>, repo: &RepoName) {
     }
 }
 
+/// Whether somebody waits for what nobody will ever give.
+pub(crate) fn is_stuck(draft: &Draft<'_>, who: Holder) -> bool {
+    Walk::new(draft, Vec::new()).is_stuck(who)
+}
+
 /// Those who wait for something that nobody will ever give.
-pub(crate) fn who_is_stuck(draft: &Draft<'_>) -> BTreeSet<Holder> {
-    stuck(&all(draft))
-}
-
-fn stuck(waits: &[Wait]) -> BTreeSet<Holder> {
-    let mut stuck: BTreeSet<Holder> = waits.iter().map(|wait| wait.who).collect();
-    loop {
-        let kept: BTreeSet<Holder> =
-            waits.iter().filter(|wait| !wait.ends(&stuck)).map(|wait| wait.who).collect();
-        if kept.len() == stuck.len() {
-            return stuck;
-        }
-        stuck = kept;
-    }
-}
-
-/// The names around the circle that is reached from `who`.
-fn circle(waits: &[Wait], stuck: &BTreeSet<Holder>, who: Holder) -> Vec<String> {
-    let mut path: Vec<(Holder, String)> = Vec::new();
-    let mut at = who;
-    while !path.iter().any(|(holder, _)| *holder == at) {
-        let Some(wait) = waits.iter().find(|wait| wait.who == at && !wait.ends(stuck)) else {
-            break;
-        };
-        path.push((at, wait.on.clone()));
-        let Some(next) = wait.blockers.iter().find(|it| stuck.contains(it)) else { break };
-        at = *next;
-    }
-    let start = path.iter().position(|(holder, _)| *holder == at).unwrap_or(0);
-    path.into_iter().skip(start).map(|(_, on)| on).collect()
-}
-
-/// Every wait on the board, as this decision has it.
-fn all(draft: &Draft<'_>) -> Vec<Wait> {
-    let mut waits = claim::waits(draft);
-    for (key, lock) in draft.tables.locks.iter() {
-        let held = match &lock.state {
-            lock::State::Held(hold) => Some(hold.holder),
-            lock::State::Delayed { .. } => None,
-        };
-        waits.extend(in_line(&key.to_string(), held, &lock.line));
-    }
-    for (key, build) in draft.tables.builds.iter() {
-        if let build::Build::Building { hold, line } = build {
-            waits.extend(in_line(key.name.as_str(), Some(hold.holder), line));
-        }
-    }
-    for (key, slots) in draft.tables.slots.iter() {
-        waits.extend((0..slots.line.len()).map(|at| for_slot(&key.to_string(), slots, at)));
-    }
-    waits
-}
-
-/// The waits of a line behind one holder, each for all before it.
-fn in_line(on: &str, held: Option<Holder>, line: &[Waiter]) -> Vec<Wait> {
-    let before = |at: usize| held.into_iter().chain(line[..at].iter().map(|waiter| waiter.holder));
-    line.iter()
-        .enumerate()
-        .map(|(at, waiter)| Wait::for_all(waiter.holder, on, before(at)))
-        .collect()
+fn who_is_stuck(draft: &Draft<'_>) -> BTreeSet<Holder> {
+    let mut walk = Walk::new(draft, Vec::new());
+    walk::everybody(draft).into_iter().filter(|who| walk.is_stuck(*who)).collect()
 }
 
 /// What the waiter at a place in a pool's line waits for: as many uses as must end first.

@@ -27,7 +27,7 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(board: &'a Board, now: Now) -> Self {
+    pub(crate) fn new(board: &'a Board, now: Now) -> Self {
         let tables = board.tables.view();
         Self { tables, now, board, fence: board.ledger.fence(), events: Vec::new() }
     }

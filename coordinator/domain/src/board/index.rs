@@ -10,13 +10,16 @@ use std::hash::Hash;
 use crate::access::TokenHash;
 use crate::board::answer::AnswerKey;
 use crate::board::table::{Change, Tables};
+use crate::build::Build;
 use crate::claim::{Claim, State};
+use crate::hold::{Holder, Waiter};
 use crate::id::{ClaimId, MessageId, SessionId, TaskId, TokenId};
 use crate::message::{MAX_INBOX, Message};
 use crate::name::{AgentName, RepoName};
 use crate::scope::{Pattern, ScopeName};
 use crate::session::Session;
 use crate::task::{self, Task};
+use crate::wait::LineKey;
 
 /// Records by what they are looked up for.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -54,6 +57,8 @@ pub(crate) struct Index {
     crowded: BTreeSet<SessionId>,
     /// Inboxes whose session is not on the board.
     left: BTreeSet<SessionId>,
+    /// Lines of locks, builds and slots by who is in them.
+    lines: HashMap<Holder, BTreeSet<LineKey>>,
 }
 
 impl Index {
@@ -109,6 +114,21 @@ impl Index {
                     }
                 }
             }
+            Change::Lock(key, before) => {
+                let now = tables.locks.get(key).map_or(&[][..], |lock| &lock.line);
+                let before = before.as_deref().map_or(&[][..], |lock| &lock.line);
+                self.queue(&LineKey::Lock(key.clone()), before, now);
+            }
+            Change::Build(key, before) => {
+                let now = tables.builds.get(key).map_or(&[][..], |build| build.line());
+                let before = before.as_deref().map_or(&[][..], Build::line);
+                self.queue(&LineKey::Build(key.clone()), before, now);
+            }
+            Change::Slots(key, before) => {
+                let now = tables.slots.get(key).map_or(&[][..], |slots| &slots.line);
+                let before = before.as_deref().map_or(&[][..], |slots| &slots.line);
+                self.queue(&LineKey::Slots(key.clone()), before, now);
+            }
             Change::Token(id, before) => {
                 if let Some(token) = before {
                     self.tokens.remove(&token.hash);
@@ -142,6 +162,25 @@ impl Index {
                 set.remove(&session)
             };
         }
+    }
+
+    /// Notes who is in a line and was not, and the other way round.
+    fn queue(&mut self, key: &LineKey, before: &[Waiter], now: &[Waiter]) {
+        let holders = |line: &[Waiter]| -> BTreeSet<Holder> {
+            line.iter().map(|waiter| waiter.holder).collect()
+        };
+        let (before, now) = (holders(before), holders(now));
+        for gone in before.difference(&now) {
+            remove(&mut self.lines, gone, key);
+        }
+        for new in now.difference(&before) {
+            self.lines.entry(*new).or_default().insert(key.clone());
+        }
+    }
+
+    /// The lines of locks, builds and slots that somebody is in.
+    pub(crate) fn lines_of(&self, who: Holder) -> impl Iterator<Item = &LineKey> {
+        self.lines.get(&who).into_iter().flatten()
     }
 
     /// The messages for a session, oldest first.

@@ -15,6 +15,9 @@ use crate::scope::{Pattern, Reach, ScopeName};
 use crate::session::Session;
 use crate::wait;
 
+/// The waiting claims that a change passes.
+type Waiters = Vec<Arc<Claim>>;
+
 /// Makes of claims that a session holds what it asks for now; nothing where something is in the
 /// way of one of them. Returns them, and the waiters whom that passes, who are to be counted.
 pub(super) fn change(
@@ -22,7 +25,7 @@ pub(super) fn change(
     session: &Session,
     policy: &Policy,
     (claims, wanted): (&[Arc<Claim>], &Wanted),
-) -> Result<(Vec<Claim>, Vec<Claim>), Box<Refusal>> {
+) -> Result<(Vec<Claim>, Waiters), Box<Refusal>> {
     let (mut changed, mut passed) = (Vec::new(), Vec::new());
     for claim in claims {
         if claim.mode == Mode::Shared && wanted.mode.is_exclusive() {
@@ -52,7 +55,7 @@ fn alone(
     session: &Session,
     policy: &Policy,
     claim: &Claim,
-) -> Result<Vec<Claim>, Box<Refusal>> {
+) -> Result<Waiters, Box<Refusal>> {
     of_this_policy(claim, policy)?;
     let names = claim.piece_list();
     let asked = (names.as_slice(), Mode::Exclusive);
@@ -125,7 +128,7 @@ fn held(
     draft: &Draft<'_>,
     session: &Session,
     scopes: &[ScopeName],
-) -> Result<Vec<Arc<Claim>>, Box<Refusal>> {
+) -> Result<Waiters, Box<Refusal>> {
     let mut mine = claims_of(draft, session.id);
     mine.retain(|claim| claim.is_held());
     let known: BTreeSet<&ScopeName> = mine.iter().flat_map(|claim| claim.scopes()).collect();

@@ -283,7 +283,7 @@ fn passed(
     session: &Session,
     claim: &Claim,
     receiver: SessionId,
-) -> Result<Vec<Claim>, Box<Refusal>> {
+) -> Result<Vec<Arc<Claim>>, Box<Refusal>> {
     let repo = draft.repo(&claim.repo)?;
     let passed = line::behind(draft, &repo.policy, claim, receiver);
     let waiter = line::unpassed(draft, &passed);

@@ -31,7 +31,7 @@ pub(crate) const SERVED: usize = 8;
 
 /// The waiting claims of a repository in the order of the line, with the patterns that they
 /// would be granted with: those of the policy in force.
-pub(super) fn waiting(draft: &Draft<'_>, repo: &RepoName) -> Vec<Claim> {
+pub(super) fn waiting(draft: &Draft<'_>, repo: &RepoName) -> Vec<Arc<Claim>> {
     let known = draft.board().index().line(repo);
     let repo_now = draft.repo(repo).ok();
     let mut ids: Vec<ClaimId> =
@@ -40,12 +40,13 @@ pub(super) fn waiting(draft: &Draft<'_>, repo: &RepoName) -> Vec<Claim> {
     ids.dedup();
     let mut line: Vec<_> = ids
         .into_iter()
-        .filter_map(|id| draft.tables.claims.get(&id))
+        .filter_map(|id| draft.tables.claims.shared(&id))
         .filter(|claim| claim.repo == *repo)
         .filter_map(|claim| {
             let policy = repo_now.as_ref().map(|repo| &repo.policy);
-            let renewed = policy.and_then(|policy| renewed(policy, claim).ok());
-            Some((order(claim)?, renewed.unwrap_or_else(|| claim.clone())))
+            let order = order(&claim)?;
+            let renewed = policy.and_then(|policy| renewed(policy, &claim).ok());
+            Some((order, renewed.unwrap_or(claim)))
         })
         .collect();
     line.sort_by_key(|(order, _)| *order);
@@ -127,14 +128,16 @@ fn is_passed_enough(draft: &Draft<'_>, waiter: &Claim) -> bool {
 
 /// The first of these waiters who keeps a held claim from passing them all: it is there and nobody
 /// passes it any more, or there are too many.
-pub(super) fn unpassed<'a>(draft: &Draft<'_>, waiters: &'a [Claim]) -> Option<&'a Claim> {
-    let mut there = waiters.iter().filter(|waiter| live(draft, waiter.session).is_some());
+pub(super) fn unpassed<'a>(draft: &Draft<'_>, waiters: &'a [Arc<Claim>]) -> Option<&'a Claim> {
+    let mut there =
+        waiters.iter().map(Arc::as_ref).filter(|waiter| live(draft, waiter.session).is_some());
     let enough = there.find(|waiter| is_passed_enough(draft, waiter));
-    enough.or_else(|| waiters.last().filter(|_| waiters.len() > MAX_PASSED))
+    let last = waiters.last().map(Arc::as_ref);
+    enough.or_else(|| last.filter(|_| waiters.len() > MAX_PASSED))
 }
 
 /// The waiters of others whom a grant would pass.
-pub(super) fn passed(draft: &Draft<'_>, policy: &Policy, granted: &Claim) -> Vec<Claim> {
+pub(super) fn passed(draft: &Draft<'_>, policy: &Policy, granted: &Claim) -> Vec<Arc<Claim>> {
     let mut line = waiting(draft, &granted.repo);
     line.retain(|other| other.session != granted.session && order(other) < order(granted));
     line.retain(|other| conflicts(policy, other, granted));
@@ -147,28 +150,29 @@ pub(super) fn behind(
     policy: &Policy,
     held: &Claim,
     receiver: SessionId,
-) -> Vec<Claim> {
+) -> Vec<Arc<Claim>> {
     let mut line = waiting(draft, &held.repo);
     line.retain(|other| other.session != receiver && conflicts(policy, held, other));
     line
 }
 
 /// The waits that a grant to `session` adds for those whom it passes.
-pub(super) fn waits_of(passed: &[Claim], session: SessionId) -> Vec<Wait> {
-    let wait = |claim: &Claim| Wait::for_all(holder(claim.session), name(claim), [holder(session)]);
+pub(super) fn waits_of(passed: &[Arc<Claim>], session: SessionId) -> Vec<Wait> {
+    let wait =
+        |claim: &Arc<Claim>| Wait::for_all(holder(claim.session), name(claim), [holder(session)]);
     passed.iter().map(wait).collect()
 }
 
 /// Counts what was granted against those who were there and were passed: once, by however much
 /// of it.
-pub(super) fn count(draft: &mut Draft<'_>, mut passed: Vec<Claim>) {
+pub(super) fn count(draft: &mut Draft<'_>, mut passed: Vec<Arc<Claim>>) {
     passed.sort_by_key(|claim| claim.id);
     passed.dedup_by_key(|claim| claim.id);
     for claim in passed {
         let State::Waiting { place, overtaken, missed } = claim.state else { continue };
         if live(draft, claim.session).is_some() {
             let state = State::Waiting { place, overtaken: overtaken + 1, missed };
-            draft.tables.claims.put(claim.id, Claim { state, ..claim });
+            draft.tables.claims.put(claim.id, Claim { state, ..Claim::clone(&claim) });
         }
     }
 }
@@ -193,7 +197,7 @@ pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
         return;
     };
     let policy = &repo.policy;
-    let mut before: Vec<Claim> = Vec::new();
+    let mut before: Vec<Arc<Claim>> = Vec::new();
     let mut served = 0;
     for claim in waiting(draft, name) {
         // A claim and who is told of it; and the session that is taken from the board afterwards.
@@ -211,9 +215,9 @@ pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
         match live(draft, claim.session) {
             Some(session) if fits(draft, policy, &claim, &before) => {
                 if draft.board().is_attended(claim.id) {
-                    grant(draft, &session, claim);
+                    grant(draft, &session, Claim::clone(&claim));
                 } else {
-                    offer(draft, claim);
+                    offer(draft, Claim::clone(&claim));
                 }
                 served += 1;
             }
@@ -223,7 +227,7 @@ pub(crate) fn serve(draft: &mut Draft<'_>, name: &RepoName) {
 }
 
 /// Whether a waiter can be served past those who stand before it.
-fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Claim]) -> bool {
+fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Arc<Claim>]) -> bool {
     let closed = |piece: Piece| {
         closed_by(draft, claim.session, &claim.repo, policy, (&piece, claim.mode)).is_some()
     };
@@ -231,7 +235,7 @@ fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Claim]) -> 
         return false;
     }
     let others = before.iter().filter(|other| other.session != claim.session);
-    let in_the_way: Vec<Claim> =
+    let in_the_way: Vec<Arc<Claim>> =
         others.filter(|other| conflicts(policy, other, claim)).cloned().collect();
     if in_the_way.iter().any(|other| live(draft, other.session).is_some()) {
         return false;
@@ -241,16 +245,16 @@ fn fits(draft: &Draft<'_>, policy: &Policy, claim: &Claim, before: &[Claim]) -> 
 }
 
 /// A waiting claim with the patterns of the policy in force, or the scope that is gone from it.
-fn renewed(policy: &Policy, claim: &Claim) -> Result<Claim, ScopeName> {
+fn renewed(policy: &Policy, claim: &Arc<Claim>) -> Result<Arc<Claim>, ScopeName> {
     if claim.policy == policy.digest {
-        return Ok(claim.clone());
+        return Ok(Arc::clone(claim));
     }
     let mut parts = Vec::with_capacity(claim.parts.len());
     for old in &claim.parts {
         let scope = policy.scopes.get(old.scope.as_str()).ok_or_else(|| old.scope.clone())?;
         parts.push(part(policy, scope));
     }
-    Ok(Claim { parts, policy: policy.digest.clone(), ..claim.clone() })
+    Ok(Arc::new(Claim { parts, policy: policy.digest.clone(), ..Claim::clone(claim) }))
 }
 
 fn offer(draft: &mut Draft<'_>, claim: Claim) {
@@ -328,7 +332,7 @@ fn miss(draft: &mut Draft<'_>, claim: &Claim, place: u64, missed: u32) {
         |place| Claim { state: State::Waiting { place, overtaken: 0, missed }, ..claim.clone() };
     for place in next.into_iter().chain([place]) {
         draft.tables.claims.put(claim.id, at(place));
-        if !wait::who_is_stuck(draft).contains(&holder(claim.session)) {
+        if !wait::is_stuck(draft, holder(claim.session)) {
             return;
         }
     }
@@ -342,12 +346,17 @@ fn name(claim: &Claim) -> String {
 }
 
 /// For whom a claim waits, or would: those who closed its scopes, and those before it in line.
-pub(super) fn wait_of(draft: &Draft<'_>, policy: &Policy, claim: &Claim, line: &[Claim]) -> Wait {
+pub(super) fn wait_of(
+    draft: &Draft<'_>,
+    policy: &Policy,
+    claim: &Claim,
+    line: &[Arc<Claim>],
+) -> Wait {
     let pieces = claim.piece_list();
     let closing = pieces
         .iter()
         .flat_map(|piece| {
-            all_closing(draft, claim.session, &claim.repo, policy, (piece, claim.mode))
+            all_closing(draft, Some(claim.session), &claim.repo, policy, (piece, claim.mode))
         })
         .map(|obstacle| obstacle.holder);
     let before = line
@@ -356,16 +365,6 @@ pub(super) fn wait_of(draft: &Draft<'_>, policy: &Policy, claim: &Claim, line: &
         .filter(|other| conflicts(policy, other, claim))
         .map(|other| other.session);
     Wait::for_all(holder(claim.session), name(claim), closing.chain(before).map(holder))
-}
-
-/// Every wait for scopes.
-pub(crate) fn waits(draft: &Draft<'_>) -> Vec<Wait> {
-    let mut waits = Vec::new();
-    for (name, repo) in draft.tables.repos.iter() {
-        let line = waiting(draft, name);
-        waits.extend(line.iter().map(|claim| wait_of(draft, &repo.policy, claim, &line)));
-    }
-    waits
 }
 
 /// Takes the youngest waiter out that is among those who are stuck; says whether there was one.

@@ -163,9 +163,10 @@ fn closers(draft: &Draft<'_>, repo: &RepoName, policy: &Policy, piece: &Piece) -
 }
 
 /// All that keeps a piece from being granted to a session in a mode: claims of others on it.
+/// Without a session, what keeps it from anybody.
 pub(super) fn all_closing<'a>(
     draft: &'a Draft<'_>,
-    session: SessionId,
+    session: Option<SessionId>,
     repo: &'a RepoName,
     policy: &'a Policy,
     (piece, mode): (&'a Piece, Mode),
@@ -173,7 +174,7 @@ pub(super) fn all_closing<'a>(
     let ids = closers(draft, repo, policy, piece);
     ids.into_iter().filter_map(move |id| {
         let claim = draft.tables.claims.get(&id)?;
-        let is_others = claim.session != session && claim.repo == *repo;
+        let is_others = session != Some(claim.session) && claim.repo == *repo;
         if !is_others || !claim.closes() || claim.mode.admits(mode) {
             return None;
         }
@@ -190,5 +191,5 @@ pub(super) fn closed_by(
     policy: &Policy,
     wanted: (&Piece, Mode),
 ) -> Option<Obstacle> {
-    all_closing(draft, session, repo, policy, wanted).next()
+    all_closing(draft, Some(session), repo, policy, wanted).next()
 }
