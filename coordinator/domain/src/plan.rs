@@ -18,7 +18,7 @@ use crate::scope::{ScopeName, ScopeTree};
 use crate::task::Task;
 
 pub use deal::{Deal, Left, deal};
-pub(crate) use follow::{Guide, ended, make};
+pub(crate) use follow::{Guide, Turn, ended, make};
 
 /// Agents that work is dealt over at most: a person reads the plan, and it is one record.
 pub const MAX_AGENTS: u32 = 256;

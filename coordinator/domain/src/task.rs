@@ -1,20 +1,18 @@
 //! Work: what it needs, which scopes it touches, who has it.
 
+mod next;
 mod reopen;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::next::next;
+pub(crate) use self::reopen::reopen;
 use crate::board::{Draft, Event, Invalid, Refusal, Reply, Tables};
 use crate::id::{BoardTime, ClaimId, SessionId, TaskId};
 use crate::name::{AgentName, RepoName};
 use crate::scope::ScopeName;
 use crate::session::Session;
-use crate::{claim, lock, message, plan, report};
-
-pub(crate) use self::reopen::reopen;
+use crate::{claim, lock, message, report};
 
 /// Losses after which a task waits for a person.
 pub const MAX_LOSSES: u32 = 3;
@@ -190,57 +188,6 @@ pub(crate) fn add(
     Ok(Reply::TaskAdded { task: id })
 }
 
-/// Takes the first task that is ready, together with its scopes, in one decision.
-pub(crate) fn next(draft: &mut Draft<'_>, session: &Session) -> Result<Reply, Box<Refusal>> {
-    if let Some(task) = taken_by(draft, session.id) {
-        return Ok(taken(draft, &task));
-    }
-    let repo = draft.repo(&session.repo)?;
-    let guide = plan::Guide::of(draft, session, repo);
-    let (mut reasons, mut closed) = (Vec::new(), Closed::default());
-    for task in turns(draft, session, guide.as_ref()) {
-        let (id, scopes) = (task.id, task.scopes.clone());
-        let hindrance = match closed.hindrance(draft, session, &scopes) {
-            Some(reason) => reason,
-            None => match take(draft, session, Task::clone(&task)) {
-                Ok(reply) => {
-                    if let Some(guide) = guide {
-                        guide.taken(draft, session, &task);
-                    }
-                    return Ok(reply);
-                }
-                Err(refusal) => first_line(&refusal),
-            },
-        };
-        if reasons.len() < REASONS {
-            reasons.push(format!("{id} {hindrance}"));
-        }
-    }
-    let board = draft.board();
-    let undone = board.open_tasks(&session.repo).filter_map(|task| {
-        let needed = undone(board.tables(), task)?;
-        Some(format!("{} {}", task.id, needs(needed)))
-    });
-    reasons.extend(undone.take(REASONS - reasons.len()));
-    Err(Refusal::NothingReady { reasons }.into())
-}
-
-/// Reasons why nothing is ready that one refusal tells.
-const REASONS: usize = 5;
-
-/// The ready tasks in the order in which a session is to take them.
-fn turns(draft: &Draft<'_>, session: &Session, guide: Option<&plan::Guide>) -> Vec<Arc<Task>> {
-    let board = draft.board();
-    let ready = board.index().ready(&session.repo);
-    let mut ready: Vec<Arc<Task>> =
-        ready.filter_map(|id| board.tables().tasks.get(&id).cloned()).collect();
-    if let Some(guide) = guide {
-        // Stable: within a turn the order is that of priority and age.
-        ready.sort_by_cached_key(|task| guide.turn(task));
-    }
-    ready
-}
-
 /// The first task that a task still needs; one that failed or waits for a person counts too.
 pub(crate) fn undone<'a>(tables: &'a Tables, task: &Task) -> Option<&'a Task> {
     let mut needed = task.needs.iter().filter_map(|id| tables.tasks.get(id));
@@ -255,71 +202,6 @@ pub fn needs(needed: &Task) -> String {
         State::Blocked { .. } => format!("needs {}, which waits for a person", needed.id),
         State::Open | State::Taken { .. } | State::Done => format!("needs {}", needed.id),
     }
-}
-
-/// What was found to be in the way of scopes, so that each list of them is looked at once.
-#[derive(Default)]
-struct Closed(BTreeMap<Vec<ScopeName>, Option<String>>);
-
-impl Closed {
-    /// Why a task with these scopes cannot be taken by a session now.
-    fn hindrance(
-        &mut self,
-        draft: &Draft<'_>,
-        session: &Session,
-        scopes: &[ScopeName],
-    ) -> Option<String> {
-        if let Some(known) = self.0.get(scopes) {
-            return known.clone();
-        }
-        let refusal = claim::obstacle(draft, session, scopes);
-        let reason = refusal.map(|refusal| match *refusal {
-            Refusal::ScopeHeld { obstacle, holder, .. } => {
-                format!("waits for {} of {holder}", obstacle.held)
-            }
-            other => first_line(&other),
-        });
-        self.0.insert(scopes.to_vec(), reason.clone());
-        reason
-    }
-}
-
-fn first_line(refusal: &Refusal) -> String {
-    refusal.to_string().lines().next().unwrap_or_default().to_owned()
-}
-
-fn take(draft: &mut Draft<'_>, session: &Session, task: Task) -> Result<Reply, Box<Refusal>> {
-    let claim = if task.scopes.is_empty() {
-        None
-    } else {
-        let wanted = claim::Wanted {
-            scopes: task.scopes.clone(),
-            globs: Vec::new(),
-            why: task.title.clone(),
-            task: Some(task.id),
-            mode: claim::Mode::Exclusive,
-            risk: None,
-            tests: Vec::new(),
-            max: None,
-            otherwise: claim::Otherwise::Refuse,
-        };
-        match claim::claim(draft, session, &wanted)? {
-            Reply::Granted { claim, .. } => Some(claim),
-            other => unreachable!("a request that may not wait is granted or refused: {other:?}"),
-        }
-    };
-    let (id, now) = (task.id, draft.now.board);
-    let claim_id = claim.as_ref().map(|claim| claim.id);
-    draft.record(Event::TaskTaken {
-        task: id,
-        session: session.id,
-        name: session.name.clone(),
-        claim: claim_id,
-    });
-    let state = State::Taken { session: session.id, claim: claim_id, since: now };
-    let task = Task { state, ..task };
-    draft.tables.tasks.put(id, task.clone());
-    Ok(Reply::TaskTaken { task: Box::new(task), claim })
 }
 
 pub(crate) fn taken_by(draft: &Draft<'_>, id: SessionId) -> Option<Task> {

@@ -21,6 +21,9 @@ use crate::session::Session;
 use crate::task::{self, Task};
 use crate::wait::LineKey;
 
+/// Where an open task stands among those that are taken one by one: by priority, then by age.
+pub(crate) type Place = (Reverse<i32>, TaskId);
+
 /// Records by what they are looked up for.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Index {
@@ -41,9 +44,9 @@ pub(crate) struct Index {
     by_secret: HashMap<String, BTreeSet<SessionId>>,
     by_name: HashMap<RepoName, HashMap<AgentName, BTreeSet<SessionId>>>,
     /// Open tasks in the order in which they are taken.
-    open: HashMap<RepoName, BTreeSet<(Reverse<i32>, TaskId)>>,
-    /// Open tasks whose needs are done, in the same order.
-    ready: HashMap<RepoName, BTreeSet<(Reverse<i32>, TaskId)>>,
+    open: HashMap<RepoName, BTreeSet<Place>>,
+    /// Open tasks whose needs are done, in the same order, by the scopes that they touch.
+    ready: HashMap<RepoName, HashMap<Vec<ScopeName>, BTreeSet<Place>>>,
     /// Tasks by what they need.
     needed_by: HashMap<TaskId, BTreeSet<TaskId>>,
     /// Tasks by who has them, and by the claim that was taken with them.
@@ -245,7 +248,7 @@ impl Index {
             task::State::Open => {
                 let place = (Reverse(task.priority), task.id);
                 remove(&mut self.open, &task.repo, &place);
-                remove(&mut self.ready, &task.repo, &place);
+                self.unready(task, place);
             }
             task::State::Taken { session, claim, .. } => {
                 remove(&mut self.taken, &session, &task.id);
@@ -261,9 +264,16 @@ impl Index {
     fn judge(&mut self, task: &Task, tables: &Tables) {
         let place = (Reverse(task.priority), task.id);
         if task.state == task::State::Open && task::undone(tables, task).is_none() {
-            self.ready.entry(task.repo.clone()).or_default().insert(place);
+            let ready = self.ready.entry(task.repo.clone()).or_default();
+            ready.entry(task.scopes.clone()).or_default().insert(place);
         } else {
-            remove(&mut self.ready, &task.repo, &place);
+            self.unready(task, place);
+        }
+    }
+
+    fn unready(&mut self, task: &Task, place: Place) {
+        if let Some(ready) = self.ready.get_mut(&task.repo) {
+            remove(ready, &task.scopes, &place);
         }
     }
 
@@ -272,9 +282,14 @@ impl Index {
         self.open.get(repo).into_iter().flatten().map(|&(_, id)| id)
     }
 
-    /// Those of them whose needs are done.
-    pub(crate) fn ready(&self, repo: &RepoName) -> impl Iterator<Item = TaskId> {
-        self.ready.get(repo).into_iter().flatten().map(|&(_, id)| id)
+    /// Those of them whose needs are done, in the same order, for each list of scopes that any of
+    /// them touches; the lists are in no order.
+    pub(crate) fn ready(
+        &self,
+        repo: &RepoName,
+    ) -> impl Iterator<Item = (&[ScopeName], &BTreeSet<Place>)> {
+        let lists = self.ready.get(repo).into_iter().flatten();
+        lists.map(|(scopes, places)| (scopes.as_slice(), places))
     }
 
     /// Every task that somebody has.

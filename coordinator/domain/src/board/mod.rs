@@ -27,6 +27,7 @@ pub use self::command::{Caller, Command, Request};
 pub use self::draft::Draft;
 pub use self::event::{Actor, BaseMove, Event, Proof};
 pub use self::format::{Format, Formats};
+pub(crate) use self::index::Place;
 pub(crate) use self::refusal::display_list;
 pub use self::refusal::{Invalid, Kind, Refusal};
 pub use self::reply::{Already, More, Reply};

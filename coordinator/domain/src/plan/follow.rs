@@ -8,6 +8,7 @@ use crate::fault::fault;
 use crate::id::SessionId;
 use crate::name::RepoName;
 use crate::policy::Repo;
+use crate::scope::ScopeName;
 use crate::session::Session;
 use crate::task::{State, Task};
 
@@ -158,13 +159,13 @@ impl Guide {
         Some(Self { repo, plan, places, own, free })
     }
 
-    fn share(&self, task: &Task) -> Option<usize> {
-        self.places.share(&task.scopes, &self.repo.policy.scopes)
+    fn share(&self, scopes: &[ScopeName]) -> Option<usize> {
+        self.places.share(scopes, &self.repo.policy.scopes)
     }
 
-    /// When a task's turn is.
-    pub(crate) fn turn(&self, task: &Task) -> Turn {
-        match (self.share(task), self.own) {
+    /// When the turn of tasks with these scopes is.
+    pub(crate) fn turn(&self, scopes: &[ScopeName]) -> Turn {
+        match (self.share(scopes), self.own) {
             (None, _) => Turn::Nobodys,
             (Some(share), Some(own)) if share == own => Turn::Own,
             (Some(share), None) if self.free[share] => Turn::Own,
@@ -175,7 +176,7 @@ impl Guide {
 
     /// Gives a session that has no share the one that it begins with, if it is free.
     pub(crate) fn taken(self, draft: &mut Draft<'_>, session: &Session, task: &Task) {
-        let Some(share) = self.share(task) else { return };
+        let Some(share) = self.share(&task.scopes) else { return };
         if self.own.is_some() || !self.free[share] {
             return;
         }
