@@ -1,5 +1,9 @@
-//! Over payloads of each tool; `fixtures/README.md` says where they are from.
+//! Over payloads of each tool; `fixtures/sources.json` says where each is from.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
 use serde_json::json;
 
 use super::*;
@@ -93,6 +97,86 @@ fn a_recorded_payload_that_is_cut_off_or_lacks_a_field_allows_nothing() {
             less.remove(field);
             let less = serde_json::to_vec(&less).unwrap();
             assert!(intent(program, &less).is_err(), "without {field}: {payload}");
+        }
+    }
+}
+
+/// Where a payload is from.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Origin {
+    /// What names the fields, and where that is.
+    source: String,
+    /// The year and month as of which it does.
+    date: String,
+}
+
+#[test]
+fn every_payload_has_its_source_and_date_and_is_tried() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guard/fixtures");
+    let files = folder.read_dir().unwrap().map(|file| file.unwrap().file_name());
+    let files = files.map(|name| name.into_string().unwrap());
+    let payloads: BTreeSet<String> =
+        files.filter(|name| name.ends_with(".json") && name != "sources.json").collect();
+    let origins: BTreeMap<String, Origin> =
+        serde_json::from_str(include_str!("../fixtures/sources.json")).unwrap();
+    assert_eq!(origins.keys().collect::<Vec<_>>(), payloads.iter().collect::<Vec<_>>());
+    for (name, Origin { source, date }) in &origins {
+        let program = if name.starts_with("claude-") { "Claude Code" } else { "Codex" };
+        assert!(source.starts_with(program) && source.contains("https://"), "{name}: {source}");
+        let (year, month) = date.split_once('-').unwrap();
+        let (year, month): (u16, u8) = (year.parse().unwrap(), month.parse().unwrap());
+        assert!(year >= 2025 && (1..=12).contains(&month), "{name}: {date}");
+        let payload = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(RECORDED.iter().any(|(_, tried, _)| *tried == payload), "{name} is in no table");
+    }
+}
+
+/// What a later version might send beside the fields that are known.
+fn unknown_values() -> [Value; 7] {
+    let path = json!("/repo/docs/hidden.md");
+    let fields = json!({ "file_path": path, "decision": "allow" });
+    [path.clone(), json!([path]), fields, json!(true), json!(7), json!(null), json!("allow")]
+}
+
+/// The payload with one more field in the object at each place, and the place: every object that
+/// there is in it.
+fn with_a_field(payload: &Value, field: &str, value: &Value) -> Vec<(String, Value)> {
+    let mut places = vec![String::new()];
+    let mut found = Vec::new();
+    while let Some(place) = places.pop() {
+        let inside: Vec<String> = match payload.pointer(&place) {
+            Some(Value::Object(fields)) => {
+                let mut more = payload.clone();
+                more.pointer_mut(&place).unwrap()[field] = value.clone();
+                found.push((place.clone(), more));
+                fields.keys().cloned().collect()
+            }
+            Some(Value::Array(items)) => (0..items.len()).map(|at| at.to_string()).collect(),
+            _ => Vec::new(),
+        };
+        places.extend(inside.into_iter().map(|name| format!("{place}/{name}")));
+    }
+    found
+}
+
+#[test]
+fn an_unknown_field_never_allows() {
+    for (program, payload, expected) in RECORDED {
+        let before = intent(program, payload.as_bytes());
+        let whole: Value = serde_json::from_str(payload).unwrap();
+        for field in ["new_path", "decision", "permissionDecision", "workdir"] {
+            for value in unknown_values() {
+                for (place, more) in with_a_field(&whole, field, &value) {
+                    let after = intent(program, more.to_string().as_bytes());
+                    // What was denied still is, and what is written is still judged by its paths.
+                    assert!(after.is_err() || after == before, "{place}/{field}: {more}");
+                    let hides = value.is_string() || value.is_array() || value.is_object();
+                    if hides && place.starts_with("/tool_input") && matches!(expected, Writes(_)) {
+                        assert!(after.is_err(), "a path could hide in {place}/{field}: {more}");
+                    }
+                }
+            }
         }
     }
 }
