@@ -84,6 +84,7 @@ fn words(role: Role) -> &'static [&'static str] {
             "retry",
             "revoke-claim",
             "revoke-session",
+            "reopen-task",
             "approve",
             "raise-epoch",
             "raise-format",

@@ -134,9 +134,12 @@ impl Generator {
     }
 
     fn on_car(&mut self, kind: &str, base: &str, car: &Car) -> Option<Command> {
-        let stale = self.random.percent(10);
+        // Rare, and wrong in one way only: about a car that is not there.
+        let alone = kind == "unmergeable";
+        let stale = self.random.percent(if alone { 20 } else { 10 });
         let base = if stale { commit(u64::MAX - 1) } else { base.to_owned() };
-        let id = if stale && self.random.percent(50) { CarId::from_counter(3) } else { car.id };
+        let gone = stale && (alone || self.random.percent(50));
+        let id = if gone { CarId::from_counter(3) } else { car.id };
         let fence = match car.state {
             train::State::Landing { fence, .. } if !stale => fence,
             _ => Fence { epoch: 0, n: 1 },
