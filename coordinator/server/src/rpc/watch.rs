@@ -170,3 +170,55 @@ fn elsewhere(first: u64, last: u64) -> Status {
     let refusal = Refusal::NotFound { kind: "audit entries".to_owned(), name, nearest: None };
     error::status(&refusal, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use molt_domain::policy::Spans;
+    use molt_store::{Candidate, MemoryStore};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::engine::Engine;
+    use crate::fixture;
+
+    /// What is told to somebody who sees all of it.
+    fn told(history: &History, after: u64, tail: bool, present: bool) -> Answers<v1::Entry> {
+        let sight = Sight { token: None, detail: Detail::Whole };
+        entries(history, v1::WatchRequest { after, tail, present }, sight).unwrap()
+    }
+
+    async fn numbers(told: Answers<v1::Entry>) -> Vec<u64> {
+        told.map(|entry| entry.unwrap().seq).collect().await
+    }
+
+    #[tokio::test]
+    async fn the_present_ends_with_what_is_there_and_else_a_stream_goes_on() {
+        let candidate = Candidate::new("test", "nowhere");
+        let store = Arc::new(MemoryStore::default());
+        let (engine, handle, _) =
+            Engine::open(store, &candidate, Spans::default(), Clock::Machine).await.unwrap();
+        let running = engine.start(CancellationToken::new());
+        handle.own(fixture::reads_base()).await.unwrap();
+        handle.own(fixture::joins("ann")).await.unwrap();
+        let history = handle.history().clone();
+        let last = history.last();
+        assert!(last >= 2, "{last}");
+
+        assert_eq!(numbers(told(&history, 0, false, true)).await, (1..=last).collect::<Vec<_>>());
+        assert_eq!(numbers(told(&history, last - 1, false, true)).await, [last]);
+        assert!(numbers(told(&history, last, false, true)).await.is_empty(), "nothing is new");
+        assert_eq!(numbers(told(&history, 0, true, true)).await, [last], "the last alone");
+
+        let mut going_on = told(&history, last - 1, false, false);
+        let mut from_now = told(&history, 0, true, false);
+        assert_eq!(going_on.next().await.unwrap().unwrap().seq, last);
+        handle.own(fixture::joins("bob")).await.unwrap();
+        assert_eq!(going_on.next().await.unwrap().unwrap().seq, last + 1);
+        assert_eq!(from_now.next().await.unwrap().unwrap().seq, last + 1);
+        drop(handle);
+        running.await.unwrap().unwrap();
+        let rest = numbers(going_on).await;
+        assert!(rest.into_iter().eq(last + 2..=history.last()), "it ends with the leadership");
+    }
+}
