@@ -2,7 +2,7 @@
 
 use clap::Args;
 use molt_domain::name::AgentName;
-use molt_domain::scope::ScopeName;
+use molt_domain::scope::Pattern;
 use molt_proto::v1;
 use molt_proto::v1::command::Verb;
 use molt_proto::v1::reply::Answer as Reply;
@@ -12,20 +12,24 @@ use super::render::pieces;
 use crate::error::Error;
 use crate::ui::Answer;
 
-/// Offer the claim that has a scope to another agent, with its task.
+/// Offer a claim to another agent, with its task.
 ///
-/// The whole claim goes, all of its scopes. You hold it until the other accepts,
+/// The whole claim goes, all of its scopes and paths. You hold it until the other accepts,
 /// and nobody in line gets in between; from then on you must not edit there. The
 /// offer ends after a while, or when you withdraw it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   molt-agent handoff runtime --to codex-3 --note 'the barrier is half done'
+  molt-agent handoff --path 'src/vm/*.rs' --to codex-3
   molt-agent handoff runtime --withdraw")]
 pub(super) struct Handoff {
-    /// A scope of the claim.
-    #[arg(value_name = "SCOPE")]
-    scope: ScopeName,
+    /// The claim's id or one of its scopes.
+    #[arg(value_name = "CLAIM|SCOPE", required_unless_present = "glob")]
+    what: Option<String>,
+    /// A path that the claim has beside its scopes, or instead.
+    #[arg(long = "path", value_name = "GLOB", conflicts_with = "what")]
+    glob: Option<Pattern>,
     /// To whom.
     #[arg(long, value_name = "AGENT", required_unless_present = "withdraw")]
     to: Option<AgentName>,
@@ -45,10 +49,13 @@ pub(super) struct Handoff {
 
 impl Handoff {
     pub(super) async fn run(self, context: &Context) -> Result<Answer, Error> {
-        let scope = self.scope.to_string();
+        let what = self.what.unwrap_or_default();
+        let glob = self.glob.map(|glob| glob.to_string()).unwrap_or_default();
         let verb = match self.to {
-            Some(to) => Verb::Handoff(v1::Handoff { scope, to: to.to_string(), note: self.note }),
-            None => Verb::Withdraw(v1::Withdraw { scope }),
+            Some(to) => {
+                Verb::Handoff(v1::Handoff { what, to: to.to_string(), note: self.note, glob })
+            }
+            None => Verb::Withdraw(v1::Withdraw { what, glob }),
         };
         let client = context.client()?;
         let Acted { answer, rev } = context.act(&client, verb).await?;

@@ -171,6 +171,17 @@ impl Claim {
     }
 }
 
+/// Which of its claims a session means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// This one.
+    Claim(ClaimId),
+    /// The one with this scope.
+    Scope(ScopeName),
+    /// The one with this path beside its scopes, or instead of them.
+    Glob(Pattern),
+}
+
 /// Whether others may hold the same scopes beside a claim.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@
 mod world;
 
 use molt_domain::board::{Already, Command, Format, Formats, Kind, Refusal, Reply};
-use molt_domain::claim::{Accepted, Claim, MAX_OVERTAKEN, Mode, Otherwise, State, Wanted};
+use molt_domain::claim::{Accepted, Claim, MAX_OVERTAKEN, Mode, Named, Otherwise, State, Wanted};
 use molt_domain::id::BoardTime;
 use molt_domain::session::Credentials;
 use molt_domain::task;
@@ -127,17 +127,21 @@ fn a_claim_lasts_longer_as_far_as_its_scope_allows() {
     let ann = world.join("ann");
     let extend = |span, scopes: &[&str]| {
         let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
-        Command::Extend { scopes, span }
+        Command::Extend { scopes, globs: Vec::new(), span }
     };
     let kept = granted(&mut world, &ann, exclusive(&["docs"]));
     let nothing = world.by(&ann, extend(1_000, &[])).unwrap();
-    assert_eq!(nothing, Reply::Extended { scopes: Vec::new() }, "it does not end by itself");
+    assert_eq!(
+        nothing,
+        Reply::Extended { scopes: Vec::new(), globs: Vec::new() },
+        "it does not end by itself"
+    );
     let max = Wanted { max: Some(10_000), ..wanted(&["brief"], Mode::Exclusive) };
     let brief = granted(&mut world, &ann, Command::Claim(max));
     assert_eq!(until(&brief), Some(11_000));
     world.now.board = BoardTime(5_000);
     assert!(matches!(world.by(&ann, extend(20_000, &[])).unwrap(),
-        Reply::Extended { scopes } if scopes == brief.scope_list()));
+        Reply::Extended { scopes, .. } if scopes == brief.scope_list()));
     assert_eq!(until(&world.board.tables().claims[&brief.id]), Some(25_000));
     world.by(&ann, extend(500_000, &["brief"])).unwrap();
     assert_eq!(until(&world.board.tables().claims[&brief.id]), Some(61_000), "a minute in all");
@@ -179,8 +183,8 @@ fn a_shared_request_does_not_pass_one_who_waits_to_be_alone_for_ever() {
 }
 
 fn handoff(scope: &str, to: &str) -> Command {
-    let (scope, to) = (scope.parse().unwrap(), to.parse().unwrap());
-    Command::Handoff { scope, to, note: "half done".to_owned() }
+    let (claim, to) = (Named::Scope(scope.parse().unwrap()), to.parse().unwrap());
+    Command::Handoff { claim, to, note: "half done".to_owned() }
 }
 
 fn accept() -> Command {
@@ -245,7 +249,7 @@ fn a_handover_needs_a_holder_a_living_agent_and_an_offer() {
     let named = |name: &str| Command::Accept(Accepted::Scope(name.parse().unwrap()));
     let told = refused(&mut world, &cyd, named("doc"));
     assert!(told.contains("no offer of `doc`: did you mean `docs`?"), "{told}");
-    granted(&mut world, &ann, Command::Withdraw { scope: "docs".parse().unwrap() });
+    granted(&mut world, &ann, Command::Withdraw { claim: Named::Scope("docs".parse().unwrap()) });
     refused(&mut world, &cyd, accept());
     granted(&mut world, &ann, handoff("docs", "cyd"));
     world.now.board = BoardTime(1_000 + 300_000);

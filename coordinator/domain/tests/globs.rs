@@ -5,7 +5,7 @@
 mod world;
 
 use molt_domain::board::{Command, Event, Refusal, Reply};
-use molt_domain::claim::{Claim, Mode, Otherwise, Outcome, Piece, Wanted};
+use molt_domain::claim::{Accepted, Claim, Mode, Named, Otherwise, Outcome, Piece, Wanted};
 use molt_domain::scope::{Conflict, Pattern, ScopeTree};
 use molt_domain::session::Credentials;
 
@@ -140,6 +140,65 @@ fn a_scope_is_narrowed_to_paths_that_plainly_lie_in_it() {
     granted(&mut world, &bob, claim(&["runtime/gc"], &[]));
     refused(&mut world, &bob, claim(&["runtime"], &[]));
     refused(&mut world, &bob, claim(&[], &["runtime/vm.*"]));
+}
+
+#[test]
+fn a_claim_of_paths_alone_is_handed_over_by_its_path_or_its_id() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    let before = granted(&mut world, &ann, claim(&[], &["loose/**", "runtime/*.rs"]));
+    let other = granted(&mut world, &ann, claim(&["docs"], &["misc/*"]));
+    let path = |path: &str| Named::Glob(path.parse().unwrap());
+    let hand = |claim: Named, to: &str| Command::Handoff {
+        claim,
+        to: to.parse().unwrap(),
+        note: String::new(),
+    };
+    let told = refused(&mut world, &ann, hand(path("loose/*"), "bob"));
+    assert!(told.to_string().contains("loose/**"), "the nearest is named: {told}");
+    let not_anns = refused(&mut world, &bob, hand(Named::Claim(before.id), "ann"));
+    assert_eq!(not_anns.reason(), "NOT_FOUND");
+    let offered = granted(&mut world, &ann, hand(path("runtime/*.rs"), "bob"));
+    assert_eq!((offered.id, offered.handover.is_some()), (before.id, true));
+    let kept = granted(&mut world, &ann, Command::Withdraw { claim: path("loose/**") });
+    assert_eq!((kept.id, kept.handover), (before.id, None));
+    granted(&mut world, &ann, hand(Named::Claim(before.id), "bob"));
+    let taken = granted(&mut world, &bob, Command::Accept(Accepted::Claim(before.id)));
+    assert_eq!((taken.session, taken.globs), (bob.session, before.globs));
+    refused(&mut world, &ann, release(&[], &["loose/**"]));
+    refused(&mut world, &ann, claim(&[], &["loose/a"]));
+
+    // A path and a scope of one claim are names of the same.
+    let by_path = granted(&mut world, &ann, hand(path("misc/*"), "bob"));
+    assert_eq!(by_path.id, other.id);
+    let docs = Named::Scope("docs".parse().unwrap());
+    let kept = granted(&mut world, &ann, Command::Withdraw { claim: docs });
+    assert_eq!(kept.id, other.id);
+}
+
+#[test]
+fn a_claim_of_paths_lasts_longer_by_its_path_as_far_as_what_it_reaches_into() {
+    let mut world = World::new(&SCOPES);
+    let ann = world.join("ann");
+    let brief = |globs: &[&str]| Command::Claim(Wanted { max: Some(10_000), ..wanted(&[], globs) });
+    let extend =
+        |globs: &[&str], span| Command::Extend { scopes: Vec::new(), globs: patterns(globs), span };
+    let free = granted(&mut world, &ann, brief(&["loose/**"]));
+    let bound = granted(&mut world, &ann, brief(&["brief/a"]));
+    let until = |world: &World, claim: &Claim| {
+        world.board.tables().claims[&claim.id].end().map(|end| end.0)
+    };
+    let (first, both) = (until(&world, &free), until(&world, &bound));
+    let longer = Reply::Extended { scopes: Vec::new(), globs: patterns(&["loose/**"]) };
+    assert_eq!(world.by(&ann, extend(&["loose/**"], 500_000)), Ok(longer));
+    assert_eq!(until(&world, &free), Some(501_000), "it was {first:?}");
+    assert_eq!(until(&world, &bound), both, "what is not named stays as it is");
+    world.by(&ann, extend(&["brief/a"], 500_000)).unwrap();
+    assert_eq!(until(&world, &bound), Some(61_000), "a minute in all, as the scope allows");
+    let told = refused(&mut world, &ann, extend(&["brief/a"], 500_000)).to_string();
+    assert!(told.contains("as long as its scope allows"), "{told}");
+    let told = refused(&mut world, &ann, extend(&["loose/*"], 1)).to_string();
+    assert!(told.contains("loose/**"), "the nearest is named: {told}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Claims: asking for scopes, giving them back, telling of them, taking them away.
 
 use molt_domain::board::{Command, Invalid};
-use molt_domain::claim::{Accepted, Mode, Outcome, Wanted};
+use molt_domain::claim::{Accepted, Mode, Named, Outcome, Wanted};
 
 use super::field;
 use crate::v1;
@@ -50,11 +50,11 @@ impl TryFrom<v1::Extend> for Command {
     type Error = Invalid;
 
     fn try_from(extend: v1::Extend) -> Result<Self, Invalid> {
-        let v1::Extend { scopes, span_ms: span } = extend;
+        let v1::Extend { scopes, span_ms: span, globs } = extend;
         if span == 0 {
             return Err(Invalid::field("span_ms", field::MISSING));
         }
-        Ok(Self::Extend { scopes: field::scopes(&scopes)?, span })
+        Ok(Self::Extend { scopes: field::scopes(&scopes)?, globs: field::globs(&globs)?, span })
     }
 }
 
@@ -72,9 +72,9 @@ impl TryFrom<v1::Handoff> for Command {
     type Error = Invalid;
 
     fn try_from(handoff: v1::Handoff) -> Result<Self, Invalid> {
-        let v1::Handoff { scope, to, note } = handoff;
-        let (scope, to) = (field::parse("scope", &scope)?, field::parse("to", &to)?);
-        Ok(Self::Handoff { scope, to, note })
+        let v1::Handoff { what, to, note, glob } = handoff;
+        let (claim, to) = (named(&what, &glob)?, field::parse("to", &to)?);
+        Ok(Self::Handoff { claim, to, note })
     }
 }
 
@@ -82,7 +82,20 @@ impl TryFrom<v1::Withdraw> for Command {
     type Error = Invalid;
 
     fn try_from(withdraw: v1::Withdraw) -> Result<Self, Invalid> {
-        Ok(Self::Withdraw { scope: field::parse("scope", &withdraw.scope)? })
+        Ok(Self::Withdraw { claim: named(&withdraw.what, &withdraw.glob)? })
+    }
+}
+
+/// Which claim is meant, by its id, a scope or a path.
+fn named(what: &str, glob: &str) -> Result<Named, Invalid> {
+    match (what.is_empty(), glob.is_empty()) {
+        (false, true) => Ok(match what.parse() {
+            Ok(claim) => Named::Claim(claim),
+            Err(_) => Named::Scope(field::parse("what", what)?),
+        }),
+        (true, false) => Ok(Named::Glob(field::parse("glob", glob)?)),
+        (true, true) => Err(Invalid::field("what", field::MISSING)),
+        (false, false) => Err(Invalid::field("glob", "a claim is named once: by this, or by what")),
     }
 }
 

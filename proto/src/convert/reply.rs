@@ -36,8 +36,9 @@ fn answer(reply: &Reply, board: &Board, now: BoardTime) -> Answer {
             scopes: scopes.iter().map(ScopeName::to_string).collect(),
             globs: globs.iter().map(ToString::to_string).collect(),
         }),
-        Reply::Extended { scopes } => Answer::Extended(v1::Extended {
+        Reply::Extended { scopes, globs } => Answer::Extended(v1::Extended {
             scopes: scopes.iter().map(ScopeName::to_string).collect(),
+            globs: globs.iter().map(ToString::to_string).collect(),
         }),
         Reply::Sent { message, to } => {
             let to = u32::try_from(*to).unwrap_or(u32::MAX);

@@ -1,6 +1,6 @@
 use molt_domain::access::{Details, Role};
 use molt_domain::board::{Caller, Command, Reply, Request};
-use molt_domain::claim::{Accepted, Mode, Otherwise, Outcome, Wanted};
+use molt_domain::claim::{Accepted, Mode, Named, Otherwise, Outcome, Wanted};
 use molt_domain::gate::Class;
 use molt_domain::hold::End;
 use molt_domain::host::JobUser;
@@ -118,8 +118,16 @@ fn good() -> Vec<(Verb, Command)> {
             }),
         ),
         (
-            Verb::Extend(v1::Extend { scopes: words(&["docs"]), span_ms: 7 }),
-            Command::Extend { scopes: vec![parsed("docs")], span: 7 },
+            Verb::Extend(v1::Extend {
+                scopes: words(&["docs"]),
+                globs: words(&["src/*.rs"]),
+                span_ms: 7,
+            }),
+            Command::Extend {
+                scopes: vec![parsed("docs")],
+                globs: vec![parsed("src/*.rs")],
+                span: 7,
+            },
         ),
         (
             Verb::Narrow(v1::Narrow {
@@ -135,15 +143,24 @@ fn good() -> Vec<(Verb, Command)> {
         ),
         (
             Verb::Handoff(v1::Handoff {
-                scope: text("docs"),
+                what: text("docs"),
                 to: text("codex#2"),
                 note: text("yours"),
+                glob: String::new(),
             }),
-            Command::Handoff { scope: parsed("docs"), to: parsed("codex#2"), note: text("yours") },
+            Command::Handoff {
+                claim: Named::Scope(parsed("docs")),
+                to: parsed("codex#2"),
+                note: text("yours"),
+            },
         ),
         (
-            Verb::Withdraw(v1::Withdraw { scope: text("docs") }),
-            Command::Withdraw { scope: parsed("docs") },
+            Verb::Withdraw(v1::Withdraw { what: text("clm_0007"), glob: String::new() }),
+            Command::Withdraw { claim: Named::Claim(parsed("clm_0007")) },
+        ),
+        (
+            Verb::Withdraw(v1::Withdraw { what: String::new(), glob: text("src/*.rs") }),
+            Command::Withdraw { claim: Named::Glob(parsed("src/*.rs")) },
         ),
         (Verb::Accept(v1::Accept { what: String::new() }), Command::Accept(Accepted::Only)),
         (

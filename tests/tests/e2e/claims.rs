@@ -113,6 +113,40 @@ fn what_is_held_can_be_shared_narrowed_and_extended() {
 }
 
 #[test]
+fn a_claim_of_paths_alone_is_extended_and_handed_over() {
+    let fleet = fleet(&[]);
+    let host = fleet.host("h1");
+    let (ann, bob) = (fleet.agent("ann", &host), fleet.agent("bob", &host));
+    bob.run(&["join"]).exits(0);
+    let before = ann.json(&["claim", "--path", "loose/*.c", "--max", "1h"], 0);
+    let longer = ann.json(&["extend", "--path", "loose/*.c", "--for", "2h"], 0);
+    assert_eq!(longer["data"]["globs"], json!(["loose/*.c"]));
+    let misspelt = ann.json(&["handoff", "--path", "lose/*.c", "--to", "bob"], 3);
+    assert_eq!(misspelt["data"]["nearest"], "loose/*.c");
+    ann.json(&["handoff", "docs", "--path", "loose/*.c", "--to", "bob"], 2);
+    ann.json(&["handoff", "--to", "bob"], 2);
+
+    let offered = ann.run(&["handoff", "--path", "loose/*.c", "--to", "bob"]).exits(0);
+    assert!(offered.out.contains("loose/*.c"), "{}", offered.out);
+    ann.run(&["handoff", "--path", "loose/*.c", "--withdraw"]).exits(0);
+    bob.json(&["accept"], 3);
+    let id = before["data"]["id"].as_str().expect("an id");
+    ann.run(&["handoff", id, "--to", "bob"]).exits(0);
+    let after = bob.json(&["accept"], 0);
+    assert_eq!(
+        (&after["data"]["id"], &after["data"]["globs"]),
+        (&before["data"]["id"], &json!(["loose/*.c"]))
+    );
+    for (agent, code) in [(&bob, 0), (&ann, 4)] {
+        until("the guard knows", || {
+            (agent.run(&["check", "loose/a.c"]).code == code).then_some(())
+        });
+    }
+    ann.json(&["release", "--path", "loose/*.c"], 3);
+    fleet.verify();
+}
+
+#[test]
 fn a_claim_is_handed_over_and_is_the_others_from_then_on() {
     let fleet = fleet(&[]);
     let host = fleet.host("h1");

@@ -106,13 +106,13 @@ pub enum Command {
     /// Give scopes back; none named: all.
     Release { scopes: Vec<ScopeName>, globs: Vec<Pattern>, outcome: Outcome },
     /// Hold scopes that end by themselves for `span` milliseconds from now on; none named: all.
-    Extend { scopes: Vec<ScopeName>, span: u64 },
+    Extend { scopes: Vec<ScopeName>, globs: Vec<Pattern>, span: u64 },
     /// Keep of a held scope only those below it that are named.
     Narrow { from: ScopeName, to: Vec<ScopeName>, globs: Vec<Pattern> },
-    /// Offer the claim that has a scope to another agent.
-    Handoff { scope: ScopeName, to: AgentName, note: String },
+    /// Offer a claim to another agent.
+    Handoff { claim: claim::Named, to: AgentName, note: String },
     /// Take such an offer back.
-    Withdraw { scope: ScopeName },
+    Withdraw { claim: claim::Named },
     /// Take what another agent offers.
     Accept(claim::Accepted),
     /// Leave the line.
@@ -277,16 +277,16 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::Release { scopes, globs, outcome } => {
             claim::release(draft, &acting(draft, caller)?, (scopes, globs), *outcome)
         }
-        Command::Extend { scopes, span } => {
-            claim::extend(draft, &acting(draft, caller)?, scopes, *span)
+        Command::Extend { scopes, globs, span } => {
+            claim::extend(draft, &acting(draft, caller)?, (scopes, globs), *span)
         }
         Command::Narrow { from, to, globs } => {
             claim::narrow(draft, &acting(draft, caller)?, from, (to, globs))
         }
-        Command::Handoff { scope, to, note } => {
-            claim::offer(draft, &acting(draft, caller)?, scope, (to, note))
+        Command::Handoff { claim, to, note } => {
+            claim::offer(draft, &acting(draft, caller)?, claim, (to, note))
         }
-        Command::Withdraw { scope } => claim::withdraw(draft, &acting(draft, caller)?, scope),
+        Command::Withdraw { claim } => claim::withdraw(draft, &acting(draft, caller)?, claim),
         Command::Accept(which) => claim::accept(draft, &acting(draft, caller)?, which),
         Command::Unqueue { claim } => claim::unqueue(draft, &acting(draft, caller)?, *claim),
         Command::Announce { files, tests, risk, note } => {

@@ -146,6 +146,8 @@ pub enum Event {
         to: SessionId,
         name: AgentName,
         scopes: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
         until: u64,
         note: String,
     },
@@ -158,6 +160,8 @@ pub enum Event {
         to: SessionId,
         name: AgentName,
         scopes: Vec<ScopeName>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
         fence: Fence,
         task: Option<TaskId>,
     },
@@ -433,19 +437,19 @@ impl Event {
             }
             Self::Changed { claim, scopes, mode, .. } => {
                 let mode = if mode.is_exclusive() { "exclusive" } else { "shared" };
-                format!("changed   {claim} on {}, {mode}", display_list(scopes))
+                format!("changed   {}, {mode}", named(*claim, scopes))
             }
             Self::Narrowed { claim, from, to, globs, .. } => {
                 format!("narrowed  {claim} from {from} to {}", all(to, globs))
             }
-            Self::HandoverOffered { claim, name, scopes, .. } => {
-                format!("handover  {claim} on {} offered to {name}", display_list(scopes))
+            Self::HandoverOffered { claim, name, scopes, globs, .. } => {
+                format!("handover  {claim} on {} offered to {name}", all(scopes, globs))
             }
             Self::HandoverEnded { claim, reason, .. } => {
                 format!("handover  offer of {claim} ended: {reason}")
             }
-            Self::HandedOver { claim, name, scopes, fence, .. } => {
-                format!("accepted  {} by {name}, fence {fence}", named(*claim, scopes))
+            Self::HandedOver { name, scopes, globs, fence, .. } => {
+                format!("accepted  {} by {name}, fence {fence}", all(scopes, globs))
             }
             Self::Queued { name, scopes, globs, ahead, .. } => {
                 format!("queued    {name} for {}, {ahead} ahead", all(scopes, globs))

@@ -49,8 +49,11 @@ pub enum Reply {
     },
     /// Scopes are held for longer.
     Extended {
-        /// Which; none: nothing that is held ends by itself.
+        /// Which; none, and no paths: nothing that is held ends by itself.
         scopes: Vec<ScopeName>,
+        /// The paths beside them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        globs: Vec<Pattern>,
     },
     /// A message is in inboxes.
     Sent {

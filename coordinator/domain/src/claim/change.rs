@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::ask::{claims_of, refusal};
 use super::meet::{closed_by, limit, obstacle, part};
-use super::{Claim, MAX_GLOBS, Mode, State, Wanted, line};
+use super::{Claim, MAX_GLOBS, Mode, Named, State, Wanted, line};
 use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
-use crate::id::{BoardTime, TaskId};
+use crate::id::{BoardTime, ClaimId, TaskId};
 use crate::lock;
 use crate::policy::Policy;
 use crate::scope::{Pattern, Reach, ScopeName};
@@ -123,12 +123,12 @@ fn record(draft: &mut Draft<'_>, claim: &Claim) {
     draft.tables.claims.put(claim.id, claim.clone());
 }
 
-/// The claims of a session that hold one of `scopes`, or all where none is named.
+/// The claims of a session that hold one of `scopes` or `globs`, or all where none is named.
 fn held(
     draft: &Draft<'_>,
     session: &Session,
-    scopes: &[ScopeName],
-) -> Result<Waiters, Box<Refusal>> {
+    (scopes, globs): (&[ScopeName], &[Pattern]),
+) -> Result<Vec<Arc<Claim>>, Box<Refusal>> {
     let mut mine = claims_of(draft, session.id);
     mine.retain(|claim| claim.is_held());
     let known: BTreeSet<&ScopeName> = mine.iter().flat_map(|claim| claim.scopes()).collect();
@@ -136,10 +136,44 @@ fn held(
         let known: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
         return Err(lock::unknown("held scope", missing.as_str(), &known));
     }
-    let named =
-        |claim: &Arc<Claim>| scopes.is_empty() || claim.scopes().any(|name| scopes.contains(name));
-    mine.retain(named);
+    let known: BTreeSet<&str> =
+        mine.iter().flat_map(|claim| &claim.globs).map(Pattern::as_str).collect();
+    if let Some(missing) = globs.iter().find(|glob| !known.contains(glob.as_str())) {
+        let known: Vec<&str> = known.into_iter().collect();
+        return Err(lock::unknown("held path", missing.as_str(), &known));
+    }
+    let all = scopes.is_empty() && globs.is_empty();
+    mine.retain(|claim| {
+        all || claim.scopes().any(|name| scopes.contains(name))
+            || claim.globs.iter().any(|glob| globs.contains(glob))
+    });
     Ok(mine)
+}
+
+/// The one claim that a session holds and means.
+pub(super) fn one(
+    draft: &Draft<'_>,
+    session: &Session,
+    named: &Named,
+) -> Result<Arc<Claim>, Box<Refusal>> {
+    let none = (&[][..], &[][..]);
+    let (found, called) = match named {
+        Named::Scope(scope) => return only(draft, session, scope),
+        Named::Glob(glob) => {
+            (held(draft, session, (none.0, std::slice::from_ref(glob)))?, glob.to_string())
+        }
+        Named::Claim(id) => {
+            let mut mine = held(draft, session, none)?;
+            let known: Vec<String> = mine.iter().map(|claim| claim.id.to_string()).collect();
+            mine.retain(|claim| claim.id == *id);
+            if mine.is_empty() {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                return Err(lock::unknown("held claim", &id.to_string(), &known));
+            }
+            (mine, id.to_string())
+        }
+    };
+    the_one(found, &called)
 }
 
 /// The one claim of a session that holds a scope.
@@ -148,10 +182,17 @@ pub(super) fn only(
     session: &Session,
     scope: &ScopeName,
 ) -> Result<Arc<Claim>, Box<Refusal>> {
-    let held = held(draft, session, std::slice::from_ref(scope))?;
+    the_one(held(draft, session, (std::slice::from_ref(scope), &[]))?, scope.as_str())
+}
+
+fn the_one(held: Vec<Arc<Claim>>, called: &str) -> Result<Arc<Claim>, Box<Refusal>> {
     match <[Arc<Claim>; 1]>::try_from(held) {
         Ok([claim]) => Ok(claim),
-        Err(_) => Err(Invalid::field("scope", format!("`{scope}` is held twice")).into()),
+        Err(several) => {
+            let ids: Vec<ClaimId> = several.iter().map(|claim| claim.id).collect();
+            let problem = format!("`{called}` is held twice: name one of {}", display_list(&ids));
+            Err(Invalid::field("claim", problem).into())
+        }
     }
 }
 
@@ -159,17 +200,18 @@ pub(super) fn only(
 pub(crate) fn extend(
     draft: &mut Draft<'_>,
     session: &Session,
-    scopes: &[ScopeName],
+    (scopes, globs): (&[ScopeName], &[Pattern]),
     span: u64,
 ) -> Result<Reply, Box<Refusal>> {
     let repo = draft.repo(&session.repo)?;
-    let mut extended = BTreeSet::new();
-    for claim in held(draft, session, scopes)? {
+    let all = scopes.is_empty() && globs.is_empty();
+    let (mut extended, mut paths) = (BTreeSet::new(), BTreeSet::new());
+    for claim in held(draft, session, (scopes, globs))? {
         let State::Held { until: Some(before), .. } = claim.state else { continue };
         let state = ending(&claim, later(draft, span), &repo.policy);
         let State::Held { until: Some(until), .. } = state else { continue };
         if until <= before {
-            if scopes.is_empty() {
+            if all {
                 continue;
             }
             let names = display_list(&claim.piece_list());
@@ -177,9 +219,11 @@ pub(crate) fn extend(
             return Err(Invalid::field("for", problem).into());
         }
         extended.extend(claim.scope_list());
+        paths.extend(claim.globs.iter().cloned());
         record(draft, &Claim { state, ..Claim::clone(&claim) });
     }
-    Ok(Reply::Extended { scopes: extended.into_iter().collect() })
+    let (scopes, globs) = (extended.into_iter().collect(), paths.into_iter().collect());
+    Ok(Reply::Extended { scopes, globs })
 }
 
 /// Globs that keep less of a held scope: each lies in one of its patterns for all to see.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{claims_of, holder, refusal};
 use super::meet::{clash, obstacle};
-use super::{Claim, MAX_CLAIMS, Mode, Obstacle, State, change, line};
+use super::{Claim, MAX_CLAIMS, Mode, Named, Obstacle, State, change, line};
 use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::fault::fault;
 use crate::id::{BoardTime, ClaimId, SessionId};
@@ -50,20 +50,20 @@ impl Claim {
     }
 }
 
-/// Offers the claim that has a scope, whole, to another agent of the repository.
+/// Offers a claim, whole, to another agent of the repository.
 pub(crate) fn offer(
     draft: &mut Draft<'_>,
     session: &Session,
-    scope: &ScopeName,
+    named: &Named,
     (to, note): (&AgentName, &str),
 ) -> Result<Reply, Box<Refusal>> {
     lock::limited("note", note, 2000)?;
-    let claim = change::only(draft, session, scope)?;
+    let claim = change::one(draft, session, named)?;
     let receiver = receiver(draft, session, to)?;
     if let Some(Obstacle { held, claim, .. }) = left_behind(draft, &claim)? {
         let problem =
             format!("it overlaps {held}, which stays yours as {claim}: release that first");
-        return Err(Invalid::field("scope", problem).into());
+        return Err(Invalid::field("claim", problem).into());
     }
     passed(draft, session, &claim, receiver.id)?;
     let until = draft.now.board.plus(draft.spans().offer);
@@ -74,6 +74,7 @@ pub(crate) fn offer(
         to: receiver.id,
         name: receiver.name,
         scopes: claim.scope_list(),
+        globs: claim.globs.clone(),
         until: until.0,
         note: note.to_owned(),
     });
@@ -81,13 +82,13 @@ pub(crate) fn offer(
     Ok(kept(draft, Claim { handover, ..Claim::clone(&claim) }))
 }
 
-/// Takes the offer of the claim that has a scope back.
+/// Takes the offer of a claim back.
 pub(crate) fn withdraw(
     draft: &mut Draft<'_>,
     session: &Session,
-    scope: &ScopeName,
+    named: &Named,
 ) -> Result<Reply, Box<Refusal>> {
-    let claim = change::only(draft, session, scope)?;
+    let claim = change::one(draft, session, named)?;
     Ok(match &claim.handover {
         Some(offer) => {
             let claim = without(draft, &claim, offer.to, "its holder took it back");
@@ -139,6 +140,7 @@ pub(crate) fn accept(
             to: session.id,
             name: session.name.clone(),
             scopes: claim.scope_list(),
+            globs: claim.globs.clone(),
             fence,
             task: claim.task,
         });

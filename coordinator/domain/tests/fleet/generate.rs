@@ -482,7 +482,11 @@ impl Generator {
                     1 => self.scopes(),
                     _ => self.random.pick(&held).cloned().into_iter().collect(),
                 };
-                Command::Extend { scopes, span: self.random.next() % 400_000 }
+                let own = mine.iter().filter(|claim| claim.is_held());
+                let own: Vec<Pattern> = own.flat_map(|claim| claim.globs.clone()).collect();
+                let glob = self.random.pick(&own).cloned().filter(|_| self.random.percent(40));
+                let (globs, span) = (glob.into_iter().collect(), self.random.next() % 400_000);
+                Command::Extend { scopes, globs, span }
             }
             "narrow" => {
                 if !held.contains(&name("runtime")) && self.random.percent(95) {

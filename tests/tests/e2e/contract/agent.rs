@@ -77,6 +77,12 @@ pub(super) const STORY: &[Step] = &[
     say("cyd", "claim --path 'docs/a*'", 4),
     say("cyd", "claim --path '/docs'", 2),
     say("cyd", "claim --path 'loose/**'", 0),
+    say("cyd", "extend --path 'loose/*' --for 30m", 3).means("loose/**"),
+    say("cyd", "claim --path 'loose/**' --max 10m", 0),
+    say("cyd", "extend --path 'loose/**' --for 30m", 0),
+    say("cyd", "handoff --path 'loose/*' --to bob", 3).means("loose/**"),
+    say("cyd", "handoff --path 'loose/**' --to bob", 0),
+    say("cyd", "handoff --path 'loose/**' --withdraw", 0),
     say("cyd", "release --path 'loose/**'", 0),
     // The guard.
     Step::Do(snapshot_is_there),

@@ -172,7 +172,7 @@ impl Broken {
         self.unless(CODES.contains(&heard.code) || own, "this exit code has no meaning");
         if let Some(nearest) = row.nearest {
             let told = format!("{}{}", heard.out, heard.err);
-            let named = told.split(|c: char| !(c.is_alphanumeric() || "-_/".contains(c)));
+            let named = told.split(|c: char| !(c.is_alphanumeric() || "-_/*".contains(c)));
             let named = named.into_iter().any(|word| word == nearest);
             self.unless(named, &format!("it does not ask whether `{nearest}` was meant"));
         }

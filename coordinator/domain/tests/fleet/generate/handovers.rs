@@ -1,10 +1,9 @@
 //! Commands that hand claims over, and take them.
 
 use molt_domain::board::{Board, Command, Request};
-use molt_domain::claim::{Accepted, Claim};
+use molt_domain::claim::{Accepted, Claim, Named};
 use molt_domain::id::{ClaimId, SessionId};
 use molt_domain::name::AgentName;
-use molt_domain::scope::ScopeName;
 
 use super::Generator;
 use crate::fleet::policy::name;
@@ -19,19 +18,19 @@ impl Generator {
         let claims = board.tables().claims.values();
         let mine = claims.filter(|claim| claim.session == me && claim.is_held());
         let mine = mine.filter(|claim| kind == "handoff" || claim.handover.is_some());
-        let held: Vec<ScopeName> = mine.flat_map(|claim| claim.scope_list()).collect();
+        let held: Vec<Named> = mine.flat_map(|claim| names(claim)).collect();
         let other = self.random.percent(match (kind, held.is_empty()) {
             // Offers are few: most of who has none does not try.
             ("withdraw", true) => 2,
             (_, true) => 20,
             (_, false) => 8,
         });
-        let scope = match other {
-            true => self.scopes().into_iter().next()?,
+        let claim = match other {
+            true => Named::Scope(self.scopes().into_iter().next()?),
             false => self.random.pick(&held)?.clone(),
         };
         if kind == "withdraw" {
-            return Some(self.by_agent(at, Command::Withdraw { scope }));
+            return Some(self.by_agent(at, Command::Withdraw { claim }));
         }
         let names: Vec<AgentName> =
             board.tables().sessions.values().map(|session| session.name.clone()).collect();
@@ -40,7 +39,7 @@ impl Generator {
             false => self.random.pick(&names)?.clone(),
         };
         let note = if self.random.percent(50) { String::new() } else { "half done".to_owned() };
-        Some(self.by_agent(at, Command::Handoff { scope, to, note }))
+        Some(self.by_agent(at, Command::Handoff { claim, to, note }))
     }
 
     /// Mostly by the one to whom it is offered.
@@ -72,4 +71,11 @@ impl Generator {
         };
         Some(self.by_agent(at, Command::Accept(which)))
     }
+}
+
+/// All that a claim's holder may call it.
+fn names(claim: &Claim) -> Vec<Named> {
+    let globs = claim.globs.iter().cloned().map(Named::Glob);
+    let scopes = claim.scopes().cloned().map(Named::Scope);
+    scopes.chain(globs).chain([Named::Claim(claim.id)]).collect()
 }
