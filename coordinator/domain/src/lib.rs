@@ -21,6 +21,7 @@ pub mod message;
 pub mod name;
 pub mod plan;
 pub mod policy;
+pub mod pull;
 mod repo;
 pub mod report;
 pub mod retention;

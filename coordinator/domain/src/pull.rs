@@ -1,0 +1,168 @@
+//! A pull request as a hosted forge shows it, and what may be concluded from it.
+//!
+//! The forge's client fills these types. What a word of the forge means is decided here, and a
+//! word that nobody knows never allows anything. Not here: the forge's own shapes and the
+//! exchanges with it (`molt-forge`), and the train that a change enters ([`crate::train`]).
+
+pub mod command;
+mod head;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use self::head::{Sighting, Unbound, bind};
+
+/// A commit at the forge by its full id. An abbreviation can be met by another commit on purpose,
+/// so there is none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitId(String);
+
+/// A text that is no full commit id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a full commit id: 40 or 64 of 0-9 a-f")]
+pub struct InvalidCommit;
+
+impl CommitId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its beginning, for people; it names no commit for us.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.0[..10]
+    }
+}
+
+impl FromStr for CommitId {
+    type Err = InvalidCommit;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCommit> {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if matches!(text.len(), 40 | 64) && text.bytes().all(digit) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidCommit)
+        }
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A person's or program's account by the forge's number: a login can be given up and taken by
+/// somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub u64);
+
+/// An App by the forge's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId(pub u64);
+
+/// Seconds since 1970 on the forge's own clock, as its answers are dated. Never compared with a
+/// clock of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForgeTime(pub u64);
+
+/// What an account may do in a repository, each including the ones before.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Right {
+    /// Nothing that is known of.
+    #[default]
+    None,
+    /// Look.
+    Read,
+    /// Sort, label, close.
+    Triage,
+    /// Push.
+    Write,
+    /// Decide over most of the repository.
+    Maintain,
+    /// Decide over all of it.
+    Admin,
+}
+
+impl Right {
+    /// What the forge's two words for it grant: the old `permission` is a limit, and the finer
+    /// `role_name` tells only what is below it (`write` with the role `maintain` was recorded).
+    /// A role of somebody's own making grants what its limit has for certain.
+    #[must_use]
+    pub fn of(permission: &str, role: &str) -> Self {
+        match (permission, role) {
+            ("admin", _) => Self::Admin,
+            ("write", "maintain") => Self::Maintain,
+            ("write", _) => Self::Write,
+            ("read", "triage") => Self::Triage,
+            ("read", _) => Self::Read,
+            _ => Self::None,
+        }
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Triage => "triage",
+            Self::Write => "write",
+            Self::Maintain => "maintain",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// Whether a character shows nothing by itself, or changes how others are shown: a person who
+/// reads the text may see another one. Of variation selectors the two of emoji are not among them.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    reorders(c)
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}'
+            | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether a character reorders the text around it, or is none that a text has.
+fn reorders(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_id_names_a_commit() {
+        assert!("a".repeat(40).parse::<CommitId>().is_ok());
+        assert!("0".repeat(64).parse::<CommitId>().is_ok());
+        for text in ["", "abc", &"a".repeat(39), &"A".repeat(40), &"g".repeat(40), &"ä".repeat(20)]
+        {
+            assert_eq!(text.parse::<CommitId>(), Err(InvalidCommit), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_role_never_raises_what_the_permission_limits() {
+        assert_eq!(Right::of("admin", "admin"), Right::Admin);
+        assert_eq!(Right::of("write", "maintain"), Right::Maintain);
+        for role in ["write", "admin", "Maintain", "", "release-managers"] {
+            assert_eq!(Right::of("write", role), Right::Write, "{role}");
+        }
+        assert_eq!(Right::of("read", "triage"), Right::Triage);
+        assert_eq!(Right::of("read", "admin"), Right::Read);
+        for permission in ["none", "", "push", "pull", "ADMIN", "owner"] {
+            assert_eq!(Right::of(permission, "admin"), Right::None, "{permission}");
+        }
+    }
+}
