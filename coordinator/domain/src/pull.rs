@@ -8,6 +8,7 @@ pub mod check;
 pub mod command;
 mod head;
 pub mod review;
+pub mod rules;
 
 use std::fmt;
 use std::str::FromStr;

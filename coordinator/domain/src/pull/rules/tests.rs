@@ -1,0 +1,143 @@
+//! Rules of the forge, each met by each way of landing.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pull::AppId;
+use crate::pull::check::Source;
+
+const BOTH: [Method; 2] = [Method::Merge, Method::Ff];
+
+fn found(rule: Rule, bypass: Bypass) -> Found {
+    Found { rule, place: Place::Ruleset("main".to_owned()), bypass }
+}
+
+fn checks(strict: Strict) -> Rule {
+    let required = |name: &str| Required { name: name.to_owned(), source: Source::App(AppId(2)) };
+    Rule::StatusChecks { contexts: vec![required("ci")], strict }
+}
+
+fn reviewed(approvals: u32, beyond: &[Beyond]) -> Rule {
+    Rule::PullRequest { approvals, beyond: beyond.iter().copied().collect() }
+}
+
+fn active(granted: &[(Permission, Level)]) -> Installation {
+    Installation::Active(granted.iter().copied().collect())
+}
+
+/// How a rule is met without a bypass and with one, merging and fast-forwarding.
+fn ways(rule: &Rule) -> [Met; 4] {
+    let way = |bypass, method| met(&found(rule.clone(), bypass), method);
+    let [merge, ff] = BOTH;
+    let pairs = [(Bypass::Never, merge), (Bypass::Never, ff)];
+    let more = [(Bypass::Always, merge), (Bypass::Always, ff)];
+    let [one, two] = pairs.map(|(bypass, method)| way(bypass, method));
+    let [three, four] = more.map(|(bypass, method)| way(bypass, method));
+    assert_eq!(way(Bypass::PullRequests, merge), one, "{rule}: not our way");
+    [one, two, three, four]
+}
+
+#[test]
+fn each_rule_is_kept_judged_or_in_the_way() {
+    use Met::{AtLanding, Bypassed, InTheWay, Judged, Kept};
+    let cases = [
+        (Rule::Creation, [Kept; 4]),
+        (Rule::Deletion, [Kept; 4]),
+        (Rule::NonFastForward, [Kept; 4]),
+        (Rule::MergeQueue, [InTheWay; 4]),
+        (Rule::Update, [InTheWay, InTheWay, Bypassed, Bypassed]),
+        (Rule::Deployments, [InTheWay, InTheWay, Bypassed, Bypassed]),
+        (Rule::LinearHistory, [InTheWay, AtLanding, Bypassed, Bypassed]),
+        (Rule::Signatures, [InTheWay, AtLanding, Bypassed, Bypassed]),
+        (checks(Strict::Yes), [InTheWay, Judged, Judged, Judged]),
+        (checks(Strict::No), [InTheWay, Judged, Judged, Judged]),
+        (reviewed(1, &[]), [InTheWay, InTheWay, Judged, Judged]),
+        (reviewed(1, &[Beyond::CodeOwners]), [InTheWay, InTheWay, Bypassed, Bypassed]),
+        (Rule::plain("commit_message_pattern"), [AtLanding, AtLanding, Bypassed, Bypassed]),
+        (Rule::plain("code_scanning"), [InTheWay, InTheWay, Bypassed, Bypassed]),
+        (Rule::plain("moon_phase"), [InTheWay, InTheWay, Bypassed, Bypassed]),
+    ];
+    for (rule, expected) in cases {
+        assert_eq!(ways(&rule), expected, "{rule}");
+    }
+}
+
+#[test]
+fn an_obstacle_names_its_fix() {
+    let all = active(&NEEDS);
+    let rules = [
+        found(Rule::MergeQueue, Bypass::Always),
+        found(Rule::LinearHistory, Bypass::Never),
+        found(Rule::NonFastForward, Bypass::Never),
+    ];
+    let told: Vec<String> = preflight(&rules, Method::Merge, &all)
+        .iter()
+        .map(|obstacle| format!("{}: {obstacle}: {}", obstacle.reason(), obstacle.fix()))
+        .collect();
+    let expected = [
+        "ruleset-blocked: the ruleset main wants merge queue: turn the merge queue off for this \
+         branch: the train is one",
+        "ruleset-blocked: the ruleset main wants linear history: set `method = \"ff\"` in \
+         molt.toml, or let the App bypass the rule",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(preflight(&rules[1..], Method::Ff, &all), []);
+}
+
+#[test]
+fn a_missing_permission_is_found_before_anything_is_tested() {
+    assert_eq!(preflight(&[], Method::Merge, &active(&NEEDS)), []);
+    for at in 0..NEEDS.len() {
+        let mut granted = NEEDS;
+        let (permission, needed) = granted[at];
+        granted[at].1 = if needed == Level::Write { Level::Read } else { Level::None };
+        let obstacles = preflight(&[], Method::Merge, &active(&granted));
+        assert_eq!(obstacles, [Obstacle::Permission(permission, needed)]);
+        assert_eq!(obstacles[0].reason(), "auth-lost");
+    }
+    assert_eq!(preflight(&[], Method::Ff, &Installation::Suspended), [Obstacle::Suspended]);
+    assert_eq!(preflight(&[], Method::Ff, &Installation::Gone), [Obstacle::Gone]);
+    let told = Obstacle::Permission(Permission::PullRequests, Level::Write).to_string();
+    assert_eq!(told, "the installation lacks `pull_requests: write`");
+    assert_eq!(Level::of("owner"), Level::None);
+}
+
+#[test]
+fn workflows_and_stacks_are_in_the_way_of_one_change() {
+    let paths = ["src/lib.rs", ".github/workflows/ci.yml"];
+    let plain = active(&NEEDS);
+    let workflows = Obstacle::Workflows { path: paths[1].to_owned() };
+    assert_eq!(of_change(Stack::None, paths, &plain), std::slice::from_ref(&workflows));
+    assert_eq!(of_change(Stack::Part, paths, &plain), [Obstacle::Stacked, workflows]);
+    let more = active(&[(Permission::Workflows, Level::Write)]);
+    assert_eq!(of_change(Stack::None, paths, &more), []);
+    let near = [".github/workflows.md", "docs/.github/workflows/a.yml", ".github/CODEOWNERS"];
+    assert_eq!(of_change(Stack::None, near, &plain), []);
+}
+
+#[test]
+fn rules_add_up_and_a_bypass_takes_nothing_away() {
+    let rules = [
+        found(checks(Strict::No), Bypass::Always),
+        found(checks(Strict::Yes), Bypass::Never),
+        found(reviewed(2, &[]), Bypass::Always),
+        found(reviewed(1, &[Beyond::LastPush]), Bypass::Never),
+    ];
+    let wanted = wanted(&rules);
+    assert_eq!((wanted.contexts.len(), wanted.approvals), (1, 2));
+    assert_eq!(super::wanted(&[]), Wanted::default());
+}
+
+proptest! {
+    #[test]
+    fn an_unknown_word_never_allows(word in "[a-z_]{0,16}") {
+        let known = ["always", "exempt"].contains(&word.as_str());
+        prop_assert!(known || Bypass::of(&word) != Bypass::Always);
+        let rule = Rule::plain(&word);
+        if matches!(rule, Rule::Unknown(_)) {
+            for method in BOTH {
+                prop_assert_eq!(met(&found(rule.clone(), Bypass::Never), method), Met::InTheWay);
+            }
+        }
+    }
+}
