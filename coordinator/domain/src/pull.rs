@@ -4,6 +4,7 @@
 //! word that nobody knows never allows anything. Not here: the forge's own shapes and the
 //! exchanges with it (`molt-forge`), and the train that a change enters ([`crate::train`]).
 
+pub mod admission;
 pub mod check;
 pub mod command;
 mod head;
