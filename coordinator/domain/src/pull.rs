@@ -10,6 +10,7 @@ pub mod command;
 mod head;
 pub mod review;
 pub mod rules;
+pub mod words;
 
 use std::fmt;
 use std::str::FromStr;
