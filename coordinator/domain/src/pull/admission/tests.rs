@@ -190,23 +190,39 @@ fn an_installation_that_is_gone_admits_nothing() {
     }
 }
 
+/// Mostly yes, so that about as many enter as not.
+fn mostly() -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(0.9)
+}
+
+/// What programs and people say: mostly yes, and mostly of the head.
+fn sayings() -> impl Strategy<Value = Vec<(bool, u8)>> {
+    let saying = (mostly(), prop_oneof![8 => Just(0u8), 1 => 1u8..4]);
+    proptest::collection::vec(saying, 1..3)
+}
+
 prop_compose! {
     fn anything()(
-        head in 1u8..3, draft in any::<bool>(), fork in any::<bool>(), looked in 1u8..3,
-        right in proptest::sample::select(vec![Right::Read, Right::Write, Right::Admin]),
-        runs in proptest::collection::vec((1u8..3, 0u8..4), 0..3),
-        reviews in proptest::collection::vec((1u8..3, 0u8..3), 0..3),
-        workflows in any::<bool>(), cut in proptest::bool::weighted(0.1),
+        of_head in mostly(), ready in mostly(), own in any::<bool>(), looked in mostly(),
+        may in mostly(), runs in sayings(), reviews in sayings(), plain in mostly(),
+        whole in mostly(),
     ) -> Case {
         let mut case = Case::sound();
-        case.wish = asked(right, head);
-        case.pull.stage = if draft { Stage::Draft } else { Stage::Open };
-        if fork {
-            case.pull.origin = Origin::Fork("a/b".to_owned());
-            case.looked = vec![Looked { head: commit(looked), right: Right::Maintain }];
+        let head = |of_head| commit(if of_head { 1 } else { 2 });
+        let right = if may { Right::Write } else { Right::Read };
+        case.wish = asked(right, if of_head { 1 } else { 2 });
+        if !ready {
+            case.pull.stage = Stage::Draft;
         }
-        if workflows {
+        if !own {
+            case.pull.origin = Origin::Fork("a/b".to_owned());
+            case.looked = vec![Looked { head: head(looked), right: Right::Maintain }];
+        }
+        if !plain {
             case.changed.push(".github/workflows/ci.yml".to_owned());
+        }
+        if !whole {
+            case.said.listing = Listing::Cut;
         }
         let word = |word| match word {
             0 => Word::Green,
@@ -216,7 +232,7 @@ prop_compose! {
         };
         let numbered = (1..).zip(runs);
         case.said.runs = numbered
-            .map(|(id, (head, said))| Run { id, head: commit(head), ..run(word(said)) })
+            .map(|(id, (of_head, said))| Run { id, head: head(of_head), ..run(word(said)) })
             .collect();
         let opinion = |word| match word {
             0 => Opinion::Approved,
@@ -225,13 +241,10 @@ prop_compose! {
         };
         let numbered = (1..).zip(reviews);
         case.reviews = numbered
-            .map(|(id, (head, said))| {
-                Review { id, head: Some(commit(head)), ..review(opinion(said)) }
+            .map(|(id, (of_head, said))| {
+                Review { id, head: Some(head(of_head)), ..review(opinion(said)) }
             })
             .collect();
-        if cut {
-            case.said.listing = Listing::Cut;
-        }
         case
     }
 }

@@ -128,9 +128,14 @@ fn rules_add_up_and_a_bypass_takes_nothing_away() {
     assert_eq!(super::wanted(&[]), Wanted::default());
 }
 
+fn words() -> impl Strategy<Value = String> {
+    let words = vec!["always", "exempt", "never", "pull_requests_only", "update", "merge_queue"];
+    prop_oneof![proptest::sample::select(words).prop_map(str::to_owned), "[a-z_]{0,16}"]
+}
+
 proptest! {
     #[test]
-    fn an_unknown_word_never_allows(word in "[a-z_]{0,16}") {
+    fn an_unknown_word_never_allows(word in words()) {
         let known = ["always", "exempt"].contains(&word.as_str());
         prop_assert!(known || Bypass::of(&word) != Bypass::Always);
         let rule = Rule::plain(&word);
