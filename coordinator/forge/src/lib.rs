@@ -9,6 +9,7 @@
 mod error;
 mod fence;
 mod git;
+pub mod github;
 mod landing;
 mod name;
 mod oid;

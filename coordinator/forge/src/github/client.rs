@@ -1,0 +1,169 @@
+//! Asks GitHub, with a policy for each operation: reads are asked again where no answer came, and
+//! for changes somebody looks first.
+
+use molt_retry::{Next, Policy, retry};
+use serde::de::DeserializeOwned;
+
+use super::answer::Answer;
+use super::credentials::{Credentials, Rights};
+use super::error::GithubError;
+use super::governor::Governor;
+use super::operation::Route;
+use super::transport::Transport;
+
+/// So many entries come on a page, which is the most that GitHub gives.
+const PAGE: u32 = 100;
+
+/// How often a change is sent that did not happen.
+const SENDINGS: u32 = 3;
+
+/// One account at GitHub.
+#[derive(Debug)]
+pub struct Client {
+    transport: Transport,
+    credentials: Credentials,
+    governor: Governor,
+}
+
+impl Client {
+    /// A client that asks by these credentials.
+    #[must_use]
+    pub fn new(transport: Transport, credentials: Credentials) -> Self {
+        Self { transport, credentials, governor: Governor::default() }
+    }
+
+    /// By what right it asks.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// How much it asks.
+    #[must_use]
+    pub fn governor(&self) -> &Governor {
+        &self.governor
+    }
+
+    /// What the App was granted where it is installed; `None` for a personal token.
+    ///
+    /// # Errors
+    ///
+    /// No token was to be had.
+    pub async fn rights(&self) -> Result<Option<Rights>, GithubError> {
+        self.credentials.rights(&self.transport).await
+    }
+
+    /// Reads one thing.
+    ///
+    /// # Errors
+    ///
+    /// It is not to be had, or is of a shape that nobody knows.
+    pub async fn read<T: DeserializeOwned>(&self, route: Route) -> Result<T, GithubError> {
+        let operation = route.operation();
+        let answer = self.ask(&route, None).await?;
+        answer.read().map_err(|cause| GithubError { operation, cause })
+    }
+
+    /// Reads one thing, unless it is what `etag` names: `None` then, which costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::read`].
+    pub async fn read_changed<T: DeserializeOwned>(
+        &self,
+        route: Route,
+        etag: Option<&str>,
+    ) -> Result<Option<(T, Option<String>)>, GithubError> {
+        let operation = route.operation();
+        let answer = self.ask(&route, etag).await?;
+        if answer.status == 304 {
+            return Ok(None);
+        }
+        let value = answer.read().map_err(|cause| GithubError { operation, cause })?;
+        Ok(Some((value, answer.head.etag)))
+    }
+
+    /// Reads a list to its end, page after page. `list` takes a page apart.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::read`]; a list of which a page is missing is none.
+    pub async fn pages<P: DeserializeOwned, T>(
+        &self,
+        route: Route,
+        list: impl Fn(P) -> Vec<T>,
+    ) -> Result<Vec<T>, GithubError> {
+        let operation = route.operation();
+        let mut route = route.query("per_page", PAGE);
+        let mut all = Vec::new();
+        loop {
+            let answer = self.ask(&route, None).await?;
+            let page = answer.read().map_err(|cause| GithubError { operation, cause })?;
+            all.extend(list(page));
+            match &answer.head.next {
+                Some(next) => route = route.at(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Changes something that can be sent once alone. Where it is not known whether it happened,
+    /// `look` says: what is there is the outcome, and what is not is sent again.
+    ///
+    /// # Errors
+    ///
+    /// It did not happen; or, if the error [may have changed](GithubError::may_have_changed)
+    /// something, nobody knows.
+    pub async fn ensure<T: DeserializeOwned>(
+        &self,
+        route: Route,
+        look: impl AsyncFn() -> Result<Option<T>, GithubError>,
+    ) -> Result<T, GithubError> {
+        let mut sent = 0;
+        loop {
+            sent += 1;
+            let error = match self.read(route.clone()).await {
+                Ok(made) => return Ok(made),
+                Err(error) if !error.may_have_changed() => return Err(error),
+                Err(error) => error,
+            };
+            if let Some(made) = look().await? {
+                return Ok(made);
+            }
+            if sent == SENDINGS {
+                return Err(error);
+            }
+        }
+    }
+
+    /// One answer, or why there is none. A read is asked again while GitHub is in trouble.
+    ///
+    /// # Errors
+    ///
+    /// See [`Cause`](super::Cause).
+    pub async fn ask(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
+        if route.operation().effect.changes() {
+            return self.once(route, etag).await;
+        }
+        let again = |error: GithubError| match error.cause.is_passing() {
+            true => Next::Again(error),
+            false => Next::Stop(error),
+        };
+        let asked = retry(Policy::FORGE_READ, || self.once(route, etag), again).await;
+        asked.map_err(molt_retry::Failed::into_error)
+    }
+
+    async fn once(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
+        let operation = route.operation();
+        let failed = |cause| GithubError { operation, cause };
+        let _going = self.governor.admit(operation.effect).await.map_err(failed)?;
+        let answer = self.credentials.exchange(&self.transport, route, etag).await?;
+        match answer.cause() {
+            None => Ok(answer),
+            Some(cause) => {
+                self.governor.heed(&cause);
+                Err(failed(cause))
+            }
+        }
+    }
+}
