@@ -18,6 +18,7 @@ mod refs;
 mod report;
 pub mod shape;
 mod transport;
+pub mod webhook;
 
 pub use answer::{Answer, Head};
 pub use app::{App, KeyError};
