@@ -2,8 +2,9 @@
 //!
 //! Data flows one way: [`rpc`] converts a call into a request, [`engine`]
 //! decides and commits it, [`reconcile`] carries out what the committed state
-//! calls for; [`lead`] says whether that happens here or elsewhere. Not here:
-//! the rules (`molt-domain`), storage (`molt-store`), git (`molt-repo`,
+//! calls for; [`lead`] says whether that happens here or elsewhere. A hosted
+//! forge says through [`webhooks`] what is worth another look. Not here: the
+//! rules (`molt-domain`), storage (`molt-store`), git (`molt-repo`,
 //! `molt-forge`).
 
 pub mod auth;
@@ -24,3 +25,4 @@ pub mod serve;
 pub mod store_place;
 pub mod telemetry;
 pub mod transfer;
+pub mod webhooks;

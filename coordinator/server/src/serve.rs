@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use molt_domain::policy::Spans;
+use molt_forge::github::webhook::{Secrets, SecretsError};
 use molt_proto::protocol::Versions;
 use molt_store::{Candidate, FORMAT, Format};
 use tokio::net::TcpListener;
@@ -15,10 +16,11 @@ use tracing::{info, warn};
 
 use crate::auth::{self, AuthOptions, Counted, Gate, TlsError};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Limits, RepoConfig};
+use crate::config::{Config, ConfigError, Limits, RepoConfig, WebhookConfig};
 use crate::lead::{Found, Ground, Lead, LeadError, Place, Seat, Standing, charter};
 use crate::reconcile::{Archive, ArchiveError};
 use crate::store_place::{self, Opened, PlaceError};
+use crate::webhooks::{Bounds, Webhooks};
 
 /// How long calls may take to end once the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -38,6 +40,9 @@ pub enum ServeError {
     /// The transport's security.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// What webhooks are signed with.
+    #[error("the webhooks' secrets")]
+    WebhookSecrets(#[from] SecretsError),
     /// The audit's files.
     #[error("the audit's archive")]
     Archive(#[from] ArchiveError),
@@ -85,6 +90,8 @@ pub struct Serving {
     pub data: PathBuf,
     /// How callers name it: with TLS or without.
     pub scheme: &'static str,
+    /// Where webhooks are taken in, if they are.
+    pub webhooks: Option<SocketAddr>,
     /// The spans.
     pub spans: Spans,
     /// How much one peer may ask for.
@@ -121,6 +128,7 @@ pub struct Ready {
     seat: Seat,
     listener: TcpListener,
     tls: Option<ServerTlsConfig>,
+    webhooks: Option<Webhooks>,
 }
 
 /// Sets everything up. Calls that arrive from now on are answered once the service runs.
@@ -164,11 +172,11 @@ pub async fn prepare_as(
     let tls = config.tls.as_ref().map(auth::tls).transpose()?;
     std::fs::create_dir_all(data)
         .map_err(|source| ServeError::File { path: data.clone(), source })?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|source| ServeError::Listen { address: *listen, source })?;
-    let address =
-        listener.local_addr().map_err(|source| ServeError::Listen { address: *listen, source })?;
+    let (listener, address) = bind(*listen).await?;
+    let webhooks = match &config.webhooks {
+        Some(webhooks) => Some(take_in(webhooks).await?),
+        None => None,
+    };
     let Opened { store, dropped } = store_place::open(&config.store, spans.leader_ttl).await?;
     let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
     let ground = Ground {
@@ -187,8 +195,31 @@ pub async fn prepare_as(
     info!(phase = "start", %address, ?role, "serving");
     let scheme = if tls.is_some() { "https://" } else { "" };
     let (spans, limits) = (*spans, *limits);
-    let serving = Serving { address, data: data.clone(), scheme, spans, limits, role, dropped };
-    Ok(Ready { serving, lead, standing, seat, listener, tls })
+    let serving = Serving {
+        address,
+        data: data.clone(),
+        scheme,
+        webhooks: webhooks.as_ref().map(Webhooks::address),
+        spans,
+        limits,
+        role,
+        dropped,
+    };
+    Ok(Ready { serving, lead, standing, seat, listener, tls, webhooks })
+}
+
+/// Listens on `address`; answers where, if its port is 0.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+async fn take_in(config: &WebhookConfig) -> Result<Webhooks, ServeError> {
+    let secrets = Secrets::read(&config.secret_files)?;
+    let (listener, address) = bind(config.listen).await?;
+    Ok(Webhooks::new(listener, address, secrets, Bounds::default()))
 }
 
 fn place(repo: &RepoConfig, data: &Path) -> Place {
@@ -241,7 +272,7 @@ impl Ready {
     ///
     /// The lead was lost for good, or the listener failed.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
-        let Self { serving, lead, standing, seat, listener, tls } = self;
+        let Self { serving, lead, standing, seat, listener, tls, webhooks } = self;
         // An answer must not wait for the acknowledgement of the one before it.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let limits = serving.limits;
@@ -258,6 +289,7 @@ impl Ready {
             .add_service(seat.health())
             .add_service(seat.switch())
             .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+        let server = beside(server, webhooks, stop.clone());
         let holding = lead.hold(standing, &stop);
         let (mut server, mut holding) = (std::pin::pin!(server), std::pin::pin!(holding));
         let ended = tokio::select! {
@@ -277,4 +309,19 @@ impl Ready {
         info!(phase = "drain", "stopped");
         ended
     }
+}
+
+/// Takes in webhooks for as long as `server` serves.
+async fn beside<T>(
+    server: impl Future<Output = T>,
+    webhooks: Option<Webhooks>,
+    stop: CancellationToken,
+) -> T {
+    let Some(webhooks) = webhooks else { return server.await };
+    let server = async {
+        let served = server.await;
+        stop.cancel();
+        served
+    };
+    tokio::join!(server, webhooks.serve(&stop)).0
 }

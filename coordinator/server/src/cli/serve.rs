@@ -15,6 +15,7 @@ use crate::engine::Start;
 use crate::lead::Found;
 use crate::serve::{self, Role, Serving};
 use crate::telemetry;
+use crate::webhooks;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, Error> {
@@ -104,6 +105,9 @@ fn greeting(serving: &Serving) -> Vec<String> {
             format!("hindered {reason}: will ask again"),
         ],
     };
+    if let Some(address) = serving.webhooks {
+        lines.push(format!("webhooks at http://{address}{}", webhooks::PATH));
+    }
     lines.push(format!("spans    {}", spans_line(&serving.spans)));
     lines.push(format!("limits   {}", serving.limits));
     if let Some(bytes) = serving.dropped {

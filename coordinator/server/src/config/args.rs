@@ -7,10 +7,13 @@ use clap::Args;
 use molt_domain::name::RepoName;
 
 use super::check::{self, Transport};
-use super::file::{self, FileLayer};
+use super::file::{self, FileLayer, WebhookLayer};
 use super::finding::{ConfigError, Finding, Place, Problem};
 use super::spans::SpanArgs;
-use super::{Config, DEFAULT_LISTEN, DEFAULT_REPO, RepoConfig, StorePlace};
+use super::{
+    Config, DEFAULT_LISTEN, DEFAULT_REPO, DEFAULT_WEBHOOK_LISTEN, RepoConfig, StorePlace,
+    WebhookConfig,
+};
 use crate::policy::{self, Severity};
 
 /// Where and how to serve.
@@ -45,6 +48,10 @@ pub struct ServeArgs {
     /// By which address others reach this coordinator [default: the one it listens on]
     #[arg(long, env = "MOLT_COORD_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
+
+    /// Address to take webhooks in on, if the file has their secrets [default: 127.0.0.1:7480]
+    #[arg(long, env = "MOLT_COORD_WEBHOOK_LISTEN", value_name = "ADDR")]
+    pub webhook_listen: Option<SocketAddr>,
 
     /// The repository's remote: a path or any address that git can push to
     ///
@@ -143,6 +150,7 @@ impl Merge<'_> {
         if file.etcd.is_some() && advertise.is_none() && listen.ip().is_unspecified() {
             self.error(&listen_at, Problem::NoAddress(listen));
         }
+        let webhooks = self.webhooks(file.webhooks);
         let spans = args.spans.over(&file.spans);
         let spans_at = file.spans_at.unwrap_or(Place::Flag("spans"));
         self.note_error(&spans_at, spans.check().map_err(Problem::from));
@@ -158,6 +166,7 @@ impl Merge<'_> {
             advertise,
             repos,
             tls: file.tls,
+            webhooks,
             spans,
             limits: file.limits,
             raise_epoch: args.raise_epoch.clone(),
@@ -202,6 +211,25 @@ impl Merge<'_> {
             self.error(&Place::Flag("--data"), Problem::NoHome);
         }
         data
+    }
+
+    /// Where webhooks are taken in: nowhere without a secret.
+    fn webhooks(&mut self, file: Option<WebhookLayer>) -> Option<WebhookConfig> {
+        let place = Place::Flag("--webhook-listen");
+        let flag = self.args.webhook_listen.map(|address| (address, place.clone()));
+        let Some(file) = file else {
+            if flag.is_some() {
+                self.error(&place, Problem::NoWebhookSecret);
+            }
+            return None;
+        };
+        let listen = flag.or(file.listen);
+        let (listen, listen_at) = listen.unwrap_or((DEFAULT_WEBHOOK_LISTEN, place));
+        if !listen.ip().is_loopback() {
+            let problem = Problem::WebhooksInTheClear(listen);
+            self.findings.push(Finding::new(&listen_at, Severity::Note, problem));
+        }
+        Some(WebhookConfig { listen, secret_files: file.secret_files })
     }
 
     /// The one repository of the command line, else those of the file.

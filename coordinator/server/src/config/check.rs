@@ -27,6 +27,8 @@ pub(super) enum Content {
     Key,
     /// A password and nothing else, but for one line's end.
     Password,
+    /// What webhooks are signed with and nothing else, but for one line's end.
+    WebhookSecret,
 }
 
 impl Content {
@@ -36,8 +38,8 @@ impl Content {
     fn denied(self, owner: u32) -> u32 {
         match (self, owner) {
             (Self::Certificate, _) => 0,
-            (Self::Key | Self::Password, 0) => 0o037,
-            (Self::Key | Self::Password, _) => 0o077,
+            (Self::Key | Self::Password | Self::WebhookSecret, 0) => 0o037,
+            (Self::Key | Self::Password | Self::WebhookSecret, _) => 0o077,
         }
     }
 
@@ -50,7 +52,8 @@ impl Content {
             }
             Self::Key if !has(b"PRIVATE KEY-----") => Some("no key in PEM"),
             Self::Password if bytes.trim_ascii().is_empty() => Some("no password"),
-            Self::Certificate | Self::Key | Self::Password => None,
+            Self::WebhookSecret if bytes.trim_ascii().is_empty() => Some("no secret"),
+            Self::Certificate | Self::Key | Self::Password | Self::WebhookSecret => None,
         }
     }
 }

@@ -17,11 +17,22 @@ use crate::policy::amount::{Bytes, Span};
 use crate::policy::document::{Findings, Item, Keys, Table};
 use crate::policy::{MAX_BYTES, Problem as TomlProblem};
 
-const ROOT: Keys =
-    keys(&["name", "data", "listen", "advertise", "etcd", "repo", "tls", "spans", "limits"]);
+const ROOT: Keys = keys(&[
+    "name",
+    "data",
+    "listen",
+    "advertise",
+    "etcd",
+    "repo",
+    "tls",
+    "webhooks",
+    "spans",
+    "limits",
+]);
 const ETCD: Keys = keys(&["endpoints", "fleet", "user", "password_file", "ca", "cert", "key"]);
 const REPO: Keys = keys(&["name", "remote", "branch"]);
 const TLS: Keys = keys(&["cert", "key", "client_ca"]);
+const WEBHOOKS: Keys = keys(&["listen", "secret_files"]);
 const LIMITS: Keys = keys(&["per_second", "burst", "message", "connections", "streams"]);
 const SPANS: Keys = keys(&[
     "heartbeat",
@@ -53,10 +64,19 @@ pub(super) struct FileLayer {
     pub(super) etcd: Option<StorePlace>,
     pub(super) repos: Vec<RepoConfig>,
     pub(super) tls: Option<TlsFiles>,
+    pub(super) webhooks: Option<WebhookLayer>,
     pub(super) spans: SpanArgs,
     /// Where the spans are, if any is there.
     pub(super) spans_at: Option<Place>,
     pub(super) limits: Limits,
+}
+
+/// What a file says about webhooks.
+#[derive(Debug, Default)]
+pub(super) struct WebhookLayer {
+    pub(super) listen: Option<(SocketAddr, Place)>,
+    /// Of a sound file one or two.
+    pub(super) secret_files: Vec<PathBuf>,
 }
 
 /// Reads the text of the file at `path`, and looks at the files that it names.
@@ -89,16 +109,16 @@ impl Reader<'_, '_> {
         }
         let root = Table::root(document.get_ref());
         root.allow(&ROOT, self.findings);
-        let listen = root.get("listen");
         let spans = root.table("spans", self.findings);
         Some(FileLayer {
             name: self.checked(&root, "name", check::name),
             data: self.data(&root),
-            listen: listen.and_then(|item| Some((item.parse(self.findings)?, self.place(&item)))),
+            listen: self.listen(&root),
             advertise: self.checked(&root, "advertise", check::host_port),
             etcd: self.etcd(&root),
             repos: self.repos(&root),
             tls: self.tls(&root),
+            webhooks: self.webhooks(&root),
             spans: spans.as_ref().map(|table| self.spans(table)).unwrap_or_default(),
             spans_at: root.get("spans").map(|item| self.place(&item)),
             limits: self.limits(&root).unwrap_or_default(),
@@ -161,6 +181,30 @@ impl Reader<'_, '_> {
         table.allow(&TLS, self.findings);
         let client_ca = self.file(&table, "client_ca", Content::Certificate);
         Some(TlsFiles { identity: self.key_pair(&table)?, client_ca })
+    }
+
+    fn listen(&mut self, table: &Table<'_>) -> Option<(SocketAddr, Place)> {
+        let item = table.get("listen")?;
+        Some((item.parse(self.findings)?, self.place(&item)))
+    }
+
+    fn webhooks(&mut self, root: &Table<'_>) -> Option<WebhookLayer> {
+        let table = root.table("webhooks", self.findings)?;
+        table.allow(&WEBHOOKS, self.findings);
+        let secret_files = self.webhook_secrets(&table).unwrap_or_default();
+        Some(WebhookLayer { listen: self.listen(&table), secret_files })
+    }
+
+    fn webhook_secrets(&mut self, table: &Table<'_>) -> Option<Vec<PathBuf>> {
+        let example = "secret_files = [\"webhook.secret\"]";
+        let item = table.require("secret_files", example, self.findings)?;
+        let members = item.list(self.findings)?;
+        if !matches!(members.len(), 1 | 2) {
+            let why = "is not one file, or two while the secret is replaced";
+            return item.invalid(why, self.findings);
+        }
+        let file = |member: &Item<'_>| self.named_file(member, Content::WebhookSecret);
+        members.iter().map(file).collect()
     }
 
     fn repos(&mut self, root: &Table<'_>) -> Vec<RepoConfig> {

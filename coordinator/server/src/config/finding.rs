@@ -200,6 +200,12 @@ pub enum Problem {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Anybody could send webhooks.
+    #[error("there is no secret: name its file as `secret_files` below [webhooks] in a --config")]
+    NoWebhookSecret,
+    /// Anybody on the way could read what webhooks say.
+    #[error("webhooks come to {0} unencrypted: have a proxy before it that ends TLS")]
+    WebhooksInTheClear(SocketAddr),
     /// Anybody on the way could read the password.
     #[error("the password goes to {0} unencrypted")]
     PasswordInTheClear(String),

@@ -29,6 +29,10 @@ pub use spans::spans_line;
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7420);
 
+/// Where webhooks are taken in when nothing else is said.
+pub const DEFAULT_WEBHOOK_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7480);
+
 /// The fleet of an etcd that names none.
 pub const DEFAULT_FLEET: &str = "main";
 
@@ -52,6 +56,8 @@ pub struct Config {
     pub repos: Vec<RepoConfig>,
     /// The files of the transport's security; `None` on loopback only.
     pub tls: Option<TlsFiles>,
+    /// Where webhooks are taken in; `None` means that there are none.
+    pub webhooks: Option<WebhookConfig>,
     /// The spans that the rules use.
     pub spans: Spans,
     /// How much one peer may ask for.
@@ -125,4 +131,13 @@ pub struct TlsFiles {
     pub identity: KeyPair,
     /// Who signs the certificates of callers; without it they have tokens only.
     pub client_ca: Option<PathBuf>,
+}
+
+/// Where a forge's webhooks are taken in, and by what they are known to be the forge's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// The address to listen on: plain HTTP, for a proxy that ends TLS.
+    pub listen: SocketAddr,
+    /// One file with a secret, or two while the secret is replaced.
+    pub secret_files: Vec<PathBuf>,
 }

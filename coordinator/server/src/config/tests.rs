@@ -210,6 +210,64 @@ fn a_key_is_kept_from_others() {
 }
 
 #[test]
+fn webhooks_need_a_secret_that_is_kept_from_others() {
+    let hooks = |text: &str| format!("{REPO}[webhooks]\n{text}\n");
+    assert_eq!(sound(&folder(REPO), &[]).webhooks, None, "off unless there is a secret");
+    let folder = folder(&hooks("secret_files = ['word', 'c.key']"));
+    let webhooks = sound(&folder, &[]).webhooks.expect("webhooks");
+    assert_eq!(webhooks.listen.to_string(), "127.0.0.1:7480");
+    assert_eq!(webhooks.secret_files, ["word", "c.key"].map(|name| folder.path().join(name)));
+    let open = sound(&folder, &["--webhook-listen", "0.0.0.0:80"]).webhooks.expect("webhooks");
+    assert_eq!(open.listen.to_string(), "0.0.0.0:80");
+    refused(
+        &hooks("listen = '127.0.0.1:1'"),
+        &["c.toml:3: webhooks.secret_files: missing: write secret_files = [\"webhook.secret\"]"],
+    );
+    refused(
+        &hooks("listn = 'x'\nsecret_files = ['word', 'empty', 'word']"),
+        &[
+            "c.toml:4: webhooks.listn: unknown key, did you mean `listen`?",
+            "c.toml:5: webhooks.secret_files: is not one file, or two while the secret is replaced",
+        ],
+    );
+    refused(
+        &hooks("secret_files = ['empty']"),
+        &["c.toml:4: webhooks.secret_files: empty: there is no secret"],
+    );
+    let told_open = refused_mode(&hooks("secret_files = ['word']"), "word", 0o604);
+    assert!(told_open.contains("word can be read by others (mode 0604)"), "{told_open}");
+}
+
+/// What is told when `name` has `mode`, in a line.
+fn refused_mode(text: &str, name: &str, mode: u32) -> String {
+    let folder = folder(text);
+    fs::set_permissions(folder.path().join(name), Permissions::from_mode(mode)).expect("its mode");
+    let examined = examine(&folder, &[]);
+    assert_eq!(examined.config, None);
+    told(&folder, &examined).join(" ")
+}
+
+#[test]
+fn webhooks_on_the_command_line_alone_are_refused_and_in_the_clear_noted() {
+    let words = ["--remote", "r", "--data", "/d", "--webhook-listen", "127.0.0.1:1"];
+    let error = args(&words).config().expect_err("there is no secret");
+    assert_eq!(
+        error.to_string(),
+        "--webhook-listen: there is no secret: name its file as `secret_files` below [webhooks] \
+         in a --config"
+    );
+    let text = format!("{REPO}[webhooks]\nlisten = '0.0.0.0:80'\nsecret_files = ['word']\n");
+    let folder = folder(&text);
+    let examined = examine(&folder, &[]);
+    assert_eq!(
+        told(&folder, &examined),
+        ["c.toml:4: note: webhooks.listen: webhooks come to 0.0.0.0:80 unencrypted: have a proxy \
+             before it that ends TLS"]
+    );
+    assert!(examined.config.is_some(), "a note keeps nobody from serving");
+}
+
+#[test]
 fn limits_are_counts_and_a_size_and_the_rest_is_usual() {
     let limits = |text: &str| sound(&folder(&format!("{REPO}{text}")), &[]).limits;
     assert_eq!(limits(""), Limits::default());

@@ -41,6 +41,11 @@ pub(super) fn examine(
     let repos = config.repos.len();
     let detail = format!("{}: `{}`, {repos} repositories", file.display(), config.name);
     findings.push(Finding::ok("config", detail));
+    if let Some(webhooks) = &config.webhooks {
+        let secrets = webhooks.secret_files.len();
+        let detail = format!("taken in on {}, by {secrets} secrets", webhooks.listen);
+        findings.push(Finding::ok("webhooks", detail));
+    }
     findings.push(Finding::ok("spans", spans_line(&config.spans)));
     Some(config)
 }
