@@ -1,0 +1,12 @@
+//! Webhooks as GitHub has sent them, and as forgers, slow networks and crowds would.
+//!
+//! They come over sockets, and what they leave behind is what the product marked. No test waits for
+//! time to pass: where a sender is to be given up, it waits until it is.
+
+mod bounds;
+mod data;
+mod forged;
+mod heard;
+mod sender;
+mod service;
+mod stand;
