@@ -11,6 +11,10 @@
 )]
 mod fleet;
 
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::thread;
+
 use molt_domain::fault::Bug;
 use molt_fault::with;
 
@@ -66,24 +70,39 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
     }
 }
 
+/// The first history that shows a bug, and what of it did, in words.
+fn caught(bug: Bug) -> Option<String> {
+    let caught = (0..SEEDS).find_map(|seed| {
+        let (step, broken, _) = with(bug, || fleet::live(seed, COMMANDS)).err()?;
+        Some((seed, step, broken))
+    });
+    let (seed, step, broken) = caught?;
+    let right = caught_by(bug).iter().any(|name| broken.invariant.starts_with(name));
+    assert!(right, "{bug:?} was taken for another bug: {broken}");
+    Some(format!("{bug:?} seed {seed} step {step:>5}: {}", broken.invariant))
+}
+
 #[test]
 fn every_seeded_bug_is_caught_by_the_invariant_that_it_breaks() {
-    let mut missed = Vec::new();
-    for bug in Bug::ALL {
-        let caught = (0..SEEDS).find_map(|seed| {
-            let (step, broken, _) = with(bug, || fleet::live(seed, COMMANDS)).err()?;
-            Some((seed, step, broken))
-        });
-        match caught {
-            Some((seed, step, broken)) => {
-                println!("{bug:?} seed {seed} step {step:>5}: {}", broken.invariant);
-                let expected = caught_by(bug);
-                let right = expected.iter().any(|name| broken.invariant.starts_with(name));
-                assert!(right, "{bug:?} was taken for another bug: {broken}");
+    let (bugs, missed) = (Mutex::new(Bug::ALL.iter()), Mutex::new(Vec::new()));
+    let next = || bugs.lock().expect("no other search failed").next();
+    let search = || {
+        // A bug is switched on for the thread alone.
+        while let Some(bug) = next() {
+            match caught(*bug) {
+                Some(how) => println!("{how}"),
+                None => missed.lock().expect("no other search failed").push(*bug),
             }
-            None => missed.push(bug),
         }
-    }
+    };
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let searches: Vec<_> = (0..cores).map(|_| scope.spawn(search)).collect();
+        for search in searches {
+            search.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+    });
+    let missed = missed.into_inner().expect("no search failed");
     assert_eq!(missed, [], "bugs that no check saw in {SEEDS} histories of {COMMANDS} commands");
 }
 
