@@ -21,7 +21,7 @@ use super::machine;
 use super::orphans::{Held, Orphans};
 use super::serve::Done;
 use crate::clock::{self, Millis};
-use crate::error::Error;
+use crate::error::{Error, in_full};
 use crate::run::{ExitRecord, ProcessIdentity, Run, RunError, RunFolder, RunId, Standing};
 use crate::session::alive;
 use crate::wrap::ask::Asked;
@@ -356,14 +356,7 @@ async fn give_back(host: &Host, place: &Place) -> Result<(), Error> {
 
 /// An error of a room below as one of the daemon.
 pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> Error {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    Error::unavailable(text)
+    Error::unavailable(in_full(error))
 }
 
 /// What this host says of itself in every beat.
