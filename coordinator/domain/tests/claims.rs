@@ -258,20 +258,40 @@ fn a_handover_needs_a_holder_a_living_agent_and_an_offer() {
     assert_eq!((kept.session, kept.state), (ann.session, claim.state), "it stays ann's");
 }
 
+fn add(title: &str, scope: &str) -> Command {
+    Command::AddTask(task::New {
+        title: title.to_owned(),
+        body: String::new(),
+        priority: 0,
+        needs: Vec::new(),
+        scopes: vec![scope.parse().unwrap()],
+        acceptance: String::new(),
+    })
+}
+
+#[test]
+fn a_claim_serves_another_task_once_its_own_has_ended() {
+    let mut world = World::new(&SCOPES);
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    let Ok(Reply::TaskAdded { task: first }) = world.by(&ann, add("one", "docs")) else {
+        panic!("the scope is known");
+    };
+    world.by(&ann, add("two", "brief")).unwrap();
+    let helps = Wanted { task: Some(first), ..wanted(&["brief"], Mode::Exclusive) };
+    let kept = granted(&mut world, &ann, Command::Claim(helps));
+    assert!(matches!(world.by(&bob, Command::Next), Ok(Reply::TaskTaken { task, .. })
+        if task.id == first));
+    world.by(&bob, Command::EndTask { task: first, end: task::End::Done }).unwrap();
+    let Ok(Reply::TaskTaken { task, claim: Some(claim) }) = world.by(&ann, Command::Next) else {
+        panic!("its scope is ann's");
+    };
+    assert_eq!((claim.id, claim.task), (kept.id, Some(task.id)));
+}
+
 #[test]
 fn a_task_goes_with_its_claim() {
     let mut world = World::new(&SCOPES);
     let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
-    let add = |title: &str, scope: &str| {
-        Command::AddTask(task::New {
-            title: title.to_owned(),
-            body: String::new(),
-            priority: 0,
-            needs: Vec::new(),
-            scopes: vec![scope.parse().unwrap()],
-            acceptance: String::new(),
-        })
-    };
     world.by(&ann, add("one", "docs")).unwrap();
     world.by(&ann, add("two", "brief")).unwrap();
     let Ok(Reply::TaskTaken { task, claim: Some(claim) }) = world.by(&ann, Command::Next) else {

@@ -9,11 +9,10 @@ use super::meet::{closed_by, limit, obstacle, part};
 use super::{Claim, MAX_GLOBS, Mode, Named, State, Wanted, line};
 use crate::board::{Already, Draft, Event, Invalid, Refusal, Reply, display_list};
 use crate::id::{BoardTime, ClaimId, TaskId};
-use crate::lock;
 use crate::policy::Policy;
 use crate::scope::{Pattern, Reach, ScopeName};
 use crate::session::Session;
-use crate::wait;
+use crate::{lock, task, wait};
 
 /// The waiting claims that a change passes.
 type Waiters = Vec<Arc<Claim>>;
@@ -33,7 +32,7 @@ pub(super) fn change(
         }
         changed.push(Claim {
             mode: wanted.mode,
-            task: served(claim, wanted)?,
+            task: served(draft, session, claim, wanted)?,
             state: match wanted.max {
                 Some(max) => ending(claim, later(draft, max), policy),
                 None => claim.state,
@@ -87,9 +86,16 @@ fn of_this_policy(claim: &Claim, policy: &Policy) -> Result<(), Box<Refusal>> {
     Err(Invalid::field("scopes", problem).into())
 }
 
-/// The task that a claim serves from now on: one that it serves already stays its own.
-fn served(claim: &Claim, wanted: &Wanted) -> Result<Option<TaskId>, Box<Refusal>> {
-    match (claim.task, wanted.task) {
+/// The task that a claim serves from now on: one that it serves already stays its own, until it
+/// has ended or is another's.
+fn served(
+    draft: &Draft<'_>,
+    session: &Session,
+    claim: &Claim,
+    wanted: &Wanted,
+) -> Result<Option<TaskId>, Box<Refusal>> {
+    let own = claim.task.filter(|own| task::may_serve(draft, session, *own).is_ok());
+    match (own, wanted.task) {
         (Some(own), Some(other)) if own != other => {
             let problem = format!("{} serves {own}: end that first", claim.id);
             Err(Invalid::field("task", problem).into())

@@ -57,13 +57,19 @@ pub fn own_share_first(step: &Step<'_>, before: &Tables) -> Checked {
         let Some(own) = plan.shares.iter().find(|share| share.session == Some(*session)) else {
             continue;
         };
-        let in_own = |task: &Task| {
-            !task.scopes.is_empty() && task.scopes.iter().all(|it| own.scopes.contains(it))
+        let Some(repo) = before.repos.get(&taken.repo) else { continue };
+        // A scope that was added to the work after the deal is where one is that covers it.
+        let covered = |it: &ScopeName| {
+            let reach = |name: &str| repo.policy.scopes.get(name).map(|scope| scope.reach);
+            let above = |share: &ScopeName| {
+                share.is_ancestor_of(it) && reach(share.as_str()) == reach(it.as_str())
+            };
+            own.scopes.iter().any(|share| share == it || above(share))
         };
+        let in_own = |task: &Task| !task.scopes.is_empty() && task.scopes.iter().all(covered);
         if in_own(taken) {
             continue;
         }
-        let Some(repo) = before.repos.get(&taken.repo) else { continue };
         let others: Vec<&Claim> = before
             .claims
             .values()
