@@ -1,5 +1,6 @@
 //! What can go wrong with a forge, by who can act on it.
 
+use crate::github::{Cause, GithubError, Operation};
 use crate::program::{GitError, redact};
 use crate::{Branch, Oid};
 
@@ -25,6 +26,36 @@ pub enum ForgeError {
         remote: String,
         /// What git said.
         source: GitError,
+    },
+    /// GitHub was asked and did nothing: what it said tells who can mend it.
+    #[error("github, at {remote}")]
+    Github {
+        /// The remote, without secrets.
+        remote: String,
+        /// What GitHub said.
+        source: Box<GithubError>,
+    },
+    /// GitHub refused who we are, or what we may do there: mend the credentials or the rights.
+    #[error("github denied access to {remote}")]
+    GithubDenied {
+        /// The remote, without secrets.
+        remote: String,
+        /// What GitHub said.
+        source: Box<GithubError>,
+    },
+    /// This GitHub moves no refs together, so landings cannot be fenced.
+    #[error("github at {remote} does not support `updateRefs`, which landing needs")]
+    NoUpdateRefs {
+        /// The remote, without secrets.
+        remote: String,
+        /// What GitHub said.
+        source: Box<GithubError>,
+    },
+    /// An address that a token would be sent to in the clear.
+    #[error("expected a remote https://HOST/OWNER/NAME.git, not {remote}: tokens are sent there")]
+    ClearRemote {
+        /// The remote, without secrets.
+        remote: String,
     },
     /// The remote cannot move two refs together, so landings cannot be fenced.
     #[error("remote {remote} does not support atomic pushes, which landing needs")]
@@ -120,7 +151,7 @@ const BROKEN_OFF: &[&str] =
     &["Could not read from remote repository", "hung up", "early EOF", "unexpected disconnect"];
 
 /// What git or ssh says when it was asked who we are and had no good answer.
-const DENIED: &[&str] = &[
+pub(crate) const DENIED: &[&str] = &[
     "Authentication failed",
     "could not read Username",
     "could not read Password",
@@ -142,10 +173,30 @@ impl ForgeError {
         }
     }
 
+    /// Sorts what GitHub said when it changed nothing.
+    pub(crate) fn of_github(remote: &str, source: GithubError) -> Self {
+        let (remote, source) = (redact(remote), Box::new(source));
+        match source.cause {
+            Cause::Missing { .. } | Cause::Gone { .. }
+                if source.operation == Operation::GRAPHQL =>
+            {
+                Self::NoUpdateRefs { remote, source }
+            }
+            Cause::Unauthorized { .. }
+            | Cause::Suspended { .. }
+            | Cause::Forbidden { .. }
+            | Cause::Missing { .. }
+            | Cause::Gone { .. } => Self::GithubDenied { remote, source },
+            _ => Self::Github { remote, source },
+        }
+    }
+
     /// The error of a push that is certain to have sent nothing; else the cause back.
     pub(crate) fn unsent(remote: &str, source: GitError) -> Result<Self, GitError> {
         let remote = redact(remote);
-        if source.says(&["does not support --atomic push"]) {
+        if let GitError::NoAccess(source) = source {
+            Ok(*source)
+        } else if source.says(&["does not support --atomic push"]) {
             Ok(Self::NoAtomicPush { remote, source })
         } else if source.says(DENIED) {
             Ok(Self::RemoteDenied { remote, source })

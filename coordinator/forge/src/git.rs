@@ -1,21 +1,25 @@
 //! The `git` backend: any remote that git can push to.
 //!
 //! Changes are `refs/molt/changes/<id>`, candidates `refs/molt/train/<id>`,
-//! reports `refs/molt/reports/<id>`. It works in a git directory that it is
+//! reports `refs/molt/reports/<id>`; what a forge on top of this one is about to
+//! land is staged below `refs/molt/staged/`. It works in a git directory that it is
 //! given, usually a mirror, and leaves that directory's own refs alone. Landing
 //! never deletes a ref and never moves a branch backwards.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::DENIED;
 use crate::fence::{self, FENCE_REF};
-use crate::program::{GitError, Program, redact};
+use crate::program::{Finished, GitError, Program, redact};
 use crate::{
-    Branch, Description, FenceCommit, FenceMove, FenceRecord, Fencing, Forge, ForgeError, Landed,
-    Landing, Oid, Proposed, ReadBack, RefId, Report, Settled, Withdrawn,
+    Access, Branch, Description, FenceCommit, FenceMove, FenceRecord, Fencing, Forge, ForgeError,
+    Landed, Landing, Oid, Proposed, ReadBack, RefId, Report, Settled, Withdrawn,
 };
 
 const CHANGES: &str = "refs/molt/changes/";
+const STAGED: &str = "refs/molt/staged/";
 /// Long enough for hooks at the other end; a push that takes longer is settled.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -24,6 +28,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub struct GitForge {
     git: Program,
     remote: String,
+    access: Option<Arc<dyn Access>>,
 }
 
 /// What a push came to.
@@ -42,7 +47,7 @@ impl GitForge {
     /// git directory), worked on from `git_dir` by the git `program`.
     pub fn new(program: impl Into<PathBuf>, git_dir: impl Into<PathBuf>, remote: &str) -> Self {
         let git = Program { program: program.into(), git_dir: git_dir.into(), limit: LIMIT };
-        Self { git, remote: remote.to_owned() }
+        Self { git, remote: remote.to_owned(), access: None }
     }
 
     /// The same forge, whose exchanges are cut off after `limit`.
@@ -52,14 +57,48 @@ impl GitForge {
         self
     }
 
+    /// The same forge, which is let in at its remote by `access`.
+    #[must_use]
+    pub fn with_access(mut self, access: Arc<dyn Access>) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    pub(crate) fn remote(&self) -> &str {
+        &self.remote
+    }
+
+    /// Runs a command that goes to the remote. One that was not let in there has sent nothing, so
+    /// it is run once more, with what opens the door then.
+    fn exchange(&self, args: &[&str]) -> Result<Finished, GitError> {
+        let Some(access) = &self.access else {
+            return self.git.finish(args, "");
+        };
+        let attempt = |again| {
+            let environment =
+                access.environment(again).map_err(|error| GitError::NoAccess(Box::new(error)))?;
+            self.git.finish_in(&environment, args, "")
+        };
+        match attempt(false)? {
+            finished if finished.failed_saying(DENIED) => attempt(true),
+            finished => Ok(finished),
+        }
+    }
+
+    /// The same for a command that must end with code 0, and may be repeated.
+    fn ask(&self, args: &[&str]) -> Result<String, ForgeError> {
+        let sorted = |source| ForgeError::of_remote(&self.remote, source);
+        let finished = self.exchange(args).map_err(sorted)?;
+        match finished.code {
+            Some(0) => Ok(finished.stdout),
+            _ => Err(sorted(finished.into_error())),
+        }
+    }
+
     /// The refs at the remote that match, with their ids, in one exchange.
     fn list(&self, patterns: &[&str]) -> Result<Vec<(Oid, String)>, ForgeError> {
         let args = [&["ls-remote", "--refs", "--quiet", "--", self.remote.as_str()], patterns];
-        let printed = self
-            .git
-            .run(&args.concat(), "")
-            .map_err(|source| ForgeError::of_remote(&self.remote, source))?;
-        printed.lines().map(parse_ref).collect()
+        self.ask(&args.concat())?.lines().map(parse_ref).collect()
     }
 
     fn find(refs: &[(Oid, String)], wanted: &str) -> Option<Oid> {
@@ -78,7 +117,7 @@ impl GitForge {
         args.extend(leases.iter().map(String::as_str));
         args.extend(["--", self.remote.as_str()]);
         args.extend(moves.iter().map(String::as_str));
-        let finished = match self.git.finish(&args, "") {
+        let finished = match self.exchange(&args) {
             Ok(finished) => finished,
             Err(source) => return self.unheard(source),
         };
@@ -97,15 +136,15 @@ impl GitForge {
     }
 
     /// A push that may be repeated as often as one likes.
-    fn publish(&self, leases: &[String], refspec: String) -> Result<(), ForgeError> {
-        match self.push(leases, &[refspec])? {
+    fn publish(&self, leases: &[String], moves: &[String]) -> Result<(), ForgeError> {
+        match self.push(leases, moves)? {
             Pushed::Moved => Ok(()),
             Pushed::Refused { reason } => Err(self.declined(reason)),
             Pushed::Unknown(source) => Err(ForgeError::of_remote(&self.remote, source)),
         }
     }
 
-    fn declined(&self, reason: String) -> ForgeError {
+    pub(crate) fn declined(&self, reason: String) -> ForgeError {
         ForgeError::Declined { remote: redact(&self.remote), reason }
     }
 
@@ -121,7 +160,7 @@ impl GitForge {
         }
         let args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap="];
         let args = [&args[..], &["--", self.remote.as_str(), refname]].concat();
-        self.git.run(&args, "").map_err(|source| ForgeError::of_remote(&self.remote, source))?;
+        self.ask(&args)?;
         if self.has(commit)? {
             return Ok(());
         }
@@ -159,7 +198,7 @@ impl GitForge {
 
     /// Refuses a step that is not what it says. Making it again also brings it
     /// here, for a leader that only knows the stored intent.
-    fn check_fence(&self, step: &FenceMove) -> Result<(), ForgeError> {
+    pub(crate) fn check_fence(&self, step: &FenceMove) -> Result<(), ForgeError> {
         let made = self.next_fence(step.expected.as_ref(), &step.next.record)?;
         if made == *step {
             return Ok(());
@@ -168,7 +207,7 @@ impl GitForge {
         Err(ForgeError::ForeignFence { expected, next })
     }
 
-    fn check_candidate(&self, landing: &Landing) -> Result<(), ForgeError> {
+    pub(crate) fn check_candidate(&self, landing: &Landing) -> Result<(), ForgeError> {
         let Landing { expected_base: base, candidate, .. } = landing;
         for commit in [base, candidate] {
             if !self.has(commit)? {
@@ -181,6 +220,60 @@ impl GitForge {
             return Err(ForgeError::NotDescendant { base, candidate });
         }
         Ok(())
+    }
+
+    /// Whether the branch, as it was read back, holds the landing's candidate.
+    pub(crate) fn holds(&self, now: &ReadBack, landing: &Landing) -> Result<bool, ForgeError> {
+        let Some(base) = &now.base else {
+            return Ok(false);
+        };
+        self.obtain(base, &head_ref(&landing.branch))?;
+        // The base is here with its history: a candidate that is not here is not in it.
+        Ok(self.has(&landing.candidate)? && self.is_ancestor(&landing.candidate, base)?)
+    }
+
+    /// Brings commits to the remote that are about to land, each under a name that the next one
+    /// takes over: whoever moves refs by their ids needs them there.
+    pub(crate) fn stage(&self, commits: &[(&Oid, &str)]) -> Result<(), ForgeError> {
+        let moves = commits.iter().map(|(commit, name)| format!("+{commit}:{STAGED}{name}"));
+        self.publish(&[], &moves.collect::<Vec<_>>())
+    }
+
+    /// What a landing came to that the remote refused for `reason`.
+    pub(crate) fn refused_landing(
+        &self,
+        landing: &Landing,
+        reason: String,
+    ) -> Result<Landed, ForgeError> {
+        let ReadBack { base: base_now, fence: fence_now } = self.read_back(&landing.branch)?;
+        let fence_id = fence_now.as_ref().map(|fence| &fence.commit);
+        if fence_id == Some(&landing.fence.next.commit) {
+            // A landing that was repeated: its first step had moved both.
+            Ok(Landed::Moved)
+        } else if base_now.as_ref() == Some(&landing.expected_base)
+            && fence_id == landing.fence.expected.as_ref()
+        {
+            Err(self.declined(reason))
+        } else {
+            Ok(Landed::Refused { base_now, fence_now })
+        }
+    }
+
+    /// What a withdrawal came to that the remote refused for `reason`.
+    pub(crate) fn refused_withdrawal(
+        &self,
+        fence: &FenceMove,
+        reason: String,
+    ) -> Result<Withdrawn, ForgeError> {
+        let fence_now = self.fence()?;
+        let now = fence_now.as_ref().map(|fence| &fence.commit);
+        if now == Some(&fence.next.commit) {
+            Ok(Withdrawn::Moved)
+        } else if now == fence.expected.as_ref() {
+            Err(self.declined(reason))
+        } else {
+            Ok(Withdrawn::Refused { fence_now })
+        }
     }
 }
 
@@ -214,23 +307,23 @@ impl Forge for GitForge {
     }
 
     fn publish_change(&self, change: &RefId, head: &Oid) -> Result<(), ForgeError> {
-        self.publish(&[], format!("+{head}:{CHANGES}{change}"))
+        self.publish(&[], &[format!("+{head}:{CHANGES}{change}")])
     }
 
     fn publish_candidate(&self, candidate: &RefId, commit: &Oid) -> Result<(), ForgeError> {
-        self.publish(&[], format!("+{commit}:{}", train_ref(candidate)))
+        self.publish(&[], &[format!("+{commit}:{}", train_ref(candidate))])
     }
 
     fn retire_candidate(&self, candidate: &RefId, commit: &Oid) -> Result<(), ForgeError> {
         let name = train_ref(candidate);
-        self.publish(&[format!("{name}:{commit}")], format!(":{name}"))
+        self.publish(&[format!("{name}:{commit}")], &[format!(":{name}")])
     }
 
     fn report(&self, report: &Report) -> Result<(), ForgeError> {
         let Report { change, head, title, text, time } = report;
         let message = format!("{title}\n\n{text}\n\nMolt-Head: {head}\nMolt-Time: {time}\n");
         let commit = self.write_commit(None, &message)?;
-        self.publish(&[], format!("+{commit}:refs/molt/reports/{change}"))
+        self.publish(&[], &[format!("+{commit}:refs/molt/reports/{change}")])
     }
 
     fn fence(&self) -> Result<Option<FenceCommit>, ForgeError> {
@@ -256,40 +349,19 @@ impl Forge for GitForge {
         let base = head_ref(&landing.branch);
         let leases = [format!("{base}:{}", landing.expected_base), fence_lease(&landing.fence)];
         let moves = [format!("{}:{base}", landing.candidate), fence_refspec(&landing.fence)];
-        let reason = match self.push(&leases, &moves)? {
-            Pushed::Moved => return Ok(Landed::Moved),
-            Pushed::Unknown(why) => return Ok(Landed::Unknown { why }),
-            Pushed::Refused { reason } => reason,
-        };
-        let ReadBack { base: base_now, fence: fence_now } = self.read_back(&landing.branch)?;
-        let fence_id = fence_now.as_ref().map(|fence| &fence.commit);
-        if fence_id == Some(&landing.fence.next.commit) {
-            // A landing that was repeated: its first push had moved both.
-            Ok(Landed::Moved)
-        } else if base_now.as_ref() == Some(&landing.expected_base)
-            && fence_id == landing.fence.expected.as_ref()
-        {
-            Err(self.declined(reason))
-        } else {
-            Ok(Landed::Refused { base_now, fence_now })
+        match self.push(&leases, &moves)? {
+            Pushed::Moved => Ok(Landed::Moved),
+            Pushed::Unknown(why) => Ok(Landed::Unknown { why: why.into() }),
+            Pushed::Refused { reason } => self.refused_landing(landing, reason),
         }
     }
 
     fn withdraw(&self, fence: &FenceMove) -> Result<Withdrawn, ForgeError> {
         self.check_fence(fence)?;
-        let reason = match self.push(&[fence_lease(fence)], &[fence_refspec(fence)])? {
-            Pushed::Moved => return Ok(Withdrawn::Moved),
-            Pushed::Unknown(why) => return Ok(Withdrawn::Unknown { why }),
-            Pushed::Refused { reason } => reason,
-        };
-        let fence_now = self.fence()?;
-        let now = fence_now.as_ref().map(|fence| &fence.commit);
-        if now == Some(&fence.next.commit) {
-            Ok(Withdrawn::Moved)
-        } else if now == fence.expected.as_ref() {
-            Err(self.declined(reason))
-        } else {
-            Ok(Withdrawn::Refused { fence_now })
+        match self.push(&[fence_lease(fence)], &[fence_refspec(fence)])? {
+            Pushed::Moved => Ok(Withdrawn::Moved),
+            Pushed::Unknown(why) => Ok(Withdrawn::Unknown { why: why.into() }),
+            Pushed::Refused { reason } => self.refused_withdrawal(fence, reason),
         }
     }
 
@@ -302,12 +374,8 @@ impl Forge for GitForge {
     fn settle(&self, landing: &Landing) -> Result<Settled, ForgeError> {
         self.check_fence(&landing.fence)?;
         let now = self.read_back(&landing.branch)?;
-        if let Some(base) = &now.base {
-            self.obtain(base, &head_ref(&landing.branch))?;
-            // The base is here with its history: a candidate that is not here is not in it.
-            if self.has(&landing.candidate)? && self.is_ancestor(&landing.candidate, base)? {
-                return Ok(Settled::Landed);
-            }
+        if self.holds(&now, landing)? {
+            return Ok(Settled::Landed);
         }
         let fence = now.fence.as_ref().map(|fence| &fence.commit);
         if fence == landing.fence.expected.as_ref() {
@@ -322,7 +390,7 @@ impl Forge for GitForge {
     }
 }
 
-fn head_ref(branch: &Branch) -> String {
+pub(crate) fn head_ref(branch: &Branch) -> String {
     format!("refs/heads/{branch}")
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::github::GithubError;
 use crate::{Branch, FenceCommit, FenceMove, GitError, Oid};
 
 /// A candidate about to become its branch's head. Stored as an intent before it
@@ -16,6 +17,17 @@ pub struct Landing {
     pub candidate: Oid,
     /// The fence's step, made together with the branch's.
     pub fence: FenceMove,
+}
+
+/// What was heard of a step in place of an answer, from whoever was to make it.
+#[derive(Debug, thiserror::Error)]
+pub enum Unheard {
+    /// The git program.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// GitHub's API.
+    #[error(transparent)]
+    Github(#[from] GithubError),
 }
 
 /// What a landing came to.
@@ -33,7 +45,7 @@ pub enum Landed {
     /// The answer was lost: settle the landing.
     Unknown {
         /// What was heard instead of an answer.
-        why: GitError,
+        why: Unheard,
     },
 }
 
@@ -50,7 +62,7 @@ pub enum Withdrawn {
     /// The answer was lost. Withdrawing again is safe: the move is the same.
     Unknown {
         /// What was heard instead of an answer.
-        why: GitError,
+        why: Unheard,
     },
 }
 

@@ -2,10 +2,12 @@
 //!
 //! [`Forge`] is the seam: read changes and heads, report, land. A landing moves
 //! the base and the fence together, each expecting its old id, so that a leader
-//! that was deposed, or an intent that was withdrawn, cannot land any more.
+//! that was deposed, or an intent that was withdrawn, cannot land any more. Behind
+//! it are any git remote ([`GitForge`]) and GitHub ([`github::GithubForge`]).
 //! Everything here blocks: async callers go through `spawn_blocking`. Not here:
 //! merging and reading trees (`molt-repo`), and what may land (`molt-domain`).
 
+mod access;
 mod error;
 mod fence;
 mod git;
@@ -15,10 +17,11 @@ mod name;
 mod oid;
 mod program;
 
+pub use access::{Access, Variables};
 pub use error::ForgeError;
 pub use fence::{FenceCommit, FenceMove, FenceRecord};
 pub use git::GitForge;
-pub use landing::{Landed, Landing, ReadBack, Settled, Withdrawn};
+pub use landing::{Landed, Landing, ReadBack, Settled, Unheard, Withdrawn};
 pub use name::{Branch, InvalidName, RefId};
 pub use oid::{InvalidOid, Oid};
 pub use program::{GitError, GitFailure};
@@ -63,6 +66,9 @@ pub struct Description {
 pub enum Fencing {
     /// Base and fence move in one step that expects both old ids.
     Together,
+    /// The base moves alone, and only forward. Whoever was deposed between its last look and its
+    /// step still lands.
+    BaseAlone,
 }
 
 impl std::fmt::Display for Description {
@@ -70,6 +76,7 @@ impl std::fmt::Display for Description {
         let Self { backend, remote, fencing } = self;
         let fencing = match fencing {
             Fencing::Together => "base and fence move together",
+            Fencing::BaseAlone => "the base moves alone, so landings have no fence",
         };
         write!(f, "{backend} at {remote}: {fencing}")
     }
@@ -80,7 +87,7 @@ impl std::fmt::Display for Description {
 /// Each method is one exchange with the forge. Errors of methods that change
 /// something mean that this call changed nothing; where that is not certain,
 /// the answer says `Unknown` instead.
-pub trait Forge: Send + Sync {
+pub trait Forge: Send + Sync + std::fmt::Debug {
     /// What this forge is and promises.
     fn describe(&self) -> Description;
 

@@ -16,6 +16,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::ForgeError;
+
 /// How long pipes may stay open after git itself has ended: an ssh master that
 /// stays behind keeps standard error open for ever.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -97,15 +99,15 @@ pub enum GitError {
         /// The system's own words.
         source: io::Error,
     },
+    /// The command was not run, since nothing that opens the remote's door was to be had.
+    #[error("no access to the remote")]
+    NoAccess(#[source] Box<ForgeError>),
 }
 
 impl GitError {
-    /// Whether git or ssh said one of these. What a hook at the remote printed
-    /// is not theirs, and would pass for it.
+    /// Whether git or ssh said one of these.
     pub(crate) fn says(&self, words: &[&str]) -> bool {
-        let Self::Failed(failure) = self else { return false };
-        let mut own = failure.stderr.lines().filter(|line| !line.starts_with("remote:"));
-        own.any(|line| words.iter().any(|word| line.contains(word)))
+        matches!(self, Self::Failed(failure) if failure.says(words))
     }
 
     pub(crate) fn is_timeout(&self) -> bool {
@@ -125,6 +127,15 @@ pub struct GitFailure {
     pub stderr: String,
 }
 
+impl GitFailure {
+    /// Whether git or ssh said one of these. What a hook at the remote printed
+    /// is not theirs, and would pass for it.
+    fn says(&self, words: &[&str]) -> bool {
+        let mut own = self.stderr.lines().filter(|line| !line.starts_with("remote:"));
+        own.any(|line| words.iter().any(|word| line.contains(word)))
+    }
+}
+
 /// How a command ended: what it printed, and the failure that it is if its code is no answer.
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -135,6 +146,11 @@ pub(crate) struct Finished {
 impl Finished {
     pub(crate) fn into_error(self) -> GitError {
         GitError::Failed(Box::new(self.failure))
+    }
+
+    /// Whether it failed and git or ssh said one of these.
+    pub(crate) fn failed_saying(&self, words: &[&str]) -> bool {
+        self.code != Some(0) && self.failure.says(words)
     }
 }
 
@@ -158,9 +174,20 @@ impl Program {
 
     /// Runs a command whose exit code is its answer.
     pub(crate) fn finish(&self, args: &[&str], stdin: &str) -> Result<Finished, GitError> {
+        self.finish_in(&[], args, stdin)
+    }
+
+    /// The same with these variables in its environment besides.
+    pub(crate) fn finish_in(
+        &self,
+        environment: &[(String, String)],
+        args: &[&str],
+        stdin: &str,
+    ) -> Result<Finished, GitError> {
         let shown = redact(&format!("git {}", args.join(" ")));
         let child = self
             .command(args)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .spawn()
             .map_err(|source| GitError::NotStarted { program: self.program.clone(), source })?;
         let ended = supervise(child, stdin.as_bytes().to_vec(), self.limit)

@@ -33,6 +33,14 @@ pub enum RepoError {
         /// What git said.
         source: GitError,
     },
+    /// Nothing that opens the remote's door was to be had.
+    #[error("no access to remote {remote}")]
+    NoAccess {
+        /// The remote, without secrets.
+        remote: String,
+        /// Why there is none.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The repository has no commit yet.
     #[error("{repository} has no commits")]
     NoCommits {

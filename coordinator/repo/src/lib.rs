@@ -5,6 +5,7 @@
 //! async callers go through `spawn_blocking`. Not here: where changes are
 //! proposed and landed (`molt-forge`), what a changed path means (`molt-domain`).
 
+mod access;
 mod changes;
 mod compare;
 mod error;
@@ -18,6 +19,7 @@ mod path;
 mod program;
 mod worktree;
 
+pub use access::{Access, Variables};
 pub use changes::{Change, ChangedPath, Entry};
 pub use compare::{After, Before};
 pub use error::RepoError;

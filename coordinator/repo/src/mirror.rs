@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::program::{Call, Git, GitError, Place, redact};
-use crate::{Oid, RepoError, TreePath};
+use crate::{Access, Oid, RepoError, TreePath};
 
 /// The refs that a mirror follows.
 const FOLLOWED: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/molt/*:refs/molt/*"];
@@ -19,6 +19,7 @@ pub struct Mirror {
     git: Git,
     path: PathBuf,
     remote: String,
+    access: Option<Access>,
 }
 
 impl Mirror {
@@ -26,7 +27,7 @@ impl Mirror {
     ///
     /// Does not touch the network. A folder that mirrors another remote is refused.
     pub fn open(git: Git, path: impl Into<PathBuf>, remote: &str) -> Result<Self, RepoError> {
-        let mirror = Self { git, path: path.into(), remote: remote.to_owned() };
+        let mirror = Self { git, path: path.into(), remote: remote.to_owned(), access: None };
         std::fs::create_dir_all(&mirror.path)
             .map_err(|source| RepoError::Folder { path: mirror.path.clone(), source })?;
         if !mirror.path.join("HEAD").exists() {
@@ -44,6 +45,12 @@ impl Mirror {
                 Ok(mirror)
             }
         }
+    }
+
+    /// The same mirror, which is let in at its remote by `access`.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access: Some(access), ..self }
     }
 
     fn configured_remote(&self) -> Result<Option<String>, RepoError> {
@@ -80,8 +87,34 @@ impl Mirror {
     ///
     /// A remote without commits is no error: [`Mirror::branch`] says so.
     pub fn fetch(&self) -> Result<(), RepoError> {
-        self.call()
-            .args(["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "origin"])
+        self.fetch_what(&["--prune", "origin"])
+    }
+
+    /// Brings one ref that is not followed here, under its own name, wherever it stood before.
+    pub fn obtain(&self, refname: &str) -> Result<(), RepoError> {
+        self.fetch_what(&["origin", &format!("+{refname}:{refname}")])
+    }
+
+    fn fetch_what(&self, what: &[&str]) -> Result<(), RepoError> {
+        match (self.fetch_once(what, false), &self.access) {
+            // What was given may have ended; a fetch may be repeated.
+            (Err(RepoError::RemoteDenied { .. }), Some(_)) => self.fetch_once(what, true),
+            (fetched, _) => fetched,
+        }
+    }
+
+    fn fetch_once(&self, what: &[&str], again: bool) -> Result<(), RepoError> {
+        let environment = match &self.access {
+            Some(access) => access
+                .environment(again)
+                .map_err(|source| RepoError::NoAccess { remote: self.remote(), source })?,
+            None => Vec::new(),
+        };
+        let call = self.call().args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]);
+        let call = call.args(what.iter());
+        environment
+            .into_iter()
+            .fold(call, |call, (name, value)| call.env(&name, value))
             .run()
             .map(drop)
             .map_err(|source| RepoError::of_remote(&self.remote, self.path.clone(), source))

@@ -3,8 +3,9 @@
 //! Every run has a time limit that ends the whole process group, and every
 //! failure carries the command, its exit status and its last words. No user or
 //! system configuration, hooks, attributes or ignore rules apply, so that two
-//! machines give the same answer. Credentials come by `GIT_ASKPASS`, ssh or
-//! `GIT_SSH_COMMAND`, never by an address. Not here: what the commands mean.
+//! machines give the same answer. Credentials come by `GIT_ASKPASS`, ssh,
+//! `GIT_SSH_COMMAND` or [`Access`](crate::Access), never by an address. Not here:
+//! what the commands mean.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;

@@ -1,8 +1,12 @@
 //! Asks GitHub, with a policy for each operation: reads are asked again where no answer came, and
 //! for changes somebody looks first.
 
+use std::time::Duration;
+
 use molt_retry::{Next, Policy, retry};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 
 use super::answer::Answer;
 use super::credentials::{Credentials, Rights};
@@ -12,10 +16,15 @@ use super::operation::Route;
 use super::transport::Transport;
 
 /// So many entries come on a page, which is the most that GitHub gives.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 
 /// How often a change is sent that did not happen.
 const SENDINGS: u32 = 3;
+
+/// How long to wait before each look at whether a change happened: what was made a moment ago may
+/// be missing in a list (B30).
+const LOOKS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// One account at GitHub.
 #[derive(Debug)]
@@ -51,6 +60,16 @@ impl Client {
     /// No token was to be had.
     pub async fn rights(&self) -> Result<Option<Rights>, GithubError> {
         self.credentials.rights(&self.transport).await
+    }
+
+    /// The token that git is let in with. `again` says that the last one was refused, so that an
+    /// installation makes another one.
+    ///
+    /// # Errors
+    ///
+    /// None was to be had.
+    pub async fn token(&self, again: bool) -> Result<SecretString, GithubError> {
+        self.credentials.token(&self.transport, again).await
     }
 
     /// Reads one thing.
@@ -114,11 +133,15 @@ impl Client {
     ///
     /// It did not happen; or, if the error [may have changed](GithubError::may_have_changed)
     /// something, nobody knows.
-    pub async fn ensure<T: DeserializeOwned>(
+    pub async fn ensure<T: DeserializeOwned, F>(
         &self,
         route: Route,
-        look: impl AsyncFn() -> Result<Option<T>, GithubError>,
-    ) -> Result<T, GithubError> {
+        look: impl Fn() -> F,
+    ) -> Result<T, GithubError>
+    where
+        // No `AsyncFn`: the compiler cannot yet show that such a closure's future may be sent.
+        F: Future<Output = Result<Option<T>, GithubError>>,
+    {
         let mut sent = 0;
         loop {
             sent += 1;
@@ -127,13 +150,31 @@ impl Client {
                 Err(error) if !error.may_have_changed() => return Err(error),
                 Err(error) => error,
             };
-            if let Some(made) = look().await? {
-                return Ok(made);
+            for wait in LOOKS {
+                sleep(wait).await;
+                if let Some(made) = look().await? {
+                    return Ok(made);
+                }
             }
             if sent == SENDINGS {
                 return Err(error);
             }
         }
+    }
+
+    /// Changes something that may be changed so twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::ensure`].
+    pub async fn repeat<T: DeserializeOwned>(&self, route: Route) -> Result<T, GithubError> {
+        for _ in 1..SENDINGS {
+            match self.read(route.clone()).await {
+                Err(error) if error.may_have_changed() => {}
+                settled => return settled,
+            }
+        }
+        self.read(route).await
     }
 
     /// One answer, or why there is none. A read is asked again while GitHub is in trouble.

@@ -106,6 +106,23 @@ impl Credentials {
         }
     }
 
+    /// The token of whoever asks, for git. `again` gives the one up that was given last.
+    pub(super) async fn token(
+        &self,
+        transport: &Transport,
+        again: bool,
+    ) -> Result<SecretString, GithubError> {
+        match &self.kind {
+            Kind::Personal(token) => Ok(token.clone()),
+            Kind::App(installed) => {
+                if again {
+                    installed.token.lock().await.take();
+                }
+                Ok(installed.token(transport).await?.secret)
+            }
+        }
+    }
+
     /// Sends a request with what it needs, and once more with a new token where the old one was
     /// refused.
     pub(super) async fn exchange(

@@ -2,17 +2,22 @@
 //!
 //! [`Operation`] lists all that is ever asked. [`Client`] asks: octocrab carries requests and
 //! nothing more, because its retries double what is written and its models refuse a word that
-//! GitHub says tomorrow. [`shape`] has of GitHub's objects what somebody here reads. Not here: git's
-//! own traffic ([`GitForge`](crate::GitForge)), and what follows from what was read (`molt-domain`).
+//! GitHub says tomorrow. [`shape`] has of GitHub's objects what somebody here reads, and
+//! [`GithubForge`] lands there. Not here: git's own traffic ([`GitForge`](crate::GitForge)), and what
+//! follows from what was read (`molt-domain`).
 
+mod access;
 mod answer;
 mod app;
 mod client;
 mod clock;
 mod credentials;
 mod error;
+mod forge;
 mod governor;
+mod listing;
 mod operation;
+pub mod permission;
 mod place;
 mod refs;
 mod report;
@@ -26,9 +31,11 @@ pub use client::Client;
 pub use clock::Clock;
 pub use credentials::{Credentials, Rights};
 pub use error::{Cause, GithubError, Limit};
+pub use forge::GithubForge;
 pub use governor::Governor;
+pub use listing::Listing;
 pub use operation::{As, Effect, Operation, Route};
 pub use place::{InvalidSlug, Slug};
 pub use refs::{Moved, RefMove};
-pub use report::{Annotation, CheckReport, Outcome};
+pub use report::{Annotation, CheckReport, Ourselves, Outcome};
 pub use transport::{GITHUB, InvalidAddress, Transport};

@@ -104,6 +104,8 @@ operations! {
     BRANCH: Installation Read "GET" "/repos/{owner}/{repo}/branches/{branch}";
     /// The active rules for a branch.
     RULES: Installation Read "GET" "/repos/{owner}/{repo}/rules/branches/{branch}";
+    /// A ruleset, and whether it holds for whoever asks.
+    RULESET: Installation Read "GET" "/repos/{owner}/{repo}/rulesets/{ruleset_id}";
     /// What somebody may do here.
     PERMISSION: Installation Read "GET" "/repos/{owner}/{repo}/collaborators/{username}/permission";
     /// The pull requests.

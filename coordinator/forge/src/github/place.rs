@@ -41,6 +41,30 @@ impl std::fmt::Display for Slug {
 }
 
 impl Slug {
+    /// Whose it is. An App is installed for an owner.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// Where git finds it, beside the API at the sound address `api`: an enterprise's server has
+    /// both on one host, GitHub's own has the API on a host of that name.
+    #[must_use]
+    pub fn remote(&self, api: &str) -> String {
+        let (scheme, rest) = api.split_once("://").unwrap_or(("https", api));
+        let host = rest.split('/').next().unwrap_or(rest);
+        let beside = host
+            .strip_prefix("api.")
+            .filter(|name| *name == "github.com" || name.ends_with(".ghe.com"));
+        format!("{scheme}://{}/{self}.git", beside.unwrap_or(host))
+    }
+
+    /// Whether both name one repository, for which GitHub does not look at case.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.owner.eq_ignore_ascii_case(&other.owner) && self.name.eq_ignore_ascii_case(&other.name)
+    }
+
     /// A request about this repository.
     #[must_use]
     pub fn route(&self, operation: Operation) -> Route {
@@ -63,5 +87,26 @@ mod tests {
         {
             assert!(bad.parse::<Slug>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn git_is_beside_the_api() {
+        let slug: Slug = "acme/widget".parse().unwrap();
+        for (api, remote) in [
+            ("https://api.github.com", "https://github.com/acme/widget.git"),
+            ("https://git.example/api/v3", "https://git.example/acme/widget.git"),
+            ("https://api.acme.ghe.com", "https://acme.ghe.com/acme/widget.git"),
+            ("https://api.example/api/v3", "https://api.example/acme/widget.git"),
+            ("http://127.0.0.1:81", "http://127.0.0.1:81/acme/widget.git"),
+        ] {
+            assert_eq!(slug.remote(api), remote);
+        }
+    }
+
+    #[test]
+    fn case_makes_no_other_repository() {
+        let slug: Slug = "acme/widget".parse().unwrap();
+        assert!(slug.is_same(&"Acme/Widget".parse().unwrap()));
+        assert!(!slug.is_same(&"acme/widgets".parse().unwrap()));
     }
 }

@@ -19,6 +19,9 @@ const UPDATE: &str = "mutation($input: UpdateRefsInput!) \
 /// What a ref names that is not there.
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
+/// What GraphQL says when it gave up and does not know itself what was done.
+const GAVE_UP: &str = "Something went wrong while executing your query";
+
 /// How long to wait where GraphQL says that too much was asked and not for how long.
 const UNSAID: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -77,21 +80,10 @@ impl Client {
         let body = json!({"query": UPDATE, "variables": {"input": input}});
         let operation = Operation::GRAPHQL;
         let said: Said = self.read(operation.route().body(body)).await?;
-        let failed = |cause| GithubError { operation, cause };
-        if said.errors.iter().any(|fault| fault.kind == "RATE_LIMITED") {
-            let cause = Cause::Cooldown { limit: Limit::Primary, wait: UNSAID };
+        came_to(said).map_err(|cause| {
             self.governor().heed(&cause);
-            return Err(failed(cause));
-        }
-        match (said.errors.is_empty(), said.data["updateRefs"].is_object()) {
-            (true, true) => Ok(Moved::All),
-            (false, false) => {
-                let words: Vec<String> = said.errors.into_iter().map(|it| it.message).collect();
-                Ok(Moved::None(words.join("; ")))
-            }
-            // Neither a success nor a failure, by what GraphQL is.
-            _ => Err(failed(Cause::Unreadable { detail: "data beside errors, or neither".into() })),
-        }
+            GithubError { operation, cause }
+        })
     }
 
     /// Moves one ref forward. Nothing but its history keeps it from moving in between.
@@ -117,6 +109,22 @@ impl Client {
             }) => Ok(Moved::None(message)),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn came_to(said: Said) -> Result<Moved, Cause> {
+    if said.errors.iter().any(|fault| fault.kind == "RATE_LIMITED") {
+        return Err(Cause::Cooldown { limit: Limit::Primary, wait: UNSAID });
+    }
+    let refused = !said.errors.is_empty();
+    let words: Vec<String> = said.errors.into_iter().map(|it| it.message).collect();
+    let words = words.join("; ");
+    match (refused, said.data["updateRefs"].is_object()) {
+        (true, _) if words.contains(GAVE_UP) => Err(Cause::Unanswered { reason: words }),
+        (false, true) => Ok(Moved::All),
+        (true, false) => Ok(Moved::None(words)),
+        // Neither a success nor a failure, by what GraphQL is.
+        _ => Err(Cause::Unreadable { detail: "data beside errors, or neither".into() }),
     }
 }
 

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::error::GithubError;
 use super::operation::Operation;
 use super::place::Slug;
-use super::shape::{CheckRun, CheckRuns, Comment, Made};
+use super::shape::{Account, CheckRun, CheckRuns, Comment, Made};
 use crate::Oid;
 
 /// So many annotations go with one request, which is the most that GitHub takes.
@@ -19,6 +19,26 @@ const ANNOTATIONS: usize = 50;
 
 /// So long a status's line may be, in characters.
 const LINE: usize = 140;
+
+/// Whose comments are ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ourselves {
+    /// Those of a personal token's owner, by the account's id.
+    Account(u64),
+    /// Those of an App, by its name among accounts: `molt[bot]`. No person's name has brackets.
+    Bot(String),
+}
+
+impl Ourselves {
+    /// Whether an account is ours.
+    #[must_use]
+    pub fn is(&self, account: &Account) -> bool {
+        match self {
+            Self::Account(id) => account.id == *id,
+            Self::Bot(login) => account.login == *login,
+        }
+    }
+}
 
 /// How a change stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +145,7 @@ impl Client {
                 let mut body = report.body(first);
                 body["head_sha"] = report.head.as_str().into();
                 let route = place.route(Operation::MAKE_CHECK).body(body);
-                self.ensure(route, async || self.check_of(place, report).await).await?.id
+                self.ensure(route, || self.check_of(place, report)).await?.id
             }
         };
         for part in parts {
@@ -137,7 +157,7 @@ impl Client {
     /// An edit says all that there is to say, so that it may be said twice.
     async fn edit_check(&self, place: &Slug, id: u64, body: Value) -> Result<u64, GithubError> {
         let route = place.route(Operation::EDIT_CHECK).with("check_run_id", id).body(body);
-        let made: Made = self.ensure(route, async || Ok(None)).await?;
+        let made: Made = self.repeat(route).await?;
         Ok(made.id)
     }
 
@@ -173,12 +193,12 @@ impl Client {
         let line: String = report.title.chars().take(LINE).collect();
         let body = json!({"state": state, "context": report.name, "description": line});
         let route = place.route(Operation::SET_STATUS).with("sha", report.head.as_str());
-        let _: Made = self.ensure(route.body(body), async || Ok(None)).await?;
+        let _: Made = self.repeat(route.body(body)).await?;
         Ok(())
     }
 
     /// Says it in the comment `known`, else in ours that has `mark` in it already, else in a new
-    /// one; its id. `us` is the id of the account that we write as.
+    /// one; its id. `us` is the account that we write as.
     ///
     /// # Errors
     ///
@@ -188,10 +208,10 @@ impl Client {
         place: &Slug,
         number: u64,
         known: Option<u64>,
-        (us, mark, text): (u64, &str, &str),
+        (us, mark, text): (&Ourselves, &str, &str),
     ) -> Result<u64, GithubError> {
         let body = json!({"body": format!("{mark}\n{text}")});
-        let look = async || self.comment_of(place, number, us, mark).await;
+        let look = || self.comment_of(place, number, us, mark);
         let found = match known {
             Some(id) => Some(Made { id }),
             None => look().await?,
@@ -199,7 +219,7 @@ impl Client {
         let made: Made = match found {
             Some(Made { id }) => {
                 let route = place.route(Operation::EDIT_COMMENT).with("comment_id", id);
-                self.ensure(route.body(body), async || Ok(None)).await?
+                self.repeat(route.body(body)).await?
             }
             None => {
                 let route = place.route(Operation::COMMENT).with("issue_number", number);
@@ -214,13 +234,13 @@ impl Client {
         &self,
         place: &Slug,
         number: u64,
-        us: u64,
+        us: &Ourselves,
         mark: &str,
     ) -> Result<Option<Made>, GithubError> {
         let route = place.route(Operation::COMMENTS_OF).with("issue_number", number);
         let comments = self.pages(route, |page: Vec<Comment>| page).await?;
         let ours = |comment: &&Comment| {
-            comment.user.as_ref().is_some_and(|user| user.id == us)
+            comment.user.as_ref().is_some_and(|user| us.is(user))
                 && comment.body.as_ref().is_some_and(|body| body.starts_with(mark))
         };
         Ok(comments.iter().find(ours).map(|comment| Made { id: comment.id }))

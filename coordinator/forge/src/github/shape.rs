@@ -6,6 +6,8 @@
 
 use serde::Deserialize;
 
+use super::credentials::Rights;
+
 /// Somebody with an account: a person, an organization or a robot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Account {
@@ -33,6 +35,17 @@ pub struct Repository {
     pub default_branch: String,
 }
 
+/// An App, as its own key shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct App {
+    /// Its id.
+    pub id: u64,
+    /// Its name in addresses; its account is `SLUG[bot]`.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// Where an App is installed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Installation {
@@ -43,6 +56,9 @@ pub struct Installation {
     /// When it was suspended, if it is.
     #[serde(default)]
     pub suspended_at: Option<String>,
+    /// What the App may do there.
+    #[serde(default)]
+    pub permissions: Rights,
 }
 
 /// One end of a pull request.
@@ -56,6 +72,14 @@ pub struct End {
     /// The repository; `None` for a fork that is gone.
     #[serde(default)]
     pub repo: Option<Repository>,
+}
+
+/// That somebody chose "merge when ready".
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct AutoMerge {
+    /// Who; `None` for an account that is gone.
+    #[serde(default)]
+    pub enabled_by: Option<Account>,
 }
 
 /// A word that people put on a pull request.
@@ -92,7 +116,7 @@ pub struct Pull {
     pub labels: Vec<Label>,
     /// Set when somebody chose "merge when ready".
     #[serde(default)]
-    pub auto_merge: Option<serde_json::Value>,
+    pub auto_merge: Option<AutoMerge>,
     /// When it landed, if it did.
     #[serde(default)]
     pub merged_at: Option<String>,
@@ -246,6 +270,9 @@ pub struct Branch {
 /// Of classic protection what a branch tells to everybody who reads.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Protection {
+    /// Whether there is any; what else it asks for is told to administrators alone.
+    #[serde(default)]
+    pub enabled: bool,
     /// What must pass.
     #[serde(default)]
     pub required_status_checks: Option<RequiredChecks>,
@@ -284,6 +311,22 @@ pub struct Rule {
     /// How, by the kind.
     #[serde(default)]
     pub parameters: serde_json::Value,
+    /// The ruleset that it stands in.
+    #[serde(default)]
+    pub ruleset_id: Option<u64>,
+}
+
+/// Rules under a name, and whether they hold for whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Ruleset {
+    /// Its id.
+    pub id: u64,
+    /// The name that somebody gave it.
+    pub name: String,
+    /// `always`, `exempt`, `pull_requests_only`, `never` or another word; `None` where it is not
+    /// told, as in a list.
+    #[serde(default)]
+    pub current_user_can_bypass: Option<String>,
 }
 
 /// Where a ref stands.

@@ -57,21 +57,26 @@ impl Transport {
     ///
     /// Outside of a tokio runtime.
     pub fn new(base: &str) -> Result<Self, InvalidAddress> {
-        let invalid = || InvalidAddress { address: base.to_owned() };
-        let base = base.trim_end_matches('/');
-        let uri: http::Uri = base.parse().map_err(|_| invalid())?;
-        let host = uri.host().ok_or_else(invalid)?;
-        let local = matches!(host, "127.0.0.1" | "[::1]" | "localhost");
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if local => {}
-            _ => return Err(invalid()),
-        }
+        let base = Self::address(base)?;
         let octocrab = Octocrab::builder()
             .set_connect_timeout(Some(CONNECT))
             .build()
-            .map_err(|_| invalid())?;
+            .map_err(|_| InvalidAddress { address: base.to_owned() })?;
         Ok(Self { octocrab, base: base.to_owned() })
+    }
+
+    /// The API's address as it is used: what `base` says, without a slash at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::new`], and what nobody can say before there is a connection is not looked at.
+    pub fn address(base: &str) -> Result<&str, InvalidAddress> {
+        let invalid = || InvalidAddress { address: base.to_owned() };
+        let base = base.trim_end_matches('/');
+        let uri: http::Uri = base.parse().map_err(|_| invalid())?;
+        // A secret before the host would be told wherever the address is, as would one behind it.
+        let is_bare = uri.query().is_none() && !base.contains(['@', '#']);
+        if is_bare && is_private(&uri) { Ok(base) } else { Err(invalid()) }
     }
 
     /// Sends a request once.
@@ -140,6 +145,15 @@ impl Transport {
     }
 }
 
+/// Whether nobody on the way reads what is sent there.
+pub(super) fn is_private(uri: &http::Uri) -> bool {
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => true,
+        (Some("http"), Some(host)) => matches!(host, "127.0.0.1" | "[::1]" | "localhost"),
+        _ => false,
+    }
+}
+
 fn unanswered(reason: String) -> Cause {
     Cause::Unanswered { reason }
 }
@@ -169,6 +183,9 @@ mod tests {
         for bad in
             ["http://api.github.com", "api.github.com", "", "ssh://git@github.com", "https://"]
         {
+            assert!(Transport::new(bad).is_err(), "{bad}");
+        }
+        for bad in ["https://me:s3cret@git.example/api/v3", "https://git.example/?token=s3cret"] {
             assert!(Transport::new(bad).is_err(), "{bad}");
         }
     }

@@ -43,7 +43,15 @@ async fn a_refusal_moved_nothing_and_says_why() {
 #[tokio::test]
 async fn half_an_answer_is_none() {
     let both = json!({"data": {"updateRefs": {}}, "errors": [{"message": "and yet"}]});
-    for unclear in [Reply::Break, say(502, &json!({})), say(200, &both), say(200, &json!({}))] {
+    let gave_up = "Something went wrong while executing your query. Please include `A1`";
+    let gave_up = json!({"data": null, "errors": [{"message": gave_up}]});
+    for unclear in [
+        Reply::Break,
+        say(502, &json!({})),
+        say(200, &both),
+        say(200, &json!({})),
+        say(200, &gave_up),
+    ] {
         let (client, script) = served([unclear.clone()], 0).await;
         let error = client.move_together("R_1", &moves()).await.unwrap_err();
         assert!(error.may_have_changed(), "{unclear:?}: {error}");

@@ -1,6 +1,6 @@
 //! What is said once, whatever happens in between.
 
-use molt_forge::github::{Annotation, CheckReport, Outcome, Slug};
+use molt_forge::github::{Annotation, CheckReport, Ourselves, Outcome, Slug};
 use serde_json::{Value, json};
 
 use crate::script::{Asked, Reply, say, served};
@@ -96,7 +96,8 @@ async fn a_comment_is_ours_by_its_author_and_its_mark() {
     let replies = [say(200, &others), Reply::Break, say(200, &both), say(200, &json!({"id": 4}))];
     let (client, script) = served(replies, 0).await;
     let place = place();
-    let say_it = |known| client.report_comment(&place, 3, known, (9, mark, "why"));
+    let say_it =
+        |known| client.report_comment(&place, 3, known, (&Ourselves::Account(9), mark, "why"));
     assert_eq!(say_it(None).await, Ok(4), "found after its answer was lost");
     assert_eq!(say_it(Some(4)).await, Ok(4));
     let asked = script.asked();

@@ -1,10 +1,13 @@
-//! Base and fence move together or not at all.
+//! Base and fence move together or not at all, whatever the remote is.
+//!
+//! Shared with the suites of other forges.
 
 use std::thread;
 
 use molt_forge::{Forge, ForgeError, Landed, Landing, Withdrawn};
 
-use crate::fixture::{Fixture, Leader, git, main_branch};
+use super::fixture::Fixture;
+use super::leader::{Leader, git, main_branch};
 
 const MAIN: &str = "refs/heads/main";
 const FENCE: &str = "refs/molt/fence";
@@ -68,7 +71,7 @@ fn a_base_that_moved_refuses_both() {
 #[test]
 fn a_base_that_was_set_back_or_a_fence_that_was_deleted_refuses_both() {
     // Both pushes would be fast forwards: only the expected ids stop them.
-    let (_fixture, leader) = Fixture::new();
+    let (fixture, leader) = Fixture::new();
     let first = leader.landing("i1");
     assert!(matches!(land(&leader, &first), Landed::Moved));
     let second = leader.landing("i2");
@@ -82,6 +85,7 @@ fn a_base_that_was_set_back_or_a_fence_that_was_deleted_refuses_both() {
     let Landed::Refused { fence_now, .. } = land(&leader, &second) else { panic!("it landed") };
     assert_eq!(fence_now, None);
     assert_eq!(leader.base(), first.candidate);
+    fixture.set_back_by_hand();
 }
 
 #[test]
@@ -145,29 +149,6 @@ fn of_two_leaders_at_once_exactly_one_lands() {
         assert_eq!(now.base.as_ref(), Some(&winner.candidate), "round {round}");
         assert_eq!(now.fence.as_ref(), Some(&winner.fence.next), "round {round}");
     }
-}
-
-#[test]
-fn what_the_remote_declines_moved_nothing() {
-    let (fixture, leader) = Fixture::new();
-    let landing = leader.landing("i1");
-    fixture.hook("update", &format!("test \"$1\" != {MAIN}"));
-    let error = leader.forge.land(&landing).unwrap_err();
-    let ForgeError::Declined { reason, .. } = &error else { panic!("{error:?}") };
-    assert!(reason.contains("hook declined"), "{reason}");
-    assert_eq!(leader.at_remote(FENCE), None, "the fence moved without the base");
-    fixture.unhook("update");
-    assert!(matches!(land(&leader, &landing), Landed::Moved));
-}
-
-#[test]
-fn a_remote_that_cannot_move_two_refs_together_is_refused() {
-    let (fixture, leader) = Fixture::new();
-    let landing = leader.landing("i1");
-    git(&fixture.remote(), &["config", "receive.advertiseAtomic", "false"]);
-    let error = leader.forge.land(&landing).unwrap_err();
-    assert!(matches!(error, ForgeError::NoAtomicPush { .. }), "{error}");
-    assert_eq!(leader.base(), landing.expected_base);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use molt_forge::{Forge, GitForge, Landed, Landing, Settled, Withdrawn};
 
-use crate::fixture::{Fixture, Leader};
+use super::fixture::Fixture;
+use super::leader::Leader;
 
 /// Ends a push with an error after it has had its effect.
 const AFTER: &str = r#"case "$*" in

@@ -4,7 +4,8 @@ use std::fs;
 
 use molt_forge::{Branch, Forge, ForgeError, GitForge, Proposed, Report};
 
-use crate::fixture::{Fixture, git, main_branch, program};
+use super::fixture::Fixture;
+use super::leader::{git, main_branch, program};
 
 #[test]
 fn changes_are_published_moved_and_read() {

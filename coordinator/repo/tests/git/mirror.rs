@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use molt_repo::{Git, GitError, Inputs, Mirror, Oid, RepoError, TreePath};
+use molt_repo::{Access, Git, GitError, Inputs, Mirror, Oid, RepoError, TreePath, Variables};
 
 use crate::fixture::{Fixture, set_mode};
 
@@ -162,4 +162,36 @@ fn the_same_tree_has_the_same_digest_under_another_commit() {
 fn a_found_program_is_new_enough() {
     let version = Git::find().unwrap().version();
     assert!((version.major, version.minor) >= (2, 38), "{version}");
+}
+
+/// Settings that lead an address that is nowhere to `to`, where `ssh` is let in nowhere.
+fn leading(to: &str) -> Variables {
+    let refusal = "echo 'git@nowhere: Permission denied (publickey).' >&2; exit 255; #";
+    let pairs = [
+        ("GIT_CONFIG_COUNT", "1".to_owned()),
+        ("GIT_CONFIG_KEY_0", format!("url.{to}.insteadOf")),
+        ("GIT_CONFIG_VALUE_0", "molt://nowhere/widget.git".to_owned()),
+        ("GIT_SSH_COMMAND", refusal.to_owned()),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+#[test]
+fn a_fetch_that_was_not_let_in_is_made_once_more() {
+    let fixture = Fixture::new();
+    let (there, nowhere) = (fixture.url(), "ssh://nowhere/widget.git".to_owned());
+    let path = fixture.path("private.git");
+    let open = |access| {
+        let mirror = Mirror::open(fixture.git.clone(), &path, "molt://nowhere/widget.git");
+        mirror.unwrap().with_access(access)
+    };
+    let late = open(Access::new(move |again| Ok(leading(if again { &there } else { &nowhere }))));
+    late.fetch().unwrap();
+    assert_eq!(late.branch("main").unwrap(), fixture.head());
+
+    let never = open(Access::new(|_| Ok(leading("ssh://nowhere/widget.git"))));
+    let denied = never.fetch().unwrap_err();
+    assert!(matches!(denied, RepoError::RemoteDenied { .. }), "{denied:?}");
+    let without = open(Access::new(|_| Err("no key".into()))).fetch().unwrap_err();
+    assert!(matches!(without, RepoError::NoAccess { .. }), "{without:?}");
 }

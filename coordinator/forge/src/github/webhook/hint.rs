@@ -270,6 +270,7 @@ pub(super) fn read(event: &str, body: &[u8]) -> Hint {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::super::permission::EVENTS;
     use super::*;
 
     const SHA: &str = "ec26c3e57ca3a959ca5aad62de7213c562f8c821";
@@ -348,6 +349,21 @@ mod tests {
                 assert_eq!(hint.dirty, Some(Dirty::Everything), "{event} {body}");
                 assert_eq!(hint.reading, Reading::Coarse);
             }
+        }
+    }
+
+    #[test]
+    fn it_is_known_how_every_event_comes_that_is_read() {
+        for (event, _) in EVENTS {
+            assert!(About::of(event).is_some(), "{event} is not read");
+        }
+        let text = include_str!("hint.rs");
+        let from = text.find("fn of(event").expect("the events are told apart");
+        let to = from + text[from..].find("_ => return None").expect("all others are ignored");
+        let read: Vec<&str> = text[from..to].split('"').skip(1).step_by(2).collect();
+        assert_eq!(read.len(), EVENTS.len(), "{read:?}");
+        for event in read {
+            assert!(EVENTS.iter().any(|(known, _)| *known == event), "{event} comes nohow");
         }
     }
 
