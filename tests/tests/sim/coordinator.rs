@@ -90,6 +90,7 @@ async fn hold(
         clock: Clock::Runtime { began: Instant::now() },
         archive: Archive::open(folder).map_err(|error| error.to_string())?.on_one_thread(),
         places: Arc::new([]),
+        hints: Arc::default(),
         gate: Gate::default(),
     };
     let seat = Seat::default();

@@ -28,6 +28,7 @@ mod bug;
 mod client;
 mod coordinator;
 mod fault;
+mod grace;
 mod host;
 mod journal;
 #[cfg(feature = "seeded-bugs")]

@@ -89,4 +89,6 @@ pub(crate) struct Tally {
     pub(crate) outdated: u64,
     /// Children that were still running when they had to end.
     pub(crate) stopped: u64,
+    /// Sessions that came back in a commit that was sent when the grace was over that they had.
+    pub(crate) returned_late: u64,
 }

@@ -17,11 +17,12 @@ use molt_domain::session::Loss;
 use molt_domain::{claim, lock};
 use molt_store::{Commit, CommitError, Head, Record};
 
+use crate::grace;
 use crate::journal::Journal;
 use crate::net::{Net, QUANTUM};
 use crate::outcome::{Broken, Checked, Tally, ensure};
 use crate::pages::{self, Pages};
-use crate::rules;
+use crate::rules::{self, Step};
 
 /// How long board time may run on at one look after a stall, in milliseconds.
 const STEP: u64 = 1_000;
@@ -66,6 +67,8 @@ struct State {
 struct Lead {
     term: u64,
     coordinator: usize,
+    /// Board time when it was elected.
+    born: BoardTime,
     /// Board time and the turns of the leader when it was elected or committed last.
     mark: Option<(BoardTime, Ran)>,
     heard: u64,
@@ -176,7 +179,7 @@ impl Referee {
             let may = lead.resigned || silent + QUANTUM >= ttl;
             let (before, time) = (lead.term, state.board.ledger().time);
             let mark = Some((time, ran));
-            state.lead = Lead { term, coordinator, mark, heard: now, resigned: false };
+            state.lead = Lead { term, coordinator, born: time, mark, heard: now, resigned: false };
             state.tally.terms += 1;
             state.net.step(|| format!("lead  c{coordinator} has term {term}"));
             ensure(term > before, "terms only grow", || format!("{term} after {before}"))?;
@@ -360,7 +363,7 @@ impl State {
         let ledger: Ledger = commit.ledger().decode().map_err(|error| unread(error.to_string()))?;
         let before = self.board.clone();
         let mut entries: Vec<Entry> = Vec::new();
-        let mut changes = Vec::new();
+        let (mut changes, mut removed) = (Vec::new(), BTreeSet::new());
         for change in commit.changes() {
             let key = change.key().as_str();
             match change {
@@ -373,11 +376,10 @@ impl State {
                 molt_store::Change::Put(record) => {
                     changes.extend(pages::read(record).map_err(&unread)?);
                 }
-                molt_store::Change::Delete { .. } => {
-                    changes.extend(removal(&before, key));
-                }
+                molt_store::Change::Delete { .. } => drop(removed.insert(key)),
             }
         }
+        changes.extend(removals(&before, &removed));
         self.pages.turn(commit.changes());
         // A commit has no order of its own, and what is told of it must have one.
         changes.sort_by_key(Change::key);
@@ -385,6 +387,9 @@ impl State {
             self.board.apply(change.clone());
         }
         self.pages.keep(&self.board, number)?;
+        for orphan in pages::orphaned(&self.board) {
+            self.board.apply(orphan);
+        }
         self.pace(me, &ledger, sent)?;
         let anchor = before.ledger().audit.clone();
         self.board.set_ledger(ledger);
@@ -399,8 +404,12 @@ impl State {
             let keys: Vec<String> = changes.iter().map(Change::key).collect();
             format!("commit {number} changes {keys:?}")
         })?;
-        rules::hold(&before, &self.board, &changes)?;
-        self.fence = rules::fences_grow(self.fence, before.tables(), &changes)?;
+        let (changes, entries) = (changes.as_slice(), entries.as_slice());
+        let born = self.lead.born;
+        let step = Step { before: &before, after: &self.board, changes, entries, born };
+        rules::hold(&step)?;
+        self.tally.returned_late += grace::returned_late(&step);
+        self.fence = rules::fences_grow(self.fence, before.tables(), changes)?;
         entries.iter().try_for_each(|entry| self.happened(&entry.event))
     }
 
@@ -489,11 +498,15 @@ fn is_told_before(change: &Change, before: &Board) -> bool {
     }
 }
 
-/// The change that removes what a board has under a key; `None`: it came and went in one commit.
-fn removal(board: &Board, key: &str) -> Option<Change> {
-    let there = board.records().into_iter().find(|record| record.key() == key)?;
+/// The changes that remove what a board has under these keys; what came and went in one commit it
+/// does not have.
+fn removals(board: &Board, keys: &BTreeSet<&str>) -> Vec<Change> {
+    if keys.iter().all(|key| pages::is_page(key)) {
+        return Vec::new();
+    }
+    let gone = board.records().into_iter().filter(|record| keys.contains(record.key().as_str()));
     // What undoes its first writing is its removal.
-    Some(Board::new(*board.spans()).apply(there))
+    gone.map(|there| Board::new(*board.spans()).apply(there)).collect()
 }
 
 /// Whether a lock is held.

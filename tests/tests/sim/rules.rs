@@ -1,22 +1,48 @@
-//! What must hold of the board after every commit, read from its records alone.
+//! What must hold of the board after every commit, read from its records and its audit alone.
 
+use molt_domain::audit::Entry;
 use molt_domain::board::{Board, Change, Tables};
 use molt_domain::build::Build;
 use molt_domain::claim::{self, Claim, MAX_OVERTAKEN, Mode, meets};
-use molt_domain::id::Fence;
-use molt_domain::{lock, session, task};
+use molt_domain::id::{BoardTime, Fence};
+use molt_domain::{lock, task};
 
+use crate::grace;
 use crate::outcome::{Checked, ensure};
 use crate::referee::{is_held, waits};
 
+/// A commit, as it is looked at.
+pub(crate) struct Step<'a> {
+    pub(crate) before: &'a Board,
+    pub(crate) after: &'a Board,
+    pub(crate) changes: &'a [Change],
+    /// What the audit has of it.
+    pub(crate) entries: &'a [Entry],
+    /// Board time when its leader took the lead.
+    pub(crate) born: BoardTime,
+}
+
 /// Everything that is looked at after a commit.
-pub(crate) fn hold(before: &Board, after: &Board, changes: &[Change]) -> Checked {
-    claims_do_not_conflict(after.tables(), changes)?;
-    lost_stays_lost(before, after, changes)?;
-    overtaking_is_bounded(after.tables())?;
-    pools_are_kept(before.tables(), after.tables())?;
-    builds_run_once(before.tables(), changes)?;
-    tasks_have_their_claims(after.tables())
+pub(crate) fn hold(step: &Step<'_>) -> Checked {
+    let (before, after) = (step.before.tables(), step.after.tables());
+    entries_are_of_their_time(step)?;
+    claims_do_not_conflict(after, step.changes)?;
+    grace::lost_stays_lost(step)?;
+    grace::more_time_has_a_reason(step)?;
+    overtaking_is_bounded(after)?;
+    pools_are_kept(before, after)?;
+    builds_run_once(before, step.changes)?;
+    tasks_have_their_claims(after)
+}
+
+/// What a commit tells of was decided after the one before was sent, and before it was sent itself.
+fn entries_are_of_their_time(step: &Step<'_>) -> Checked {
+    let (from, until) = (step.before.ledger().time, step.after.ledger().time);
+    let times: Vec<BoardTime> = step.entries.iter().map(|entry| entry.at).collect();
+    let bounds = [from].into_iter().chain(times.iter().copied()).chain([until]);
+    ensure(bounds.is_sorted(), "11 entries are of their time", || {
+        format!("{times:?} between {from:?} and {until:?}")
+    })
 }
 
 fn closes(claim: &Claim) -> bool {
@@ -81,27 +107,6 @@ pub(crate) fn fences_grow(floor: Fence, before: &Tables, changes: &[Change]) -> 
         last = fence;
     }
     Ok(last)
-}
-
-fn lost_stays_lost(before: &Board, after: &Board, changes: &[Change]) -> Checked {
-    const NAME: &str = "4 a lost session regains nothing";
-    for change in changes {
-        let Change::Session(id, Some(now)) = change else { continue };
-        let Some(old) = before.tables().sessions.get(id) else { continue };
-        let back = now.state == session::State::Live && old.state != session::State::Live;
-        let at = after.ledger().time;
-        // A leader hears out whom another one lost.
-        let lost =
-            matches!(old.state, session::State::Lost { since, .. } if since <= before.born());
-        let heard_out = lost && at.since(before.born()) < before.spans().session_ttl;
-        ensure(!back || !old.is_over(at) || heard_out, NAME, || {
-            format!("{id} came back after its grace")
-        })?;
-        ensure(!back || now.epoch > old.epoch, NAME, || {
-            format!("{id} came back under its old epoch")
-        })?;
-    }
-    Ok(())
 }
 
 fn overtaking_is_bounded(after: &Tables) -> Checked {

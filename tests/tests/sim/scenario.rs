@@ -4,7 +4,7 @@
 //! lived through with. `mutants` switches bugs on in them.
 
 use crate::fault::{COORDINATORS, Fault, HOSTS, Timed, across, everybody_but, to_hosts};
-use crate::net::Place;
+use crate::net::{Link, Place};
 use crate::outcome::{Outcome, Tally};
 use crate::world;
 
@@ -76,10 +76,9 @@ scenarios! {
             let others = (0..COORDINATORS).filter(|it| *it != leader).map(Place::Coordinator);
             let hosts: Vec<Place> = (0..HOSTS).map(Place::Host).collect();
             let cut = across(&hosts, &others.collect::<Vec<_>>());
-            let commits = vec![(Place::Coordinator(leader), Place::Store)];
             let mut all = quiet(0..HOSTS, CALM);
             all.push((Fault::Cut(cut), CALM - 1_000, CALM + 12_000));
-            all.push((Fault::Slow(commits, (8_000, 8_000)), CALM, CALM + 9_000));
+            all.push((Fault::Slow(commits(leader), (8_000, 8_000)), CALM, CALM + 9_000));
             all
         },
         |tally| tally.terms == 2 && tally.deposed > 0;
@@ -129,8 +128,7 @@ scenarios! {
     a_commit_that_comes_late_changes_nothing:
         25_000,
         |leader| {
-            let link = vec![(Place::Coordinator(leader), Place::Store)];
-            vec![(Fault::Slow(link, (50, 2_500)), 0, 20_000)]
+            vec![(Fault::Slow(commits(leader), (50, 2_500)), 0, 20_000)]
         },
         |tally| tally.overtaken > 0;
 
@@ -172,6 +170,30 @@ scenarios! {
             vec![(late, 0, 600), (Fault::Restart(leader), 600, 4_000)]
         },
         |tally| tally.outdated > 0;
+
+    /// The grace of who was lost ends when another leader has just begun: it judges nobody before
+    /// their hosts could reach it.
+    whom_another_leader_lost_is_heard_out:
+        95_000,
+        |leader| {
+            let mut all = frozen(79_000);
+            let slow = (0..COORDINATORS).flat_map(commits).collect();
+            all.push((Fault::Crash(leader), 74_000, 90_000));
+            all.push((Fault::Slow(slow, (900, 950)), 79_000, 90_000));
+            all
+        },
+        |tally| tally.terms == 2 && tally.returned_late > 0 && tally.events.contains_key("extended");
+}
+
+/// All hosts but one are stopped from the beginning, and go on one after the other.
+fn frozen(until: u64) -> Vec<Timed> {
+    let hosts = 0..HOSTS - 1;
+    hosts.map(|host| (Fault::Freeze(host), 0, until + 250 * host as u64)).collect()
+}
+
+/// The link by which a coordinator's commits reach the store.
+fn commits(coordinator: usize) -> Vec<Link> {
+    vec![(Place::Coordinator(coordinator), Place::Store)]
 }
 
 /// People on these hosts only look, from the beginning.
