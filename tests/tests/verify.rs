@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a broken fixture is a failed test")]
 
+#[path = "verify/overrides.rs"]
+mod overrides;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,6 +28,7 @@ compare = "base"
 minimum = 2
 [gate.spell]
 run = "sh tools/spell.sh"
+result = "tap"
 inputs = ["docs/**"]
 [merge]
 required = ["lint", "diff", "spell", "scope", "announce"]
@@ -34,6 +38,8 @@ required = ["lint", "diff", "spell", "scope", "announce"]
 struct Story {
     scratch: tempfile::TempDir,
     told: Vec<Told>,
+    /// Before which event nothing happens for how long, in milliseconds.
+    pause: (usize, u64),
 }
 
 #[derive(Clone)]
@@ -52,7 +58,7 @@ struct Point {
 impl Story {
     fn new() -> Self {
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        let mut story = Self { scratch, told: Vec::new() };
+        let mut story = Self { scratch, told: Vec::new(), pause: (0, 0) };
         story.git(&["init", "--quiet", "--initial-branch=main"]);
         for (path, text) in [("molt.toml", POLICY), ("docs/a.md", "a\n"), ("runtime/a.c", "a\n")] {
             story.write(path, text);
@@ -231,7 +237,10 @@ impl Story {
         let mut anchor = Anchor::genesis();
         let mut lines = Vec::new();
         for (at, told) in self.told.iter().enumerate() {
-            let now = Now { board: BoardTime(at as u64 * 10), wall: 1_700_000_000_000 };
+            let (from, pause) = self.pause;
+            let late = if at >= from { pause } else { 0 };
+            let board = BoardTime(at as u64 * 10 + late);
+            let now = Now { board, wall: 1_700_000_000_000 };
             let read = |what: &Value| format!("the domain reads {what}");
             let actor: Actor = serde_json::from_value(told.actor.clone())
                 .unwrap_or_else(|error| panic!("{}: {error}", read(&told.actor)));

@@ -178,9 +178,13 @@ fn place(board: &Board, request: &Request) -> Place {
         (Command::RevokeSession { session: id, .. } | Command::RootDead { session: id }, _) => {
             session(*id)
         }
-        (Command::Dequeue { car } | Command::Retry { car } | Command::Approve { car, .. }, _) => {
-            tables.cars.get(car).map(|car| &car.repo)
-        }
+        (
+            Command::Dequeue { car }
+            | Command::Retry { car }
+            | Command::Approve { car, .. }
+            | Command::Override { car, .. },
+            _,
+        ) => tables.cars.get(car).map(|car| &car.repo),
         (Command::ReopenTask { task, .. }, _) => tables.tasks.get(task).map(|task| &task.repo),
         (Command::EndJob { job, .. }, _) => tables.jobs.get(job).map(|job| &job.repo),
         _ => return Place::Fleet,

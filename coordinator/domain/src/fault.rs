@@ -83,11 +83,19 @@ pub enum Bug {
     IdleNeverAsked,
     /// What was seen before a session was lost is taken for a sign of its life.
     StaleSigns,
+    /// A pull request's car goes on with a head that is another one by now.
+    HeadMovedKeepsCar,
+    /// A comment that was heard is heard again.
+    CommentHeardTwice,
+    /// A pull request enters although somebody cancelled it.
+    CancelledEnters,
+    /// An override of some failures of a gate is taken for all of them.
+    OverrideCoversAll,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 44] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -128,6 +136,10 @@ impl Bug {
         Self::SignsIgnored,
         Self::IdleNeverAsked,
         Self::StaleSigns,
+        Self::HeadMovedKeepsCar,
+        Self::CommentHeardTwice,
+        Self::CancelledEnters,
+        Self::OverrideCoversAll,
     ];
 }
 

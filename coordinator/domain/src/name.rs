@@ -51,11 +51,14 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidName> {
     if text.len() > MAX_BYTES {
         return Err(InvalidName::Long { kind, bytes: text.len() });
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-@#:/+={}".contains(c);
-    match text.char_indices().find(|&(_, c)| !allowed(c)) {
+    match text.char_indices().find(|&(_, c)| !is_allowed(c)) {
         Some((at, found)) => Err(InvalidName::Character { kind, text: text.to_owned(), found, at }),
         None => Ok(()),
     }
+}
+
+fn is_allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-@#:/+={}".contains(c)
 }
 
 macro_rules! name_type {
@@ -135,6 +138,15 @@ name_type!(
     /// A build that is done once for a fingerprint.
     BuildName, "build"
 );
+
+impl AgentName {
+    /// The name of whoever is called `login` at a forge: what of it a name can have.
+    #[must_use]
+    pub(crate) fn of_login(login: &str) -> Self {
+        let name: String = login.chars().filter(|&c| is_allowed(c)).take(MAX_BYTES).collect();
+        Self(if name.is_empty() { "pull".to_owned() } else { name })
+    }
+}
 
 impl crate::id::SessionId {
     /// The id where a name is to be told and the session is not on the board any more.

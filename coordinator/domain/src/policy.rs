@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::Gate;
 use crate::name::{GateName, PoolName, RepoName};
 use crate::scope::{Pattern, ScopeTree};
+use crate::train::Accepted;
 
 /// The file that holds the policy, at the root of the repository.
 pub const POLICY_FILE: &str = "molt.toml";
@@ -109,6 +110,9 @@ pub struct Repo {
     /// Why the base's own policy is not in force, when it is not: nothing lands then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
+    /// Failures of the base that somebody answers for, for a while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Accepted>,
 }
 
 /// Every span that the rules use. Printed by `serve`; a fleet's own, not a repository's.

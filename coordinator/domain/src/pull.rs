@@ -1,4 +1,5 @@
-//! A pull request as a hosted forge shows it, and what may be concluded from it.
+//! A pull request as a hosted forge shows it, what may be concluded from it, and what the board
+//! keeps of it.
 //!
 //! The forge's client fills these types. What a word of the forge means is decided here, and a
 //! word that nobody knows never allows anything. Not here: the forge's own shapes and the
@@ -7,19 +8,36 @@
 pub mod admission;
 pub mod check;
 pub mod command;
+mod desk;
+mod follow;
 mod head;
+mod hear;
+mod known;
 pub mod review;
 pub mod rules;
+mod standing;
 pub mod words;
 
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::desk::{cool, open};
+pub use self::follow::{Entry, Left, MAX_PULLS};
+pub(crate) use self::follow::{Read, enter, forget, leave, see, tell};
 pub use self::head::{Sighting, Unbound, bind};
+pub use self::hear::Heard;
+pub(crate) use self::hear::hear;
+pub use self::known::{
+    AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_SEEN, PullKey, Told,
+};
+pub use self::standing::standing;
 
 /// A commit at the forge by its full id. An abbreviation can be met by another commit on purpose,
 /// so there is none.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct CommitId(String);
 
 /// A text that is no full commit id.
@@ -54,6 +72,20 @@ impl FromStr for CommitId {
     }
 }
 
+impl From<CommitId> for String {
+    fn from(id: CommitId) -> String {
+        id.0
+    }
+}
+
+impl TryFrom<String> for CommitId {
+    type Error = InvalidCommit;
+
+    fn try_from(text: String) -> Result<Self, InvalidCommit> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for CommitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -62,7 +94,7 @@ impl fmt::Display for CommitId {
 
 /// A person's or program's account by the forge's number: a login can be given up and taken by
 /// somebody else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UserId(pub u64);
 
 /// An App by the forge's number.
@@ -71,11 +103,14 @@ pub struct AppId(pub u64);
 
 /// Seconds since 1970 on the forge's own clock, as its answers are dated. Never compared with a
 /// clock of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ForgeTime(pub u64);
 
 /// What an account may do in a repository, each including the ones before.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Right {
     /// Nothing that is known of.
     #[default]

@@ -30,6 +30,7 @@ pub(crate) fn read_base(
         tree: tree.to_owned(),
         policy,
         unreadable,
+        accepted: before.as_ref().map(|before| before.accepted.clone()).unwrap_or_default(),
     };
     if before.as_ref() == Some(&repo) {
         return Ok(Reply::Done);

@@ -8,6 +8,8 @@ mod approval;
 mod gates;
 mod landing;
 mod order;
+mod overriding;
+mod pulls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,9 +22,12 @@ pub(crate) use self::gates::{advance, set_base_inputs, set_candidate};
 pub(crate) use self::landing::{confirm, intend, lands, withdraw};
 pub use self::order::first;
 pub(crate) use self::order::{
-    Proposal, conflict, dequeue, eject_of_claim, retry, submit, unmergeable, void_candidates,
-    works_for,
+    Proposal, ahead_of, conflict, dequeue, eject_of_claim, may_retry, put_back, retry, submit,
+    unmergeable, void_candidates, works_for,
 };
+pub use self::overriding::{ACCEPTED_FOR, Accepted, MAX_OVERRIDES, Override};
+pub(crate) use self::overriding::{Overriding, may_override, override_gate, put_override};
+pub(crate) use self::pulls::{Entering, cars_of_pull, eject_pull, enter, head_moved, let_pull_on};
 
 use crate::claim::Part;
 use crate::gate::Class;
@@ -41,7 +46,8 @@ pub struct Car {
     /// The repository.
     pub repo: RepoName,
     /// Who proposed it.
-    pub session: SessionId,
+    #[serde(flatten)]
+    pub proposer: Proposer,
     /// The proposer's name.
     pub agent: AgentName,
     /// The commit that was proposed; another head is another car.
@@ -70,6 +76,9 @@ pub struct Car {
     /// The person who approved its head, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// The failures of its gates that a person answers for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
     /// Where it is.
     pub state: State,
 }
@@ -81,6 +90,16 @@ impl Car {
     pub fn is_ahead_of(&self, other: &Self) -> bool {
         self.repo == other.repo && self.state.has_a_turn() && self.id < other.id
     }
+}
+
+/// Who proposes a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proposer {
+    /// An agent's session.
+    Session(SessionId),
+    /// A pull request, by its number in the repository at its forge.
+    Pull(u64),
 }
 
 /// Whether the claims of a change had been announced when it was proposed.
@@ -248,7 +267,31 @@ pub enum Ejection {
     Dequeued,
     /// Its proposer proposed another head.
     Superseded,
+    /// The head of its pull request is another one.
+    HeadMoved {
+        /// Which.
+        now: String,
+    },
+    /// Its pull request was closed.
+    Closed,
+    /// The forge's rules stand in the way.
+    Hindered {
+        /// The stable reason code.
+        code: String,
+        /// What does.
+        what: String,
+    },
 }
+
+/// The codes of what the forge can put in the way; anything else closes.
+const HINDRANCES: [&str; 6] = [
+    "ruleset-blocked",
+    "approval-missing",
+    "gate-failed",
+    "building",
+    "policy-change",
+    "auth-lost",
+];
 
 impl Ejection {
     /// The stable reason code.
@@ -266,6 +309,11 @@ impl Ejection {
             Self::Unmergeable { .. } => "closed",
             Self::Dequeued => "dequeued",
             Self::Superseded => "superseded",
+            Self::HeadMoved { .. } => "head-moved",
+            Self::Closed => "closed",
+            Self::Hindered { code, .. } => {
+                HINDRANCES.into_iter().find(|known| known == code).unwrap_or("closed")
+            }
         }
     }
 
@@ -290,6 +338,9 @@ impl Ejection {
             Self::ApprovalMissing { .. } => "claim the scopes again, then submit again",
             Self::Unmergeable { .. } => "mend the cause, then submit again",
             Self::Dequeued | Self::Superseded => "nothing: it was meant",
+            Self::HeadMoved { .. } => "look at the new head, then ask for that one",
+            Self::Closed => "open the pull request again, then ask again",
+            Self::Hindered { .. } => "mend that at the forge: it enters again by itself",
         }
     }
 }
@@ -310,10 +361,11 @@ impl fmt::Display for Ejection {
                 write!(f, ": {count} paths in no scope that was held, e.g. {}", paths.join(" "))
             }
             Self::ApprovalMissing { reason } => write!(f, ": a claim was taken away ({reason})"),
-            Self::Unmergeable { detail: text } | Self::PolicyChange { problem: text } => {
-                write!(f, ": {text}")
-            }
-            Self::AnnouncementMissing | Self::Dequeued | Self::Superseded => Ok(()),
+            Self::Unmergeable { detail: text }
+            | Self::PolicyChange { problem: text }
+            | Self::Hindered { what: text, .. } => write!(f, ": {text}"),
+            Self::HeadMoved { now } => write!(f, ": its head is {now} now"),
+            Self::AnnouncementMissing | Self::Dequeued | Self::Superseded | Self::Closed => Ok(()),
         }
     }
 }

@@ -66,7 +66,13 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::IdleNeverAsked => &["18 the holder of an idle claim"],
         Bug::StaleSigns => &["18 nothing else gives a lost session more time"],
         Bug::ExpiredCursorPasses => &["10 an expired cursor"],
-        Bug::AnybodyApproves => &["14 a person approves", "10 calls of", "2 only who shows"],
+        Bug::HeadMovedKeepsCar => &["19 the car of a pull request has its head"],
+        Bug::CommentHeardTwice => &["19 a comment is heard once"],
+        Bug::CancelledEnters => &["19 what was cancelled does not enter"],
+        Bug::OverrideCoversAll => &["20 an override covers"],
+        Bug::AnybodyApproves => {
+            &["14 a person approves", "20 a person overrides", "10 calls of", "2 only who shows"]
+        }
     }
 }
 

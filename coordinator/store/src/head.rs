@@ -12,7 +12,7 @@ use crate::record::Json;
 /// The format that this program writes into a fresh store. `FORMAT.written` is also the
 /// program's own version wherever a format is compared with a program. What each of them is:
 /// `docs/records.md`.
-pub const FORMAT: Format = Format { written: 2, min_reader: 2, min_writer: 2 };
+pub const FORMAT: Format = Format { written: 3, min_reader: 3, min_writer: 3 };
 
 /// How the records are written, and how old a program may be that still handles them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -359,8 +359,23 @@ fn good() -> Vec<(Verb, Command)> {
                 car: text("car_0005"),
                 head: text("h"),
                 reason: text("r"),
+                gate: String::new(),
             }),
             Command::Approve { car: parsed("car_0005"), head: text("h"), reason: text("r") },
+        ),
+        (
+            Verb::Approve(v1::Approve {
+                car: text("car_0005"),
+                head: text("h"),
+                reason: text("r"),
+                gate: text("lint"),
+            }),
+            Command::Override {
+                car: parsed("car_0005"),
+                head: text("h"),
+                gate: parsed("lint"),
+                reason: text("r"),
+            },
         ),
         (
             Verb::Dequeue(v1::Dequeue { car: text("car_0005") }),

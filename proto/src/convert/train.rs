@@ -18,8 +18,14 @@ impl TryFrom<v1::Approve> for Command {
     type Error = Invalid;
 
     fn try_from(approve: v1::Approve) -> Result<Self, Invalid> {
-        let v1::Approve { car, head, reason } = approve;
-        Ok(Self::Approve { car: field::parse("car", &car)?, head, reason })
+        let v1::Approve { car, head, reason, gate } = approve;
+        let car = field::parse("car", &car)?;
+        match field::nonempty(gate) {
+            None => Ok(Self::Approve { car, head, reason }),
+            Some(gate) => {
+                Ok(Self::Override { car, head, gate: field::parse("gate", &gate)?, reason })
+            }
+        }
     }
 }
 

@@ -133,7 +133,10 @@ fn failed(board: &Board, ejection: &Ejection) -> Option<v1::GateView> {
         | Ejection::ApprovalMissing { .. }
         | Ejection::Unmergeable { .. }
         | Ejection::Dequeued
-        | Ejection::Superseded => None,
+        | Ejection::Superseded
+        | Ejection::HeadMoved { .. }
+        | Ejection::Closed
+        | Ejection::Hindered { .. } => None,
     }
 }
 

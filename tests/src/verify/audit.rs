@@ -86,7 +86,10 @@ pub(super) enum Event {
     JobFinished(Finished),
     Submitted {
         car: String,
-        session: String,
+        #[serde(default)]
+        session: Option<String>,
+        #[serde(default)]
+        pull: Option<u64>,
         name: String,
         head: String,
         scopes: BTreeSet<String>,
@@ -98,6 +101,14 @@ pub(super) enum Event {
     Approved {
         car: String,
         head: String,
+    },
+    Overridden(Overridden),
+    PullSeen {
+        number: u64,
+    },
+    PullLooked {
+        number: u64,
+        look: Look,
     },
     CandidateMade {
         car: String,
@@ -126,6 +137,13 @@ pub(super) enum Event {
     Other,
 }
 
+/// That a person looked at a pull request's head.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Look {
+    pub(super) head: String,
+    pub(super) right: String,
+}
+
 /// A run that ended.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Finished {
@@ -148,6 +166,18 @@ pub(super) struct Finding {
     pub(super) argv: Vec<String>,
     pub(super) commit: String,
     pub(super) tree: String,
+}
+
+/// That a person answers for what a gate's run found red of a change.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Overridden {
+    pub(super) car: String,
+    pub(super) head: String,
+    pub(super) gate: String,
+    pub(super) job: String,
+    pub(super) items: BTreeSet<String>,
+    pub(super) by: String,
+    pub(super) reason: String,
 }
 
 /// The run that a passed gate rests on.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::Report;
-use super::audit::{Audit, Event, Fence, Finished, Proof, Step};
+use super::audit::{Audit, Event, Fence, Finished, Overridden, Proof, Step};
 
 /// What the audit tells.
 #[derive(Debug, Default)]
@@ -18,7 +18,13 @@ pub(super) struct Book {
     pub(super) runs: Vec<At<Finished>>,
     /// The landings in order.
     pub(super) landings: Vec<At<Step>>,
+    /// What persons answer for, in order.
+    pub(super) overrides: Vec<At<Overridden>>,
+    /// The board time of the entry that is told, in milliseconds.
+    now: u64,
     claims: BTreeMap<String, Claim>,
+    /// The heads that maintainers looked at, by pull request; a new head has none.
+    looked: BTreeMap<u64, BTreeSet<String>>,
     assigned: BTreeSet<(String, String, u32)>,
     fence: Option<Fence>,
     read: Option<String>,
@@ -28,6 +34,8 @@ pub(super) struct Book {
 #[derive(Debug, Clone)]
 pub(super) struct At<T> {
     pub(super) seq: u64,
+    /// When, by the board's time, in milliseconds.
+    pub(super) at: u64,
     pub(super) is: T,
 }
 
@@ -48,6 +56,8 @@ pub(super) struct Car {
     pub(super) ejections: Vec<String>,
     /// Whether its head comes from a fork.
     pub(super) fork: bool,
+    /// The pull request that it is of, if it is of one.
+    pub(super) pull: Option<u64>,
     /// The heads that a person approved.
     pub(super) approvals: Vec<At<String>>,
 }
@@ -82,6 +92,7 @@ impl Book {
     pub(super) fn of(audit: &Audit, report: &mut Report) -> Self {
         let mut book = Self::default();
         for entry in &audit.entries {
+            book.now = entry.at;
             match entry.event() {
                 Ok(event) => book.take(entry.seq, &entry.actor, event, report),
                 Err(error) => {
@@ -98,6 +109,7 @@ impl Book {
     }
 
     fn take(&mut self, seq: u64, actor: &Value, event: Event, report: &mut Report) {
+        let at = self.now;
         match event {
             Event::BaseRead { repo, branch, commit, tree, by } => {
                 self.base(seq, (repo, branch, commit), &tree, &by, report);
@@ -145,23 +157,28 @@ impl Book {
                 self.assigned.insert((job, host, attempt));
             }
             Event::JobFinished(run) => self.finished(seq, actor, run, report),
-            Event::Submitted { car, session, name, head, scopes, globs, origin } => {
+            Event::Submitted { car, session, pull, name, head, scopes, globs, origin } => {
+                if session.is_some() == pull.is_some() {
+                    report.violation(format!("audit {seq}: {car} is not of one proposer"));
+                }
                 self.submitted(seq, &car, (session, name, head), (&scopes, &globs), report);
                 let fork = origin.get("fork").is_some();
-                self.of_car(seq, &car, report, |car| car.fork = fork);
+                self.of_car(seq, &car, report, |car| (car.fork, car.pull) = (fork, pull));
             }
-            Event::Approved { car, head } => {
-                if actor.get("operator").is_none() {
-                    report.violation(format!("audit {seq}: {car} was approved by {actor}"));
+            Event::Overridden(given) => self.overridden(seq, actor, given, report),
+            Event::PullSeen { number } => drop(self.looked.remove(&number)),
+            Event::PullLooked { number, look } => {
+                if ["maintain", "admin"].contains(&look.right.as_str()) {
+                    self.looked.entry(number).or_default().insert(look.head);
                 }
-                self.of_car(seq, &car, report, |car| car.approvals.push(At { seq, is: head }));
             }
+            Event::Approved { car, head } => self.approved(seq, actor, &car, head, report),
             Event::Ejected { car, ejection } => self.ejected(seq, &car, &ejection, report),
-            Event::Landed(step) => self.landings.push(At { seq, is: step }),
+            Event::Landed(step) => self.landings.push(At { seq, at: self.now, is: step }),
             Event::Intended(step) => {
                 self.grow(seq, step.fence, report);
                 let car = step.car.clone();
-                self.of_car(seq, &car, report, |car| car.intents.push(At { seq, is: step }));
+                self.of_car(seq, &car, report, |car| car.intents.push(At { seq, at, is: step }));
             }
             Event::IntentWithdrawn { car, fence } => {
                 self.of_car(seq, &car, report, |car| {
@@ -170,14 +187,49 @@ impl Book {
             }
             Event::CandidateMade { car, base, commit, tree } => {
                 let is = Candidate { base, commit, tree };
-                self.of_car(seq, &car, report, |car| car.candidates.push(At { seq, is }));
+                self.of_car(seq, &car, report, |car| car.candidates.push(At { seq, at, is }));
             }
             Event::GatePassed { car, gate, commit, tree, proof } => {
                 let is = Pass { gate, commit, tree, proof };
-                self.of_car(seq, &car, report, |car| car.passes.push(At { seq, is }));
+                self.of_car(seq, &car, report, |car| car.passes.push(At { seq, at, is }));
             }
             Event::Other => {}
         }
+    }
+
+    /// A person answers for red items of a run: an operator, or somebody at the forge, of whom the
+    /// board says who it is; and never without a reason.
+    fn overridden(&mut self, seq: u64, actor: &Value, given: Overridden, report: &mut Report) {
+        let car = self.cars.get(&given.car);
+        let at_forge = *actor == "coordinator"
+            && car.is_some_and(|car| car.pull.is_some())
+            && given.by.starts_with('@');
+        if !at_forge && actor.get("operator").is_none() {
+            report.violation(format!("audit {seq}: {} was overridden by {actor}", given.car));
+        }
+        let found = self.runs.iter().any(|run| {
+            (&run.is.job, &run.is.gate) == (&given.job, &given.gate)
+                && run.is.finding.class == "failed"
+                && given.items.is_subset(&run.is.finding.red)
+        });
+        let is_of_head = car.is_some_and(|car| car.head == given.head);
+        if !found || !is_of_head || given.reason.trim().is_empty() {
+            let Overridden { car, gate, .. } = &given;
+            report.violation(format!("audit {seq}: {gate} of {car} was overridden amiss"));
+        }
+        self.overrides.push(At { seq, at: self.now, is: given });
+    }
+
+    /// A person lets a head go on: an operator, or a maintainer who looked at it at the forge.
+    fn approved(&mut self, seq: u64, actor: &Value, id: &str, head: String, report: &mut Report) {
+        let pull = self.cars.get(id).and_then(|car| car.pull);
+        let looked = pull.and_then(|number| self.looked.get(&number));
+        let at_forge = *actor == "coordinator" && looked.is_some_and(|heads| heads.contains(&head));
+        if !at_forge && actor.get("operator").is_none() {
+            report.violation(format!("audit {seq}: {id} was approved by {actor}"));
+        }
+        let at = self.now;
+        self.of_car(seq, id, report, |car| car.approvals.push(At { seq, at, is: head }));
     }
 
     fn of_car(&mut self, seq: u64, id: &str, report: &mut Report, change: impl FnOnce(&mut Car)) {
@@ -234,20 +286,20 @@ impl Book {
         if run.finding.class == "passed" && !by_host {
             report.violation(format!("audit {seq}: {job} passed on {host}, which did not say so"));
         }
-        self.runs.push(At { seq, is: run });
+        self.runs.push(At { seq, at: self.now, is: run });
     }
 
     fn submitted(
         &mut self,
         seq: u64,
         id: &str,
-        (session, name, head): (String, String, String),
+        (session, name, head): (Option<String>, String, String),
         (scopes, paths): (&BTreeSet<String>, &BTreeSet<String>),
         report: &mut Report,
     ) {
         let own = self.claims.iter().filter(|(_, claim)| {
             let named = !claim.scopes.is_disjoint(scopes) || !claim.globs.is_disjoint(paths);
-            claim.session == session && named
+            session.as_ref() == Some(&claim.session) && named
         });
         let (mut held, mut globs) = (BTreeSet::new(), BTreeSet::new());
         let mut silent = Vec::new();
@@ -275,6 +327,7 @@ impl Book {
             intents: Vec::new(),
             ejections: Vec::new(),
             fork: false,
+            pull: None,
             approvals: Vec::new(),
         };
         if self.cars.insert(id.to_owned(), car).is_some() {
@@ -300,7 +353,9 @@ impl Book {
             }
             "approval-missing" => !text("reason").is_empty(),
             "unmergeable" => !text("detail").is_empty(),
-            "announcement-missing" | "policy-change" | "dequeued" | "superseded" => true,
+            "head-moved" => !text("now").is_empty(),
+            "hindered" => !text("code").is_empty() && !text("what").is_empty(),
+            "announcement-missing" | "policy-change" | "dequeued" | "superseded" | "closed" => true,
             _ => false,
         };
         if !told {

@@ -11,18 +11,17 @@ pub(super) fn check(
     policy: &Policy,
     report: &mut Report,
 ) {
-    // A person answers for a fork's change: nobody outside holds claims.
-    if car.fork {
+    // A person answers for a fork's change and for a pull request: neither holds claims.
+    if car.fork || car.pull.is_some() {
         return;
     }
-    let requires = |name: &str| policy.required.iter().any(|gate| gate == name);
-    if requires("scope")
+    if policy.requires("scope")
         && let Some(path) =
             changed.iter().find(|path| !policy.covers((&car.held, &car.globs), path))
     {
         report.violation(format!("{id} changed {path}, which {} did not hold", car.name));
     }
-    if requires("announce")
+    if policy.requires("announce")
         && let Some(claim) = car.silent.first()
     {
         report.violation(format!("{id} landed and nobody announced {claim}"));
@@ -46,5 +45,9 @@ pub(super) fn approved(
     }
     if car.fork {
         report.violation(format!("{id} landed and no person approved the fork's {}", car.head));
+    }
+    let takes_claims = ["scope", "announce"].into_iter().any(|gate| policy.requires(gate));
+    if car.pull.is_some() && takes_claims && !changed.is_empty() {
+        report.violation(format!("{id} landed without claims or an approval of {}", car.head));
     }
 }

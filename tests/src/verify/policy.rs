@@ -30,6 +30,8 @@ pub(super) struct Gate {
     pub(super) minimum: u64,
     /// Whether red items of the base are forgiven.
     pub(super) compare: bool,
+    /// Whether its runs name what is red: read by the exit code, every failure is the same.
+    pub(super) names: bool,
     /// What it reads; empty is everything.
     pub(super) inputs: Vec<GlobMatcher>,
 }
@@ -78,6 +80,8 @@ struct FileGate {
     #[serde(default)]
     compare: Option<String>,
     #[serde(default)]
+    result: Option<String>,
+    #[serde(default)]
     inputs: Vec<String>,
 }
 
@@ -100,9 +104,10 @@ impl Policy {
             patterns.iter().map(|text| glob(text, folds)).collect::<anyhow::Result<Vec<_>>>()
         };
         let mut gates = BTreeMap::new();
-        for (name, FileGate { run, minimum, compare, inputs }) in file.gate {
+        for (name, FileGate { run, minimum, compare, result, inputs }) in file.gate {
             let (minimum, compare) = (minimum.unwrap_or(1), compare.as_deref() == Some("base"));
-            gates.insert(name, Gate { run, minimum, compare, inputs: globs(inputs)? });
+            let names = result.is_some_and(|reader| reader != "exit");
+            gates.insert(name, Gate { run, minimum, compare, names, inputs: globs(inputs)? });
         }
         let mut scopes = BTreeMap::new();
         for (name, FileScope { paths, carve }) in file.scope {
@@ -114,6 +119,11 @@ impl Policy {
         let own = std::iter::once(POLICY_FILE.to_owned());
         let protect = globs(own.chain(file.merge.protect).collect())?;
         Ok(Self { folds, gates, required, method, scopes, open: globs(file.open)?, protect })
+    }
+
+    /// Whether a gate of that name has to pass.
+    pub(super) fn requires(&self, gate: &str) -> bool {
+        self.required.iter().any(|required| required == gate)
     }
 
     /// Whether a change of `path` takes a person.

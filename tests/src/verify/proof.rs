@@ -1,10 +1,15 @@
 //! What a gate's pass rests on: a run of the base's own command, on the very tree that landed.
 
+use std::collections::BTreeSet;
+
 use super::Report;
-use super::audit::{Finding, Finished, Proof, Step};
+use super::audit::{Finding, Finished, Step};
 use super::book::{At, Book, Car, Pass};
 use super::git::{Commit, Git};
 use super::policy::{Gate, Policy};
+
+/// How long failures that landed are answered for, in milliseconds of board time: a week.
+const ACCEPTED_FOR: u64 = 7 * 24 * 3600 * 1000;
 
 /// The gates that the coordinator decides without a run.
 const CHANGE_GATES: [&str; 2] = ["scope", "announce"];
@@ -45,7 +50,7 @@ pub(super) fn check(
         report.violation(format!("{id}: {name} names {}, which never ended so", proof.job));
         return Ok(());
     };
-    let mut problems = judge(place, gate, &run.is, proof);
+    let mut problems = judge(place, gate, &run.is, (id, pass));
     problems.extend(same_inputs(place, gate, &run.is.finding)?);
     for problem in &problems {
         report.violation(format!("{id} of {}: {name} by {}: {problem}", car.name, proof.job));
@@ -57,7 +62,13 @@ pub(super) fn check(
 }
 
 /// What is wrong with a run as a proof.
-fn judge(place: &Place<'_>, gate: &Gate, run: &Finished, proof: &Proof) -> Vec<String> {
+fn judge(
+    place: &Place<'_>,
+    gate: &Gate,
+    run: &Finished,
+    (id, pass): (&str, &At<Pass>),
+) -> Vec<String> {
+    let forgiven = pass.is.proof.as_ref().map_or(0, |proof| proof.forgiven);
     let finding = &run.finding;
     let mut problems = Vec::new();
     if finding.argv != ["sh", "-c", &gate.run] {
@@ -72,26 +83,80 @@ fn judge(place: &Place<'_>, gate: &Gate, run: &Finished, proof: &Proof) -> Vec<S
         "passed" if finding.exit != Some(0) => {
             problems.push(format!("it passed with exit {:?}", finding.exit));
         }
-        "passed" if red + finding.red_count > 0 || proof.forgiven > 0 => {
+        "passed" if red + finding.red_count > 0 || forgiven > 0 => {
             problems.push("it passed with red items".to_owned());
         }
         "passed" => {}
-        "failed"
-            if gate.compare && red == finding.red_count && red == proof.forgiven && red > 0 =>
-        {
-            let base = place.book.runs.iter().map(|at| &at.is).filter(|base| {
-                base.gate == run.gate
-                    && base.finding.argv == finding.argv
-                    && base.finding.tree == place.base.tree
-                    && matches!(base.finding.class.as_str(), "passed" | "failed")
-            });
-            if !base.into_iter().any(|base| finding.red.is_subset(&base.finding.red)) {
-                problems.push("its red items are not known of the base".to_owned());
-            }
+        "failed" if red == finding.red_count && red == forgiven => {
+            problems.extend(unanswered(place, gate, run, (id, pass)));
         }
         class => problems.push(format!("it {class}")),
     }
     problems
+}
+
+/// What is wrong with a run that failed: red items that neither the base has nor a person answers
+/// for.
+fn unanswered(
+    place: &Place<'_>,
+    gate: &Gate,
+    run: &Finished,
+    (id, pass): (&str, &At<Pass>),
+) -> Option<String> {
+    let red = &run.finding.red;
+    let names = gate.names && !red.is_empty();
+    if !names && is_answered(place, run, (id, pass), None) {
+        return None;
+    }
+    if red.is_empty() {
+        return Some("it failed, and nobody answers for it".to_owned());
+    }
+    let is_left =
+        |item: &&String| !(names && is_answered(place, run, (id, pass), Some(item.as_str())));
+    let left: BTreeSet<&String> = red.iter().filter(is_left).collect();
+    let known = left.is_empty() || gate.compare && is_of_base(place, run, &left);
+    let left: Vec<&str> = left.into_iter().map(String::as_str).collect();
+    (!known).then(|| {
+        let left = left.join(" ");
+        format!("red items that are not known of the base, and nobody answers for: {left}")
+    })
+}
+
+/// Whether the base has these red items of a run as well.
+fn is_of_base(place: &Place<'_>, run: &Finished, items: &BTreeSet<&String>) -> bool {
+    let mut base = place.book.runs.iter().map(|at| &at.is).filter(|base| {
+        base.gate == run.gate
+            && base.finding.argv == run.finding.argv
+            && base.finding.tree == place.base.tree
+            && matches!(base.finding.class.as_str(), "passed" | "failed")
+    });
+    base.any(|base| items.iter().all(|item| base.finding.red.contains(*item)))
+}
+
+/// Whether a person had answered for a red item when the gate passed: for this change, or for one
+/// that landed no longer ago than that counts. Without an item, for the run as a whole.
+fn is_answered(
+    place: &Place<'_>,
+    run: &Finished,
+    (id, pass): (&str, &At<Pass>),
+    item: Option<&str>,
+) -> bool {
+    let landed = |car: &str| {
+        let mut landings = place.book.landings.iter();
+        landings.any(|step| {
+            let is_fresh = pass.at < step.at.saturating_add(ACCEPTED_FOR);
+            step.is.car == car && step.seq < pass.seq && is_fresh
+        })
+    };
+    place.book.overrides.iter().filter(|it| it.seq < pass.seq).any(|given| {
+        let given = &given.is;
+        let covers = match item {
+            None => given.items.is_empty() && given.job == run.job,
+            Some(item) => given.items.contains(item),
+        };
+        let of_landed = !given.items.is_empty() && landed(&given.car);
+        given.gate == run.gate && covers && (given.car == id || of_landed)
+    })
 }
 
 /// Whether the run was on the tree that landed, or on one with the same declared inputs.

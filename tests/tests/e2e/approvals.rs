@@ -293,7 +293,8 @@ fn a_person_alone_approves() {
         let code = ground.ask_as(stem, async |mut stub| {
             let who = v1::caller::Who::Operator("ops".to_owned());
             let (car, head, reason) = (car.clone(), head.clone(), "mine".to_owned());
-            let verb = Some(Verb::Approve(v1::Approve { car, head, reason }));
+            let verb =
+                Some(Verb::Approve(v1::Approve { car, head, reason, ..v1::Approve::default() }));
             let caller = Some(v1::Caller { who: Some(who) });
             stub.act(v1::Command { caller, number: 0, verb }).await.expect_err("a refusal").code()
         });

@@ -82,6 +82,7 @@ impl Right {
             Command::RevokeClaim { .. }
             | Command::RevokeSession { .. }
             | Command::Approve { .. }
+            | Command::Override { .. }
             | Command::RaiseEpoch { .. }
             | Command::RaiseFormat { .. }
             | Command::PlanScopes { .. }
@@ -96,7 +97,15 @@ impl Right {
             | Command::Intend { .. }
             | Command::ConfirmLanding { .. }
             | Command::WithdrawIntent { .. }
-            | Command::Tick => Self::FindOut,
+            | Command::Tick
+            | Command::SeePull { .. }
+            | Command::HearComment { .. }
+            | Command::EnterPull { .. }
+            | Command::LeavePull { .. }
+            | Command::TellPull { .. }
+            | Command::ForgetPull { .. }
+            | Command::OpenDesk { .. }
+            | Command::CoolForge { .. } => Self::FindOut,
         }
     }
 

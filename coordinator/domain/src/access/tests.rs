@@ -153,6 +153,12 @@ fn verbs(shown: &Credentials) -> Vec<(Caller, Command)> {
         Command::RevokeClaim { claim: parsed("clm_0001"), reason: reason() },
         Command::RevokeSession { session: shown.session, reason: reason() },
         Command::Approve { car: parsed("car_0001"), head: what(), reason: reason() },
+        Command::Override {
+            car: parsed("car_0001"),
+            head: what(),
+            gate: parsed("lint"),
+            reason: reason(),
+        },
         Command::RaiseEpoch { reason: reason() },
         Command::RaiseFormat { reason: reason() },
         Command::PlanScopes { repo: parsed("main"), agents: 2 },
@@ -197,6 +203,7 @@ retry by operator         ...o..
 revoke-claim by operator  ...o..
 revoke-session by operator ...o..
 approve by operator       ...o..
+override by operator      ...o..
 raise-epoch by operator   ...o..
 raise-format by operator  ...o..
 plan-scopes by operator   ...o..

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::access::{self, Peer};
+use crate::access::{self, Peer, Right};
 use crate::board::{Actor, Draft, Refusal, Reply, format, rollback};
 use crate::build::{self, BuildKey};
 use crate::claim::{self, Outcome, Wanted};
@@ -12,6 +12,7 @@ use crate::host::{self, Means};
 use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, MessageId, SessionId, TaskId, TokenId};
 use crate::name::{AgentName, GateName, HostName, LockName, PoolName, RepoName};
 use crate::policy::Policy;
+use crate::pull::{self, CommitId, ForgeTime, PullKey, UserId};
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::{self, Credentials, Root};
 use crate::{job, lock, message, plan, repo, report, slot, task, train};
@@ -167,6 +168,8 @@ pub enum Command {
     Dequeue { car: CarId },
     /// Let a change's head go on, as a person who looked at it.
     Approve { car: CarId, head: String, reason: String },
+    /// Answer, as a person, for what a gate found red of a head.
+    Override { car: CarId, head: String, gate: GateName, reason: String },
     /// Put an ejected change's head in again, once for a gate that was not about the tree.
     Retry { car: CarId },
 
@@ -204,6 +207,31 @@ pub enum Command {
     WithdrawIntent { car: CarId, fence: Fence, reason: String },
     /// Do what time calls for, a bounded step of it.
     Tick,
+
+    // What reconcilers read at a forge.
+    /// A pull request as it was read: its first sighting, or a head that moved.
+    SeePull {
+        repo: RepoName,
+        number: u64,
+        head: CommitId,
+        at: ForgeTime,
+        origin: train::Origin,
+        opened_by: UserId,
+    },
+    /// A comment that was read: what it says is done, once.
+    HearComment { repo: RepoName, number: u64, comment: pull::Heard },
+    /// A pull request that was admitted enters the train.
+    EnterPull { repo: RepoName, number: u64, entry: pull::Entry },
+    /// It leaves it again, for a reason of the forge.
+    LeavePull { repo: RepoName, number: u64, why: pull::Left },
+    /// What was said of it at the forge.
+    TellPull { repo: RepoName, number: u64, told: pull::Told },
+    /// It is closed and nothing is left to say of it.
+    ForgetPull { repo: RepoName, number: u64 },
+    /// The first reading of a repository at a forge: comments up to this one are not ours to hear.
+    OpenDesk { repo: RepoName, comment: u64, since: ForgeTime },
+    /// The forge wants to hear nothing for so long, in milliseconds.
+    CoolForge { repo: RepoName, span: u64 },
 }
 
 impl Command {
@@ -244,6 +272,7 @@ impl Command {
             Self::Submit { .. } => "submit",
             Self::Dequeue { .. } => "dequeue",
             Self::Approve { .. } => "approve",
+            Self::Override { .. } => "override",
             Self::Retry { .. } => "retry",
             Self::ReadBase { .. } => "read-base",
             Self::SetCandidate { .. } => "set-candidate",
@@ -258,6 +287,14 @@ impl Command {
             Self::IssueToken(_) => "issue-token",
             Self::RevokeToken { .. } => "revoke-token",
             Self::Tick => "tick",
+            Self::SeePull { .. } => "see-pull",
+            Self::HearComment { .. } => "hear-comment",
+            Self::EnterPull { .. } => "enter-pull",
+            Self::LeavePull { .. } => "leave-pull",
+            Self::TellPull { .. } => "tell-pull",
+            Self::ForgetPull { .. } => "forget-pull",
+            Self::OpenDesk { .. } => "open-desk",
+            Self::CoolForge { .. } => "cool-forge",
         }
     }
 }
@@ -335,6 +372,11 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
             let actor = request.actor(draft.board());
             train::approve(draft, caller, &actor, train::Approving { car: *car, head, reason })
         }
+        Command::Override { car, head, gate, reason } => {
+            let actor = request.actor(draft.board());
+            let overriding = train::Overriding { car: *car, head, gate, reason };
+            train::override_gate(draft, caller, &actor, overriding)
+        }
         Command::Retry { car } => train::retry(draft, caller, *car),
         Command::ReadBase { repo, branch, commit, tree, policy } => {
             repo::read_base(draft, repo, branch, commit, tree, policy)
@@ -359,23 +401,31 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
             access::revoke(draft, caller, &request.actor(draft.board()), *token, reason)
         }
         Command::Tick => Ok(crate::schedule::tick(draft)),
+        Command::SeePull { repo, number, head, at, origin, opened_by } => {
+            let read = pull::Read { head, at: *at, origin, opened_by: *opened_by };
+            pull::see(draft, &PullKey::of(repo, *number), read)
+        }
+        Command::HearComment { repo, number, comment } => {
+            pull::hear(draft, &PullKey::of(repo, *number), comment)
+        }
+        Command::EnterPull { repo, number, entry } => {
+            pull::enter(draft, &PullKey::of(repo, *number), entry)
+        }
+        Command::LeavePull { repo, number, why } => {
+            pull::leave(draft, &PullKey::of(repo, *number), why)
+        }
+        Command::TellPull { repo, number, told } => {
+            pull::tell(draft, &PullKey::of(repo, *number), told)
+        }
+        Command::ForgetPull { repo, number } => pull::forget(draft, &PullKey::of(repo, *number)),
+        Command::OpenDesk { repo, comment, since } => pull::open(draft, repo, *comment, *since),
+        Command::CoolForge { repo, span } => pull::cool(draft, repo, *span),
     }
 }
 
 /// What reconcilers found out is taken from them alone.
 fn may_say(caller: &Caller, command: &Command) -> Result<(), Box<Refusal>> {
-    let found_out = matches!(
-        command,
-        Command::ReadBase { .. }
-            | Command::SetCandidate { .. }
-            | Command::Conflict { .. }
-            | Command::Unmergeable { .. }
-            | Command::SetBaseInputs { .. }
-            | Command::Intend { .. }
-            | Command::ConfirmLanding { .. }
-            | Command::WithdrawIntent { .. }
-            | Command::Tick
-    );
+    let found_out = Right::of(command, caller) == Right::FindOut;
     if !found_out || *caller == Caller::Coordinator {
         return Ok(());
     }

@@ -16,10 +16,12 @@ use crate::gate::{Class, Digest, Finding};
 use crate::hold::{End, Holder};
 use crate::id::{CarId, ClaimId, Fence, HoldId, JobId, MessageId, SessionId, TaskId, TokenId};
 use crate::name::{ActorName, AgentName, GateName, HostName, LockName, PoolName, RepoName};
+use crate::pull::words::plain;
+use crate::pull::{Look, UserId};
 use crate::report::Subject;
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::{Loss, Sign, reason};
-use crate::train::{Ejection, Need, Origin};
+use crate::train::{Ejection, Need, Origin, Proposer};
 
 /// Who caused an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -308,7 +310,8 @@ pub enum Event {
     Submitted {
         car: CarId,
         repo: RepoName,
-        session: SessionId,
+        #[serde(flatten)]
+        proposer: Proposer,
         name: AgentName,
         head: String,
         title: String,
@@ -322,6 +325,17 @@ pub enum Event {
     Withheld { car: CarId, name: AgentName, head: String, need: Need },
     /// A person lets a change's head go on.
     Approved { car: CarId, name: AgentName, head: String, reason: String },
+    /// A person answers for what a gate's run found red of a change; no items: for that run alone.
+    Overridden {
+        car: CarId,
+        name: AgentName,
+        head: String,
+        gate: GateName,
+        job: JobId,
+        items: Vec<String>,
+        by: String,
+        reason: String,
+    },
     /// A change's candidate was made and published.
     CandidateMade { car: CarId, base: String, commit: String, tree: String, changed: u32 },
     /// A gate passed for a change's candidate.
@@ -347,6 +361,24 @@ pub enum Event {
     Retried { car: CarId, name: AgentName, head: String },
     /// A change left the train without landing.
     Ejected { car: CarId, name: AgentName, head: String, ejection: Ejection },
+    /// Comments of a repository at a forge are heard from now on: those after this one.
+    DeskOpened { repo: RepoName, comment: u64 },
+    /// A forge wants to hear nothing for a while.
+    ForgeCooled { repo: RepoName, until: u64 },
+    /// A pull request was read for the first time, or its head is another one.
+    PullSeen { repo: RepoName, number: u64, head: String },
+    /// Somebody asked by a comment that a pull request land.
+    PullAsked { repo: RepoName, number: u64, head: String, by: UserId, comment: u64 },
+    /// Somebody cancelled by a comment what had asked for it.
+    PullCancelled { repo: RepoName, number: u64, head: String, by: UserId, comment: u64 },
+    /// A person looked at a pull request's head and lets it go on.
+    PullLooked { repo: RepoName, number: u64, look: Look },
+    /// A pull request is in the train no more, for a reason of the forge.
+    PullLeft { repo: RepoName, number: u64, reason: String },
+    /// A comment was answered.
+    CommentAnswered { repo: RepoName, number: u64, comment: u64, login: String, problem: String },
+    /// Nothing is left to say of a pull request.
+    PullForgotten { repo: RepoName, number: u64 },
 }
 
 /// The run that proves a gate for a tree.
@@ -356,7 +388,7 @@ pub struct Proof {
     pub digest: Digest,
     /// The run.
     pub job: JobId,
-    /// Red items that the base has as well.
+    /// Red items that the base has as well, or that somebody answers for.
     pub forgiven: u32,
 }
 
@@ -392,7 +424,28 @@ impl Event {
             {
                 2
             }
+            Self::DeskOpened { .. } | Self::ForgeCooled { .. } | Self::Overridden { .. } => 3,
+            Self::Submitted { proposer: Proposer::Pull(_), .. } => 3,
+            _ if self.pull().is_some() => 3,
             _ => 1,
+        }
+    }
+
+    /// The pull request whose record is another one from now on, by its repository and number.
+    #[must_use]
+    pub fn pull(&self) -> Option<(&RepoName, u64)> {
+        match self {
+            Self::PullSeen { repo, number, .. }
+            | Self::PullAsked { repo, number, .. }
+            | Self::PullCancelled { repo, number, .. }
+            | Self::PullLooked { repo, number, .. }
+            | Self::PullLeft { repo, number, .. }
+            | Self::CommentAnswered { repo, number, .. }
+            | Self::PullForgotten { repo, number }
+            | Self::Submitted { repo, proposer: Proposer::Pull(number), .. } => {
+                Some((repo, *number))
+            }
+            _ => None,
         }
     }
 
@@ -541,6 +594,10 @@ impl Event {
             Self::Withheld { car, name, need, .. } => {
                 format!("withheld  {car} of {name}: {}: {need}", need.reason())
             }
+            Self::Overridden { car, name, gate, items, by, reason, .. } => {
+                let what = if items.is_empty() { "its run".to_owned() } else { items.join(" ") };
+                format!("override  {gate} of {car} of {name} by {by}: {what} ({reason})")
+            }
             Self::Approved { car, name, reason, .. } => {
                 format!("approved  {car} of {name}: {reason}")
             }
@@ -556,6 +613,32 @@ impl Event {
             Self::Ejected { car, name, ejection, .. } => {
                 format!("ejected   {car} of {name}: {ejection}")
             }
+            Self::DeskOpened { repo, comment } => {
+                format!("desk      of {repo} open after comment {comment}")
+            }
+            Self::ForgeCooled { repo, until } => {
+                format!("forge     of {repo} is not asked until board time {} s", until / 1000)
+            }
+            Self::PullSeen { repo, number, head } => {
+                format!("pull      {repo}#{number} is at {}", short(head))
+            }
+            Self::PullAsked { repo, number, head, by, .. } => {
+                format!("asked     {repo}#{number} at {} by github {}", short(head), by.0)
+            }
+            Self::PullCancelled { repo, number, by, .. } => {
+                format!("cancelled {repo}#{number} by github {}", by.0)
+            }
+            Self::PullLooked { repo, number, look } => {
+                let (login, reason) = (plain(&look.login), plain(&look.reason));
+                format!("looked    at {repo}#{number} {} by {login}: {reason}", look.head.short())
+            }
+            Self::PullLeft { repo, number, reason } => {
+                format!("left      {repo}#{number} the train: {}", plain(reason))
+            }
+            Self::CommentAnswered { repo, number, login, problem, .. } => {
+                format!("answered  {repo}#{number} to {}: {}", plain(login), plain(problem))
+            }
+            Self::PullForgotten { repo, number } => format!("pull      {repo}#{number} forgotten"),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct Formats {
 
 impl Format {
     /// What these rules write at most: every event is of this format or of an earlier one.
-    pub const NEWEST: Self = Self { written: 2, min_reader: 2, min_writer: 2 };
+    pub const NEWEST: Self = Self { written: 3, min_reader: 3, min_writer: 3 };
 }
 
 /// A store that this program made.

@@ -22,6 +22,7 @@ use crate::message::{Announcement, Inbox, Message};
 use crate::name::{HostName, RepoName};
 use crate::plan::Plan;
 use crate::policy::Repo;
+use crate::pull;
 use crate::report::{Report, Subject};
 use crate::session::Session;
 use crate::slot::{SlotKey, Slots};
@@ -253,6 +254,10 @@ tables! {
     tokens: Token(TokenId => Token), "token";
     /// How ready work is dealt, by repository.
     plans: Plan(RepoName => Plan), "plan";
+    /// Pull requests of repositories at a forge.
+    pulls: Pull(pull::PullKey => pull::Known), "pull";
+    /// Repositories at a forge.
+    desks: Desk(RepoName => pull::Desk), "desk";
 }
 
 /// A key as the tail of a path: its JSON text, without quotes where it is a plain string.

@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::check::{self, Lack, Lacking, Said};
 use super::review::{self, Review, Unreviewed};
 use super::rules::{self, Found, Installation, Obstacle, Stack};
@@ -58,7 +60,7 @@ pub enum Wish {
 }
 
 /// That somebody wants a pull request to land.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// Who.
     pub by: UserId,
@@ -71,7 +73,8 @@ pub struct Asked {
 }
 
 /// In which way a wish was said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum How {
     /// By a command in a comment.
     Command,

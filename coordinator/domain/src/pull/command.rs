@@ -176,6 +176,19 @@ impl Command {
         }
     }
 
+    /// The word that it begins with.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Land { .. } => "land",
+            Self::Cancel => "cancel",
+            Self::Retry { .. } => "retry",
+            Self::Approve { .. } => "approve",
+            Self::Priority(_) => "priority",
+            Self::Why => "why",
+        }
+    }
+
     /// Whether somebody with `right` may give it. Who opened the pull request may always cancel.
     #[must_use]
     pub fn is_allowed(&self, by: UserId, right: Right, opened_by: UserId) -> bool {

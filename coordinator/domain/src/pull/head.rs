@@ -5,10 +5,12 @@
 //! other case the writer is asked for the id (merging.md, Override; B22). Both times are the
 //! forge's, so no two clocks are compared. Not here: what is said ([`super::command`]).
 
+use serde::{Deserialize, Serialize};
+
 use super::{CommitId, ForgeTime};
 
 /// That a pull request had a head when the forge was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// The head.
     pub head: CommitId,

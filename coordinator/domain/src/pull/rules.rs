@@ -106,6 +106,8 @@ pub enum Beyond {
     LastPush,
     /// Every thread is resolved.
     Threads,
+    /// Teams that the rule names approved.
+    Reviewers,
 }
 
 /// Whether a change's head must contain the base before it lands.

@@ -8,8 +8,9 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::admission::{Admission, Refusal, Wait};
-use super::command::Misread;
 use super::is_hidden;
 
 /// The longest summary, text or comment, in bytes (B15, where it is characters: never more).
@@ -23,6 +24,10 @@ pub const MAX_ANNOTATIONS: usize = 50;
 
 /// The longest message of an annotation, in bytes.
 pub const MAX_MESSAGE: usize = 4096;
+
+/// The longest login and answer that are kept, in bytes.
+const MAX_LOGIN: usize = 100;
+const MAX_ANSWER: usize = 400;
 
 /// Characters of one foreign text that are shown.
 const MAX_QUOTED: usize = 300;
@@ -65,15 +70,22 @@ pub struct CheckRun {
     pub summary: String,
 }
 
-/// How a check run is shown. Green is the train's to say, on what it tested.
+/// How a check run is shown. Green is the train's to say, on what it tested
+/// ([`super::standing()`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Light {
     /// It says nothing for or against the head.
     Neutral,
     /// It is waited for.
     Pending,
+    /// It passes, or landed.
+    Green,
+    /// A person has to look first.
+    Wanted,
     /// Somebody has to act.
     Red,
+    /// It is about a head that nobody wants any more.
+    Dropped,
 }
 
 impl CheckRun {
@@ -175,27 +187,33 @@ impl Marker {
     }
 }
 
-/// What is answered to a comment whose commands were not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is answered to a comment whose commands were not done, or that asks why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Who wrote it.
     pub login: String,
-    /// Why nothing was done.
+    /// What stands in the way.
     pub problem: String,
 }
 
 impl Answer {
-    /// The answer to a comment that was not understood.
+    /// An answer, cut to what is kept.
     #[must_use]
-    pub fn misread(login: &str, misread: &Misread) -> Self {
-        Self { login: login.to_owned(), problem: misread.to_string() }
+    pub fn new(login: &str, problem: &str) -> Self {
+        Self { login: cut(login, MAX_LOGIN), problem: cut(problem, MAX_ANSWER) }
+    }
+
+    /// The answer to a comment of which nothing was done.
+    #[must_use]
+    pub fn undone(login: &str, problem: impl fmt::Display) -> Self {
+        Self::new(login, &format!("nothing was done: {problem}"))
     }
 }
 
 /// A line of Markdown. It mentions nobody: who wrote the comment reads the answer below it.
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "* to {}: nothing was done, {}", quoted(&self.login), quoted(&self.problem))
+        write!(f, "* to {}: {}", quoted(&self.login), quoted(&self.problem))
     }
 }
 

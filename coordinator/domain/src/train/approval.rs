@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::gates::takes_claims;
 use super::order::{car, open_cars};
 use super::{Car, Ejection, State};
 use crate::board::{Actor, Caller, Draft, Event, Invalid, Refusal, Reply};
@@ -41,7 +42,7 @@ impl Origin {
     }
 
     /// That a fork's name can be shown.
-    pub(super) fn check(&self) -> Result<(), Box<Refusal>> {
+    pub(crate) fn check(&self) -> Result<(), Box<Refusal>> {
         let Self::Fork(from) = self else { return Ok(()) };
         lock::limited("fork", from, 200)?;
         if from.trim().is_empty() || from.chars().any(char::is_control) {
@@ -75,6 +76,13 @@ pub enum Need {
         /// Digest of the policy that protects them.
         policy: String,
     },
+    /// It is a pull request, which holds no claims where the policy asks for them.
+    Unclaimed {
+        /// Some of the paths that it changes.
+        paths: Vec<String>,
+        /// How many there are.
+        count: u32,
+    },
 }
 
 impl Need {
@@ -85,14 +93,19 @@ impl Need {
             Self::Protected { paths, .. } if paths.iter().any(|path| path == POLICY_FILE) => {
                 "policy-change"
             }
-            Self::Fork | Self::Protected { .. } => "approval-missing",
+            Self::Fork | Self::Protected { .. } | Self::Unclaimed { .. } => "approval-missing",
         }
     }
 
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
-        "ask an operator to look at this head and approve it"
+        match self {
+            Self::Fork | Self::Protected { .. } => {
+                "ask an operator to look at this head and approve it"
+            }
+            Self::Unclaimed { .. } => "ask a maintainer to look at this head and approve it",
+        }
     }
 }
 
@@ -101,13 +114,22 @@ impl fmt::Display for Need {
         match self {
             Self::Fork => f.write_str("it comes from a fork"),
             Self::Protected { paths, count, .. } => {
-                write!(f, "it changes {}", paths.join(" "))?;
-                match (*count as usize).saturating_sub(paths.len()) {
-                    0 => f.write_str(", which the policy protects"),
-                    more => write!(f, " and {more} more, which the policy protects"),
-                }
+                write!(f, "it changes {}, which the policy protects", some_of(paths, *count))
+            }
+            Self::Unclaimed { paths, count } => {
+                write!(f, "it changes {}, and a pull request has no claims", some_of(paths, *count))
             }
         }
+    }
+}
+
+/// Paths by name, and how many there are beside them.
+fn some_of(paths: &[String], count: u32) -> String {
+    let named = paths.join(" ");
+    match (count as usize).saturating_sub(paths.len()) {
+        0 => named,
+        more if paths.is_empty() => format!("{more} paths that are not UTF-8"),
+        more => format!("{named} and {more} more"),
     }
 }
 
@@ -149,25 +171,31 @@ pub(crate) fn approve(
         let what = format!("the head of {} of {}", car.id, car.agent);
         return Err(Refusal::Stale { what, given: head.to_owned(), current }.into());
     }
-    let reason = reason.to_owned();
-    let state = match car.state.clone() {
-        state if state.is_open() && car.approval.is_some() => return Ok(Reply::Done),
-        State::Withheld { .. } => State::Queued,
-        state @ (State::Queued | State::Building { .. } | State::Ready { .. }) => state,
-        state => {
-            let reason = format!("{id} is {}: nothing is left to approve", state.reason());
-            return Err(Refusal::Closed { reason }.into());
-        }
-    };
+    if car.state.is_open() && car.approval.is_some() {
+        return Ok(Reply::Done);
+    }
+    if !car.state.is_open() || matches!(car.state, State::Landing { .. }) {
+        let reason = format!("{id} is {}: nothing is left to approve", car.state.reason());
+        return Err(Refusal::Closed { reason }.into());
+    }
+    let (by, at, reason) = (actor.to_string(), draft.now.board, reason.to_owned());
+    let_on(draft, car, Approval { by, at, reason });
+    Ok(Reply::Done)
+}
+
+/// Lets a car go on that is on its way and whose landing is not decided.
+pub(super) fn let_on(draft: &mut Draft<'_>, car: Car, approval: Approval) {
     draft.record(Event::Approved {
-        car: id,
+        car: car.id,
         name: car.agent.clone(),
         head: car.head.clone(),
-        reason: reason.clone(),
+        reason: approval.reason.clone(),
     });
-    let approval = Some(Approval { by: actor.to_string(), at: draft.now.board, reason });
-    draft.tables.cars.put(id, Car { approval, state, ..car });
-    Ok(Reply::Done)
+    let state = match car.state.clone() {
+        State::Withheld { .. } => State::Queued,
+        state => state,
+    };
+    draft.tables.cars.put(car.id, Car { approval: Some(approval), state, ..car });
 }
 
 fn a_person(caller: &Caller, id: CarId) -> Result<(), Box<Refusal>> {
@@ -186,7 +214,7 @@ fn newer(draft: &Draft<'_>, car: &Car) -> Option<String> {
     let cars = draft.tables.cars.iter().map(|(_, other)| other);
     let later = cars.filter(|other| {
         other.repo == car.repo
-            && other.session == car.session
+            && other.proposer == car.proposer
             && other.origin == car.origin
             && other.id > car.id
             && other.head != car.head
@@ -205,11 +233,12 @@ pub(super) fn withhold(draft: &mut Draft<'_>, car: Car, need: Need) {
     draft.tables.cars.put(car.id, Car { state: State::Withheld { need }, ..car });
 }
 
-/// Lets the train look again at what another policy protected; some of it may need nobody now.
+/// Lets the train look again at what another policy withheld; some of it may need nobody now.
 pub(super) fn look_again(draft: &mut Draft<'_>, repo: &Repo) {
-    let outdated = |car: &Car| {
-        matches!(&car.state, State::Withheld { need: Need::Protected { policy, .. } }
-            if *policy != repo.policy.digest)
+    let outdated = |car: &Car| match &car.state {
+        State::Withheld { need: Need::Protected { policy, .. } } => *policy != repo.policy.digest,
+        State::Withheld { need: Need::Unclaimed { .. } } => !takes_claims(repo),
+        _ => false,
     };
     let mut cars = open_cars(draft, &repo.name);
     cars.retain(outdated);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::approval::{look_again, withhold};
 use super::order::{car, eject, open_cars, stale};
-use super::{Announced, Candidate, Car, Ejection, Need, State, first};
+use super::overriding::unanswered;
+use super::{Announced, Candidate, Car, Ejection, Need, Proposer, State, first};
 use crate::board::{Draft, Event, Proof, Refusal, Reply};
 use crate::fault::fault;
 use crate::gate::{Compare, Digest, Gate, Results, Verdict, verdict};
@@ -48,10 +49,8 @@ pub(crate) fn set_candidate(
         return Ok(Reply::Done);
     }
     let protected = protected(&repo.policy, candidate);
-    if !protected.is_empty() && car.approval.is_none() && !fault!(UnapprovedRuns) {
-        let (count, policy) = (protected.len() as u32, repo.policy.digest.clone());
-        let paths = protected.into_iter().take(NAMED).collect();
-        withhold(draft, car, Need::Protected { paths, count, policy });
+    if let Some(need) = need(&repo, &car, candidate, &protected) {
+        withhold(draft, car, need);
         return Ok(Reply::Done);
     }
     if !protected.is_empty() && !fault!(BarrierPassed) {
@@ -92,6 +91,21 @@ fn protected(policy: &Policy, candidate: &Candidate) -> Vec<String> {
     paths
 }
 
+/// Why a change takes a person's approval that it does not have: one of its head answers all.
+fn need(repo: &Repo, car: &Car, candidate: &Candidate, protected: &[String]) -> Option<Need> {
+    if car.approval.is_some() || fault!(UnapprovedRuns) {
+        return None;
+    }
+    let named = |paths: &[String]| paths.iter().take(NAMED).cloned().collect();
+    if !protected.is_empty() {
+        let (count, policy) = (protected.len() as u32, repo.policy.digest.clone());
+        return Some(Need::Protected { paths: named(protected), count, policy });
+    }
+    let count = candidate.changed.len() as u32 + candidate.odd;
+    let unclaimed = matches!(car.proposer, Proposer::Pull(_)) && takes_claims(repo) && count > 0;
+    unclaimed.then(|| Need::Unclaimed { paths: named(&candidate.changed), count })
+}
+
 /// Takes back what is tested beside a barrier: it may judge by what the barrier changes.
 fn give_way(draft: &mut Draft<'_>, barrier: &Car) {
     let tested = |state: &State| matches!(state, State::Building { .. } | State::Ready { .. });
@@ -104,17 +118,16 @@ fn give_way(draft: &mut Draft<'_>, barrier: &Car) {
 
 /// What the change gates say: policy, scope and announce.
 ///
-/// Nobody outside holds claims: a person who approved a fork's head answers for what they stand
-/// for.
+/// Nobody outside holds claims, and no pull request does: a person who approved its head answers
+/// for what they stand for.
 fn judge_change(repo: &Repo, car: &Car, candidate: &Candidate) -> Option<Ejection> {
     if let Some(problem) = &candidate.unreadable {
         return Some(Ejection::PolicyChange { problem: problem.clone() });
     }
-    if !car.origin.is_own() {
+    if !car.origin.is_own() || matches!(car.proposer, Proposer::Pull(_)) {
         return None;
     }
-    let requires = |name: &str| repo.policy.merge.required.iter().any(|gate| gate.as_str() == name);
-    if requires("scope") {
+    if requires(repo, "scope") {
         let covered = |path: &&String| {
             let held = car.parts.iter().map(|part| &part.scope);
             let scopes = &repo.policy.scopes;
@@ -129,7 +142,16 @@ fn judge_change(repo: &Repo, car: &Car, candidate: &Candidate) -> Option<Ejectio
         }
     }
     let unannounced = car.announced == Announced::NotAll;
-    (requires("announce") && unannounced).then_some(Ejection::AnnouncementMissing)
+    (requires(repo, "announce") && unannounced).then_some(Ejection::AnnouncementMissing)
+}
+
+/// Whether the policy asks for claims, or for what is said of them.
+pub(super) fn takes_claims(repo: &Repo) -> bool {
+    CHANGE_GATES.into_iter().any(|gate| requires(repo, gate))
+}
+
+fn requires(repo: &Repo, name: &str) -> bool {
+    repo.policy.merge.required.iter().any(|gate| gate.as_str() == name)
 }
 
 fn record_pass(
@@ -201,7 +223,7 @@ fn advance_one(
         if passed.contains(name) {
             continue;
         }
-        match look(draft, repo, &candidate, name, gate) {
+        match look(draft, repo, (&car, &candidate), name, gate) {
             Look::Pending => {}
             Look::Passed(proof) => {
                 record_pass(draft, car.id, name, &candidate, Some(proof));
@@ -239,7 +261,7 @@ enum Look {
 fn look(
     draft: &mut Draft<'_>,
     repo: &Repo,
-    candidate: &Candidate,
+    (car, candidate): (&Car, &Candidate),
     name: &GateName,
     gate: &Gate,
 ) -> Look {
@@ -262,13 +284,19 @@ fn look(
             want_base(draft, repo, candidate, name, gate);
             Look::Pending
         }
-        Verdict::Fail { class, red } => Look::Failed(Ejection::GateFailed {
-            gate: name.clone(),
-            class,
-            red: red.into_iter().take(20).collect(),
-            note: found.finding.note,
-            job: found.job,
-        }),
+        Verdict::Fail { class, red } => {
+            let forgiven = found.finding.red_count;
+            match unanswered(car, repo, draft.now.board, (gate, &found), red) {
+                None => Look::Passed(Proof { digest, job: found.job, forgiven }),
+                Some(red) => Look::Failed(Ejection::GateFailed {
+                    gate: name.clone(),
+                    class,
+                    red: red.into_iter().take(20).collect(),
+                    note: found.finding.note,
+                    job: found.job,
+                }),
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Landings: decided once, then completed or proven not to have happened.
 
-use super::order::{car, eject_same_head, first, forget_old, stale};
+use super::order::{car, eject, eject_same_head, first, forget_old, stale};
+use super::overriding::accepted_after;
+use super::pulls::overtaken;
 use super::{Candidate, Car, State, void_candidates};
 use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
 use crate::fault::fault;
@@ -87,7 +89,9 @@ pub(crate) fn confirm(
         by: BaseMove::Landing,
     });
     let name = repo.name.clone();
-    draft.tables.repos.put(name.clone(), Repo { base: commit.clone(), tree, ..Repo::clone(&repo) });
+    let accepted = accepted_after(&repo, &car, draft.now.board);
+    let moved = Repo { base: commit.clone(), tree, accepted, ..Repo::clone(&repo) };
+    draft.tables.repos.put(name.clone(), moved);
     let state = State::Landed { commit, at: draft.now.board };
     let car = Car { state, ..car };
     draft.tables.cars.put(id, car.clone());
@@ -107,6 +111,10 @@ pub(crate) fn withdraw(
     let (car, _) = landing(draft, id, fence)?;
     let branch = draft.repo(&car.repo)?.branch.clone();
     draft.record(Event::IntentWithdrawn { car: id, branch, reason: reason.to_owned(), fence });
-    draft.tables.cars.put(id, Car { state: State::Queued, ..car });
+    let car = Car { state: State::Queued, ..car };
+    draft.tables.cars.put(id, car.clone());
+    if let Some(ejection) = overtaken(draft, &car) {
+        eject(draft, car, ejection);
+    }
     Ok(Reply::Done)
 }

@@ -1,12 +1,13 @@
 //! The one order of a train: who enters, who leaves, who is first.
 
 use super::approval::withhold;
-use super::{Announced, Car, Ejection, KEPT, Need, Origin, State, gates};
+use super::pulls::check_last;
+use super::{Announced, Car, Ejection, KEPT, Need, Origin, Proposer, State, gates};
 use crate::board::{Caller, Draft, Event, Invalid, Refusal, Reply};
 use crate::claim::Claim;
 use crate::fault::fault;
 use crate::gate::Digest;
-use crate::id::{CarId, ClaimId, SessionId};
+use crate::id::{CarId, ClaimId, JobId, SessionId};
 use crate::lock;
 use crate::name::RepoName;
 use crate::session::{self, Session};
@@ -26,7 +27,7 @@ pub(crate) fn submit(
     session: &Session,
     proposal: Proposal<'_>,
 ) -> Result<Reply, Box<Refusal>> {
-    let repo = draft.repo(&session.repo)?;
+    let proposer = Proposer::Session(session.id);
     let hex = |text: &str| text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !hex(proposal.head) {
         return Err(Invalid::field("head", format!("`{}` is no commit id", proposal.head)).into());
@@ -34,11 +35,9 @@ pub(crate) fn submit(
     lock::limited("title", proposal.title, 200)?;
     lock::limited("body", proposal.body, 16 * 1024)?;
     proposal.origin.check()?;
-    if let Some(reason) = &repo.unreadable {
-        return Err(Refusal::Closed { reason: format!("the base's policy: {reason}") }.into());
-    }
+    check_open(draft, &session.repo)?;
     refuse_landed(draft, &session.repo, proposal.head)?;
-    let mine = open_cars(draft, &session.repo).into_iter().filter(|car| car.session == session.id);
+    let mine = open_cars(draft, &session.repo).into_iter().filter(|car| car.proposer == proposer);
     // Who speaks for several forks has a change of each in the train.
     for car in mine.filter(|car| car.origin == *proposal.origin).collect::<Vec<Car>>() {
         if car.head == proposal.head {
@@ -58,7 +57,7 @@ pub(crate) fn submit(
     let car = Car {
         id: CarId::from_counter(draft.number()),
         repo: session.repo.clone(),
-        session: session.id,
+        proposer,
         agent: session.name.clone(),
         head: proposal.head.to_owned(),
         title: proposal.title.to_owned(),
@@ -71,30 +70,50 @@ pub(crate) fn submit(
         proposed: draft.now.wall,
         origin: proposal.origin.clone(),
         approval: None,
+        overrides: Vec::new(),
         state: State::Queued,
     };
+    let reply = Reply::Submitted { car: car.id, ahead: ahead(draft, &car) };
+    put_in(draft, car);
+    Ok(reply)
+}
+
+/// Puts a new car in; a fork's waits for a person.
+pub(super) fn put_in(draft: &mut Draft<'_>, car: Car) {
     draft.record(Event::Submitted {
         car: car.id,
         repo: car.repo.clone(),
-        session: session.id,
-        name: session.name.clone(),
+        proposer: car.proposer,
+        name: car.agent.clone(),
         head: car.head.clone(),
         title: car.title.clone(),
         scopes: car.parts.iter().map(|part| part.scope.clone()).collect(),
         globs: car.globs.clone(),
         origin: car.origin.clone(),
     });
-    let reply = Reply::Submitted { car: car.id, ahead: ahead(draft, &car) };
     if car.origin.is_own() || fault!(UnapprovedRuns) {
         draft.tables.cars.put(car.id, car);
     } else {
         withhold(draft, car, Need::Fork);
     }
-    Ok(reply)
+}
+
+/// That the train takes changes: not while the base's policy does not read.
+pub(super) fn check_open(draft: &Draft<'_>, repo: &RepoName) -> Result<(), Box<Refusal>> {
+    match &draft.repo(repo)?.unreadable {
+        Some(reason) => {
+            Err(Refusal::Closed { reason: format!("the base's policy: {reason}") }.into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses a head that landed: per change and head there is at most one landing.
-fn refuse_landed(draft: &Draft<'_>, repo: &RepoName, head: &str) -> Result<(), Box<Refusal>> {
+pub(super) fn refuse_landed(
+    draft: &Draft<'_>,
+    repo: &RepoName,
+    head: &str,
+) -> Result<(), Box<Refusal>> {
     let mut cars = draft.tables.cars.iter().map(|(_, car)| car);
     let landed = |car: &&Car| {
         car.repo == *repo && car.head == head && matches!(car.state, State::Landed { .. })
@@ -122,7 +141,8 @@ pub(super) fn eject_same_head(draft: &mut Draft<'_>, landed: &Car) {
 
 /// Whether the train works on a change of a session, or will when its turn comes.
 pub(crate) fn works_for(draft: &Draft<'_>, session: SessionId) -> bool {
-    draft.tables.cars.iter().any(|(_, car)| car.session == session && car.state.has_a_turn())
+    let proposer = Proposer::Session(session);
+    draft.tables.cars.iter().any(|(_, car)| car.proposer == proposer && car.state.has_a_turn())
 }
 
 /// The cars of a repository that are on their way, in the train's one order.
@@ -131,7 +151,12 @@ pub(crate) fn open_cars(draft: &Draft<'_>, repo: &RepoName) -> Vec<Car> {
     cars.filter(|car| car.repo == *repo && car.state.is_open()).cloned().collect()
 }
 
-fn ahead(draft: &Draft<'_>, car: &Car) -> u32 {
+/// How many are ahead of a car, as far as it is known.
+pub(crate) fn ahead_of(draft: &Draft<'_>, id: CarId) -> u32 {
+    draft.tables.cars.get(&id).map_or(0, |car| ahead(draft, car))
+}
+
+pub(super) fn ahead(draft: &Draft<'_>, car: &Car) -> u32 {
     draft.tables.cars.iter().filter(|(_, other)| other.is_ahead_of(car)).count() as u32
 }
 
@@ -182,7 +207,8 @@ fn may(draft: &Draft<'_>, caller: &Caller, car: &Car) -> Result<(), Box<Refusal>
     let own = match caller {
         Caller::Operator(_) => true,
         Caller::Session(credentials) => {
-            session::check(draft.board().tables(), credentials)?.id == car.session
+            let session = session::check(draft.board().tables(), credentials)?;
+            car.proposer == Proposer::Session(session.id)
         }
         Caller::Host(_) | Caller::Coordinator | Caller::Nobody => false,
     };
@@ -222,30 +248,38 @@ pub(crate) fn retry(
 ) -> Result<Reply, Box<Refusal>> {
     let car = car(draft, id)?;
     may(draft, caller, &car)?;
+    let job = may_retry(draft, &car)?;
+    put_back(draft, car, job);
+    Ok(Reply::Submitted { car: id, ahead: ahead_of(draft, id) })
+}
+
+/// The run that took a car out and says nothing about the change.
+pub(crate) fn may_retry(draft: &Draft<'_>, car: &Car) -> Result<JobId, Box<Refusal>> {
     let State::Ejected { ejection: Ejection::GateFailed { class, job, .. }, .. } = &car.state
     else {
-        return Err(Invalid::field("car", format!("{id} was not ejected by a run")).into());
+        return Err(Invalid::field("car", format!("{} was not ejected by a run", car.id)).into());
     };
     if !class.is_about_the_host() {
         let problem = format!("its run {class}: only an interrupted run is tried again");
         return Err(Invalid::field("car", problem).into());
     }
-    let stale: Vec<Digest> = draft
-        .tables
-        .results
-        .iter()
-        .filter(|(_, results)| results.job == *job)
+    check_last(draft, car)?;
+    refuse_landed(draft, &car.repo, &car.head)?;
+    Ok(*job)
+}
+
+/// Puts a car back without what `interrupted` found.
+pub(crate) fn put_back(draft: &mut Draft<'_>, car: Car, interrupted: JobId) {
+    let results = draft.tables.results.iter();
+    let stale: Vec<Digest> = results
+        .filter(|(_, results)| results.job == interrupted)
         .map(|(digest, _)| digest.clone())
         .collect();
     for digest in stale {
         draft.tables.results.delete(&digest);
     }
-    refuse_landed(draft, &car.repo, &car.head)?;
-    draft.record(Event::Retried { car: id, name: car.agent.clone(), head: car.head.clone() });
-    let again = Car { state: State::Queued, ..car };
-    let reply = Reply::Submitted { car: id, ahead: ahead(draft, &again) };
-    draft.tables.cars.put(id, again);
-    Ok(reply)
+    draft.record(Event::Retried { car: car.id, name: car.agent.clone(), head: car.head.clone() });
+    draft.tables.cars.put(car.id, Car { state: State::Queued, ..car });
 }
 
 /// Takes the word of the merge that a car does not fit the base.
@@ -300,7 +334,7 @@ pub(crate) fn eject_of_claim(draft: &mut Draft<'_>, claim: ClaimId, reason: &str
 }
 
 /// Whether a car is on its way or can come back, and its landing is not decided.
-fn may_leave(car: &Car) -> bool {
+pub(super) fn may_leave(car: &Car) -> bool {
     match &car.state {
         State::Queued | State::Withheld { .. } | State::Building { .. } | State::Ready { .. } => {
             true

@@ -54,7 +54,15 @@ fn repo() -> Repo {
         },
     };
     let (base, tree) = ("0".repeat(40), "1".repeat(40));
-    Repo { name: parsed("molt"), branch: "main".to_owned(), base, tree, policy, unreadable: None }
+    Repo {
+        name: parsed("molt"),
+        branch: "main".to_owned(),
+        base,
+        tree,
+        policy,
+        unreadable: None,
+        accepted: Vec::new(),
+    }
 }
 
 /// Numbers that a record is made of, low ones first.

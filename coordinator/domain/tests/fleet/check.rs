@@ -9,7 +9,9 @@ mod cars;
 mod claims;
 mod format;
 mod messages;
+mod overrides;
 mod plans;
+mod pulls;
 mod reports;
 mod shared;
 mod signs;
@@ -70,6 +72,8 @@ struct Memory {
     landed: BTreeSet<(RepoName, String)>,
     approvals: approvals::Memory,
     messages: messages::Memory,
+    overrides: overrides::Memory,
+    pulls: pulls::Memory,
     signs: signs::Memory,
     answers: BTreeMap<(SessionId, u64), (String, Reply)>,
 }
@@ -282,7 +286,9 @@ impl Fleet {
         shared::late_results(step, before)?;
         audited(step, before, after)?;
         cars::cars(&mut self.memory, step, before, after)?;
-        approvals::approvals(&mut self.memory.approvals, step, before, after)?;
+        pulls::pulls(&mut self.memory.pulls, step, before, after)?;
+        let looked = &self.memory.pulls;
+        approvals::approvals(&mut self.memory.approvals, looked, step, before, after)?;
         let is_repeated = self.memory.answered(step.request);
         self.memory.messages.learn(step, before, after)?;
         if !is_repeated {
@@ -296,6 +302,7 @@ impl Fleet {
         access::access(step, before)?;
         access::tokens(step, before, after)?;
         access::provers(step, after)?;
+        overrides::overrides(&mut self.memory.overrides, step, before, after)?;
         nothing_is_left_over(step, after)
     }
 

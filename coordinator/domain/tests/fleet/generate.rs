@@ -3,30 +3,30 @@
 
 mod access;
 mod cars;
+mod claims;
 mod handovers;
 mod holds;
 mod messages;
+mod pulls;
 mod signs;
+mod tasks;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use molt_domain::access::Peer;
 use molt_domain::board::{Board, Caller, Command, Now, Presence, Refusal, Reply, Request};
-use molt_domain::claim::{Claim, Mode, Otherwise, Outcome, Wanted};
 use molt_domain::host::Means;
-use molt_domain::id::{BoardTime, ClaimId, SessionId, TaskId};
-use molt_domain::scope::{Pattern, ScopeName};
+use molt_domain::id::{BoardTime, ClaimId, SessionId};
 use molt_domain::session::{self, Credentials, Root};
-use molt_domain::task;
 
-use super::policy::{GLOBS, PATHS, SCOPES, name, policy, repo};
+use super::policy::{name, policy, repo};
 use super::{Act, Deed, Random};
 
 const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 47] = [
+const WEIGHTS: [(&str, usize); 56] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -60,6 +60,7 @@ const WEIGHTS: [(&str, usize); 47] = [
     ("submit", 8),
     ("dequeue", 1),
     ("approve", 6),
+    ("override", 8),
     ("retry", 3),
     ("read-base", 2),
     ("set-candidate", 24),
@@ -74,6 +75,14 @@ const WEIGHTS: [(&str, usize); 47] = [
     ("issue-token", 3),
     ("revoke-token", 2),
     ("tick", 16),
+    ("see-pull", 6),
+    ("hear-comment", 10),
+    ("enter-pull", 8),
+    ("leave-pull", 2),
+    ("tell-pull", 2),
+    ("forget-pull", 2),
+    ("open-desk", 2),
+    ("cool-forge", 2),
 ];
 
 #[derive(Debug, Default)]
@@ -257,24 +266,11 @@ impl Generator {
             "issue-token" | "revoke-token" => self.of_tokens(kind, board),
             "submit" | "dequeue" | "retry" => self.of_proposers(kind, board),
             "approve" => self.approve(board),
+            "override" => self.answer_for(board),
+            "see-pull" | "hear-comment" | "enter-pull" | "leave-pull" | "tell-pull"
+            | "forget-pull" | "open-desk" | "cool-forge" => self.of_pulls(kind, board),
             _ => self.of_reconcilers(kind, board),
         }
-    }
-
-    /// Mostly a task that waits for a person.
-    fn reopen(&mut self, board: &Board) -> Option<Request> {
-        let blocked = |task: &task::Task| matches!(task.state, task::State::Blocked { .. });
-        let any = self.random.percent(20);
-        let tasks: Vec<TaskId> = board
-            .tables()
-            .tasks
-            .values()
-            .filter(|task| any || blocked(task))
-            .map(|task| task.id)
-            .collect();
-        let task = *self.random.pick(&tasks)?;
-        let reason = self.reason();
-        Some(self.operator(Command::ReopenTask { task, reason }))
     }
 
     // Who asks.
@@ -422,189 +418,6 @@ impl Generator {
 
     fn reason(&mut self) -> String {
         if self.random.percent(10) { String::new() } else { "it is in the way".to_owned() }
-    }
-
-    // Claims.
-
-    fn scopes(&mut self) -> Vec<ScopeName> {
-        let count = [1, 1, 1, 2, 2, 3][self.random.below(6)];
-        (0..count).map(|_| name(SCOPES[self.random.below(SCOPES.len())])).collect()
-    }
-
-    fn globs(&mut self) -> Vec<Pattern> {
-        let count = 1 + self.random.below(2);
-        (0..count).map(|_| name(GLOBS[self.random.below(GLOBS.len())])).collect()
-    }
-
-    fn otherwise(&mut self) -> Otherwise {
-        if self.random.percent(60) { Otherwise::Wait } else { Otherwise::Refuse }
-    }
-
-    fn of_claims(&mut self, kind: &str, board: &Board) -> Option<Request> {
-        let tables = board.tables();
-        if kind == "revoke-claim" {
-            let claims: Vec<ClaimId> = tables.claims.keys().copied().collect();
-            let claim = *self.random.pick(&claims)?;
-            let reason = self.reason();
-            return Some(self.operator(Command::RevokeClaim { claim, reason }));
-        }
-        let at = self.agent()?;
-        let me = self.agents[at].shown.as_ref().map(|shown| shown.session)?;
-        let mine: Vec<&Claim> =
-            tables.claims.values().map(AsRef::as_ref).filter(|claim| claim.session == me).collect();
-        let held: Vec<ScopeName> = mine
-            .iter()
-            .filter(|claim| claim.is_held())
-            .flat_map(|claim| claim.scope_list())
-            .collect();
-        let command = match kind {
-            "claim" => self.claim(&mine, board),
-            "release" => {
-                if held.is_empty() && self.random.percent(80) {
-                    return None;
-                }
-                let scopes = match self.random.below(10) {
-                    0 => Vec::new(),
-                    1 => self.scopes(),
-                    _ => self.random.pick(&held).cloned().into_iter().collect(),
-                };
-                let outcome =
-                    if self.random.percent(50) { Outcome::Done } else { Outcome::Blocked };
-                let own = mine.iter().filter(|claim| claim.is_held());
-                let own: Vec<Pattern> = own.flat_map(|claim| claim.globs.clone()).collect();
-                let glob = self.random.pick(&own).cloned().filter(|_| self.random.percent(60));
-                let globs = glob.into_iter().collect();
-                Command::Release { scopes, globs, outcome }
-            }
-            "extend" => {
-                let scopes = match self.random.below(3) {
-                    0 => Vec::new(),
-                    1 => self.scopes(),
-                    _ => self.random.pick(&held).cloned().into_iter().collect(),
-                };
-                let own = mine.iter().filter(|claim| claim.is_held());
-                let own: Vec<Pattern> = own.flat_map(|claim| claim.globs.clone()).collect();
-                let glob = self.random.pick(&own).cloned().filter(|_| self.random.percent(40));
-                let (globs, span) = (glob.into_iter().collect(), self.random.next() % 400_000);
-                Command::Extend { scopes, globs, span }
-            }
-            "narrow" => {
-                if !held.contains(&name("runtime")) && self.random.percent(95) {
-                    return None;
-                }
-                self.narrow(&held)
-            }
-            "unqueue" => {
-                let claims: Vec<ClaimId> = match self.random.percent(85) {
-                    true => mine.iter().map(|claim| claim.id).collect(),
-                    false => tables.claims.keys().copied().collect(),
-                };
-                Command::Unqueue { claim: *self.random.pick(&claims)? }
-            }
-            _ => {
-                if held.is_empty() && self.random.percent(85) {
-                    return None;
-                }
-                let files = vec![PATHS[self.random.below(PATHS.len())].to_owned()];
-                Command::Announce { files, tests: Vec::new(), risk: None, note: "soon".to_owned() }
-            }
-        };
-        Some(self.by_agent(at, command))
-    }
-
-    fn claim(&mut self, mine: &[&Claim], board: &Board) -> Command {
-        let (mut scopes, mut globs) = (self.scopes(), Vec::new());
-        if self.random.percent(25) {
-            globs = self.globs();
-            scopes.truncate(self.random.below(2));
-        }
-        let waits = mine.iter().filter(|claim| !claim.is_held()).copied();
-        let waits: Vec<&Claim> = waits.collect();
-        // A waiter asks again, and takes what it is offered.
-        if let Some(claim) = self.random.pick(&waits)
-            && self.random.percent(30)
-        {
-            (scopes, globs) = (claim.scope_list(), claim.globs.clone());
-        }
-        let tasks: Vec<TaskId> = board.tables().tasks.keys().copied().collect();
-        let task = if self.random.percent(5) { self.random.pick(&tasks).copied() } else { None };
-        Command::Claim(Wanted {
-            scopes,
-            globs,
-            why: "work".to_owned(),
-            task,
-            mode: if self.random.percent(35) { Mode::Shared } else { Mode::Exclusive },
-            risk: None,
-            tests: Vec::new(),
-            max: self.random.percent(15).then(|| 10_000 + self.random.next() % 400_000),
-            otherwise: self.otherwise(),
-        })
-    }
-
-    /// Mostly of what can be narrowed, mostly to what is below it.
-    fn narrow(&mut self, held: &[ScopeName]) -> Command {
-        let runtime: ScopeName = name("runtime");
-        let from = match held.contains(&runtime) && self.random.percent(80) {
-            true => runtime,
-            false => self.random.pick(held).cloned().unwrap_or(runtime),
-        };
-        let below = ["runtime/gc", "runtime/jit"].map(name::<ScopeName>);
-        let to = match self.random.below(10) {
-            0 => self.scopes(),
-            1..4 => below.to_vec(),
-            _ => vec![below[self.random.below(2)].clone()],
-        };
-        let globs = if self.random.percent(15) { self.globs() } else { Vec::new() };
-        Command::Narrow { from, to, globs }
-    }
-
-    // Tasks.
-
-    fn of_tasks(&mut self, kind: &str, board: &Board) -> Option<Request> {
-        let tables = board.tables();
-        let tasks: Vec<TaskId> = tables.tasks.keys().rev().take(40).copied().collect();
-        let at = self.agent()?;
-        let me = self.agents[at].shown.as_ref().map(|shown| shown.session)?;
-        let command = match kind {
-            "add-task" => {
-                let open =
-                    tables.tasks.values().filter(|task| task.state == task::State::Open).count();
-                if open > 12 {
-                    return None;
-                }
-                let mut needs = Vec::new();
-                if self.random.percent(30) {
-                    needs.extend(self.random.pick(&tasks).copied());
-                }
-                if self.random.percent(5) {
-                    needs.push(TaskId::from_counter(u64::MAX));
-                }
-                let count = self.random.below(3);
-                let mut scopes: Vec<ScopeName> = self.scopes();
-                scopes.truncate(count);
-                let priority = self.random.below(3) as i32;
-                let title = format!("task {}", self.made());
-                let (body, acceptance) = (String::new(), String::new());
-                Command::AddTask(task::New { title, body, priority, needs, scopes, acceptance })
-            }
-            "next" => Command::Next,
-            _ => {
-                let mine = tables.tasks.values().find(|task| {
-                    matches!(task.state, task::State::Taken { session, .. } if session == me)
-                });
-                let mine = mine.map(|task| task.id).filter(|_| self.random.percent(90));
-                let other = self.random.pick(&tasks).copied().filter(|_| self.random.percent(15));
-                let why = "because".to_owned();
-                let end = match self.random.below(8) {
-                    0 => task::End::Fail(why),
-                    1 => task::End::Block(why),
-                    2 => task::End::Return(why),
-                    _ => task::End::Done,
-                };
-                Command::EndTask { task: mine.or(other)?, end }
-            }
-        };
-        Some(self.by_agent(at, command))
     }
 }
 

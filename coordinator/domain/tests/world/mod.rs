@@ -7,6 +7,7 @@ use molt_domain::scope::{Case, Reach, Risk, Scope, ScopeTree};
 use molt_domain::session::{Credentials, Root};
 
 /// A board with one repository.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) board: Board,
     pub(crate) now: Now,

@@ -11,7 +11,7 @@ use crate::job::{self, Job};
 use crate::lock::{self, Lock, LockKey};
 use crate::policy::Trust;
 use crate::slot::{SlotKey, Slots};
-use crate::train::{self, Candidate, Car, Need};
+use crate::train::{self, Candidate, Car, Need, Proposer};
 
 impl Why<'_> {
     fn line(&self, line: &[Waiter]) -> Vec<String> {
@@ -223,6 +223,9 @@ impl Why<'_> {
         let mut lines = vec![format!("{} of {} is {}", car.id, car.agent, car.state.reason())];
         lines.extend(self.car_facts(car));
         lines.push(format!("head     {}", car.head));
+        if let Proposer::Pull(number) = car.proposer {
+            lines.push(format!("pull     request {number} of {}", car.repo));
+        }
         if !car.origin.is_own() {
             lines.push(format!("from     {}", car.origin));
         }
@@ -314,6 +317,9 @@ fn approval_rule(need: &Need) -> &'static str {
         }
         Need::Protected { .. } => {
             "a change of protected paths takes a person's approval of its head; others go ahead"
+        }
+        Need::Unclaimed { .. } => {
+            "where claims are asked for, a pull request takes a person's approval of its head"
         }
     }
 }

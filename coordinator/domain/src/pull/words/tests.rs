@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pull::CommitId;
+use crate::pull::command::Misread;
 use crate::train::Origin;
 
 const HOSTILE: [&str; 14] = [
@@ -105,15 +106,15 @@ fn each_admission_has_its_light() {
 fn our_comment_is_known_by_its_beginning() {
     let marker = Marker(17);
     let answers = [
-        Answer::misread("octo`cat", &Misread::Edited),
+        Answer::undone("octo`cat", Misread::Edited),
         Answer { login: "@a".to_owned(), problem: "<!-- molt:pull:18 -->".to_owned() },
     ];
     let comment = marker.comment(&told("it is closed"), &answers);
     assert_eq!(
         comment,
         "<!-- molt:pull:17 -->\n* **closed** `it is closed` → open it\n\
-         * to ``octo`cat``: nothing was done, `the comment was edited: write it as a new one`\n\
-         * to `@a`: nothing was done, `<!-- molt:pull:18 -->`\n"
+         * to ``octo`cat``: `nothing was done: the comment was edited: write it as a new one`\n\
+         * to `@a`: `<!-- molt:pull:18 -->`\n"
     );
     assert!(marker.is_on(&comment));
     assert!(!Marker(1).is_on(&comment) && !Marker(18).is_on(&comment));

@@ -86,6 +86,7 @@ fn words(role: Role) -> &'static [&'static str] {
             "revoke-session",
             "reopen-task",
             "approve",
+            "override",
             "raise-epoch",
             "raise-format",
             "plan-scopes",

@@ -3,15 +3,15 @@
 //! What a candidate changes is taken from what the reconciler said, and what is
 //! protected is looked up by hand: nothing is shared with the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use molt_domain::access::{Peer, Role};
 use molt_domain::board::{Caller, Command, Event, Tables};
 use molt_domain::id::CarId;
 use molt_domain::policy::Policy;
-use molt_domain::train::{Car, Origin, State};
+use molt_domain::train::{Car, Origin, Proposer, State};
 
-use super::{Checked, Step, ensure};
+use super::{Checked, Step, ensure, pulls};
 
 /// What the checks remember.
 #[derive(Debug, Default)]
@@ -20,13 +20,15 @@ pub struct Memory {
     approved: BTreeMap<CarId, String>,
     /// Whether a car's last candidate changed what is protected, by the commit of the candidate.
     protected: BTreeMap<CarId, (String, bool)>,
+    /// Pull requests whose last candidate changed anything: they hold no claims.
+    unclaimed: BTreeSet<CarId>,
 }
 
 impl Memory {
     /// Whether the car must not go on without a person.
     fn needs(&self, car: &Car) -> bool {
         let protected = self.protected.get(&car.id).is_some_and(|(_, protected)| *protected);
-        protected || car.origin != Origin::Own
+        protected || car.origin != Origin::Own || self.unclaimed.contains(&car.id)
     }
 
     fn is_barrier(&self, car: &Car) -> bool {
@@ -39,11 +41,12 @@ impl Memory {
 
 pub(super) fn approvals(
     memory: &mut Memory,
+    looked: &pulls::Memory,
     step: &Step<'_>,
     before: &Tables,
     after: &Tables,
 ) -> Checked {
-    remember(memory, step, before)?;
+    remember(memory, looked, step, before, after)?;
     for event in step.events {
         let car = match event {
             Event::GatePassed { car, .. }
@@ -73,13 +76,26 @@ pub(super) fn approvals(
     Ok(())
 }
 
-fn remember(memory: &mut Memory, step: &Step<'_>, before: &Tables) -> Checked {
+fn remember(
+    memory: &mut Memory,
+    looked: &pulls::Memory,
+    step: &Step<'_>,
+    before: &Tables,
+    after: &Tables,
+) -> Checked {
     if let Command::SetCandidate { car: id, candidate } = &step.request.command
         && let Some(repo) = before.cars.get(id).and_then(|car| before.repos.get(&car.repo))
     {
         let protected = candidate.changed.iter().any(|path| is_protected(&repo.policy, path))
             || candidate.odd > 0 && !repo.policy.merge.protect.is_empty();
         memory.protected.insert(*id, (candidate.commit.clone(), protected));
+        // Every policy of this fleet asks for claims.
+        let of_pull =
+            before.cars.get(id).is_some_and(|car| matches!(car.proposer, Proposer::Pull(_)));
+        memory.unclaimed.remove(id);
+        if of_pull && (candidate.odd > 0 || !candidate.changed.is_empty()) {
+            memory.unclaimed.insert(*id);
+        }
     }
     for event in step.events {
         let Event::Approved { car, head, .. } = event else { continue };
@@ -88,8 +104,10 @@ fn remember(memory: &mut Memory, step: &Step<'_>, before: &Tables) -> Checked {
                 Peer::Local => true,
                 Peer::Known(identity) => identity.role == Role::Operator,
             };
-        ensure(person, "14 a person approves", || format!("{:?}", step.request))?;
-        let seen = before.cars.get(car).is_some_and(|car| car.head == *head);
+        let at_forge = step.request.caller == Caller::Coordinator
+            && after.cars.get(car).is_some_and(|car| looked.has_look(car));
+        ensure(person || at_forge, "14 a person approves", || format!("{:?}", step.request))?;
+        let seen = after.cars.get(car).is_some_and(|car| car.head == *head);
         ensure(seen, "14 an approval is of one head", || format!("{car} {head}"))?;
         memory.approved.insert(*car, head.clone());
     }

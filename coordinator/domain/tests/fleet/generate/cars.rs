@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use molt_domain::board::{Board, Command, Request};
+use molt_domain::gate::Class;
 use molt_domain::id::{CarId, Fence};
 use molt_domain::name::RepoName;
-use molt_domain::train::{self, Candidate, Car, Origin};
+use molt_domain::train::{self, Candidate, Car, Ejection, Origin, Proposer};
 
 use super::{Generator, commit};
 use crate::fleet::policy::{self, PATHS, name, policy, repo};
@@ -45,7 +46,8 @@ impl Generator {
             }
             _ => {
                 let ended = cars.iter().filter(|car| {
-                    matches!(car.state, train::State::Ejected { .. }) && car.session == me
+                    matches!(car.state, train::State::Ejected { .. })
+                        && car.proposer == Proposer::Session(me)
                 });
                 let ended: Vec<CarId> = ended.map(|car| car.id).collect();
                 let interrupted = cars.iter().find(|car| car.state.reason() == "gate-interrupted");
@@ -71,6 +73,33 @@ impl Generator {
         let car = *self.random.pick(if any { &cars } else { &waiting })?;
         let head = if self.random.percent(8) { commit(7) } else { car.head.clone() };
         let command = Command::Approve { car: car.id, head, reason: self.reason() };
+        match self.agent().filter(|_| self.random.percent(10)) {
+            Some(at) => Some(self.by_agent(at, command)),
+            None => Some(self.operator(command)),
+        }
+    }
+
+    /// A person's word for what a gate found red of a change that it ejected lately; now and then
+    /// for another gate, head or change, or an agent's, which counts for nothing.
+    pub(super) fn answer_for(&mut self, board: &Board) -> Option<Request> {
+        let cars: Vec<&Car> = board.tables().cars.values().map(AsRef::as_ref).collect();
+        let failed = |car: &&Car| {
+            matches!(&car.state, train::State::Ejected { ejection, .. }
+                if matches!(ejection, Ejection::GateFailed { class: Class::Failed, .. }))
+        };
+        let lately: Vec<&Car> = cars.iter().rev().copied().filter(failed).take(6).collect();
+        let any = self.random.percent(4);
+        let car = *self.random.pick(if any { &cars } else { &lately })?;
+        let gate = match &car.state {
+            train::State::Ejected { ejection: Ejection::GateFailed { gate, .. }, .. }
+                if !self.random.percent(8) =>
+            {
+                gate.clone()
+            }
+            _ => name(["lint", "diff"][self.random.below(2)]),
+        };
+        let head = if self.random.percent(8) { commit(7) } else { car.head.clone() };
+        let command = Command::Override { car: car.id, head, gate, reason: self.reason() };
         match self.agent().filter(|_| self.random.percent(10)) {
             Some(at) => Some(self.by_agent(at, command)),
             None => Some(self.operator(command)),
@@ -177,6 +206,8 @@ impl Generator {
             0 => vec!["molt.toml".to_owned()],
             3 | 4 => vec!["tools/dev.py".to_owned()],
             1 | 2 => vec![PATHS[self.random.below(PATHS.len())].to_owned()],
+            // Nothing covers what a pull request changes.
+            5..10 if matches!(car.proposer, Proposer::Pull(_)) => vec!["docs/a.md".to_owned()],
             _ => covered.into_iter().take(2).map(str::to_owned).collect(),
         };
         let input = |text: &str, n: usize| format!("{text}{n}");

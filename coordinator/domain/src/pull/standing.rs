@@ -1,0 +1,88 @@
+//! Where a pull request stands that is in the train, or was, as people at the forge are told.
+//!
+//! The train speaks to agents, who submit; here it speaks to people, who push and comment. Not
+//! here: what is said of one that is still at the door ([`super::words`]).
+
+use super::words::{Light, Told};
+use crate::name::GateName;
+use crate::policy::Method;
+use crate::train::{Car, Ejection, Need, State};
+
+/// Where a car stands, for its check run.
+#[must_use]
+pub fn standing(car: &Car, required: &[GateName], method: Method) -> (Light, Told) {
+    let told = |what: String, remedy| Told { code: car.state.reason(), what, remedy };
+    match &car.state {
+        State::Queued => (Light::Pending, told(format!("it is in the train as {}", car.id), WAIT)),
+        State::Withheld { need } => (Light::Wanted, told(need.to_string(), of_need(need))),
+        State::Building { passed, .. } => {
+            let open: Vec<&str> =
+                required.iter().filter(|it| !passed.contains(*it)).map(GateName::as_str).collect();
+            let passed: Vec<&str> = passed.iter().map(GateName::as_str).collect();
+            let what = match passed.is_empty() {
+                true => format!("to pass: {}", open.join(" ")),
+                false => format!("passed: {}; to pass: {}", passed.join(" "), open.join(" ")),
+            };
+            (Light::Pending, told(what, WAIT))
+        }
+        State::Ready { candidate } | State::Landing { candidate, .. } => {
+            let what = format!("every gate passed on {}", candidate.commit);
+            // Where the head itself lands, the forge may want to see it green before.
+            let light = if method == Method::Ff { Light::Green } else { Light::Pending };
+            (light, told(what, WAIT))
+        }
+        State::Landed { commit, .. } => {
+            (Light::Green, told(format!("landed as {commit}"), "nothing: it is done"))
+        }
+        State::Ejected { ejection, .. } => {
+            let light = if is_meant(ejection) { Light::Dropped } else { Light::Red };
+            (light, told(without_code(ejection), of_ejection(ejection)))
+        }
+    }
+}
+
+const WAIT: &str = "nothing: it is on its way";
+
+/// Whether somebody wanted it to leave.
+fn is_meant(ejection: &Ejection) -> bool {
+    matches!(
+        ejection,
+        Ejection::Dequeued | Ejection::Superseded | Ejection::Closed | Ejection::HeadMoved { .. }
+    )
+}
+
+/// What an ejection says behind its code, which stands apart.
+fn without_code(ejection: &Ejection) -> String {
+    let text = ejection.to_string();
+    let rest = text.strip_prefix(ejection.reason()).unwrap_or(&text).trim_start_matches(": ");
+    if rest.is_empty() { "it left the train".to_owned() } else { rest.to_owned() }
+}
+
+fn of_need(need: &Need) -> &'static str {
+    match need {
+        Need::Fork => "a maintainer looks at this head and approves it: nothing runs before",
+        Need::Protected { .. } | Need::Unclaimed { .. } => {
+            "a maintainer looks at this head and approves it"
+        }
+    }
+}
+
+fn of_ejection(ejection: &Ejection) -> &'static str {
+    match ejection {
+        Ejection::ConflictBase { .. } => {
+            "merge the base into the branch, resolve and push, then ask again"
+        }
+        Ejection::GateFailed { class, .. } if class.is_about_the_host() => {
+            "the run was interrupted: ask for a retry of the gate"
+        }
+        Ejection::GateFailed { .. } => "mend what the gate found and push, then ask again",
+        Ejection::PolicyChange { .. } => "mend the policy and push, then ask again",
+        Ejection::Dequeued | Ejection::Superseded | Ejection::Closed => "nothing: it was meant",
+        Ejection::HeadMoved { .. } => "look at the new head, then ask for that one",
+        Ejection::Hindered { .. } => "nothing: it enters again once that is mended",
+        Ejection::ScopeEscape { .. }
+        | Ejection::AnnouncementMissing
+        | Ejection::ApprovalMissing { .. }
+        | Ejection::Unmergeable { .. } => "mend the cause and push, then ask again",
+    }
+}

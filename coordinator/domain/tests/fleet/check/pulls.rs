@@ -1,0 +1,128 @@
+//! What must hold of pull requests: comments count once, and nothing counts for another head.
+//!
+//! What was seen and heard is taken from what the reconciler said, by the texts of the comments;
+//! nothing is shared with the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use molt_domain::board::{Change, Command, Event, Tables};
+use molt_domain::pull::command::{Author, Edits};
+use molt_domain::pull::{Heard, Known, Right};
+use molt_domain::train::{Car, Proposer, State};
+
+use super::{Checked, Step, ensure};
+
+/// What the checks remember.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The last comment that was heard, once a desk is open.
+    heard: Option<u64>,
+    /// The head now, by pull request.
+    heads: BTreeMap<u64, String>,
+    /// The pull requests whose head now a maintainer let go on.
+    looked: BTreeSet<u64>,
+    /// The head at which somebody cancelled last, and nobody asked since.
+    cancelled: BTreeMap<u64, String>,
+}
+
+impl Memory {
+    /// Whether a maintainer looked at the head of this car, which is the one now.
+    pub(super) fn has_look(&self, car: &Car) -> bool {
+        let Proposer::Pull(number) = car.proposer else { return false };
+        self.looked.contains(&number) && self.heads.get(&number) == Some(&car.head)
+    }
+}
+
+pub(super) fn pulls(
+    memory: &mut Memory,
+    step: &Step<'_>,
+    before: &Tables,
+    after: &Tables,
+) -> Checked {
+    match &step.request.command {
+        Command::OpenDesk { comment, .. } => _ = memory.heard.get_or_insert(*comment),
+        Command::SeePull { number, head, .. } => memory.see(*number, head.as_str()),
+        Command::HearComment { number, comment, .. } => memory.hear(*number, comment, step)?,
+        _ => {}
+    }
+    for event in step.events {
+        match event {
+            Event::PullForgotten { number, .. } => memory.forget(*number),
+            Event::Submitted { proposer: Proposer::Pull(number), head, .. } => {
+                let again = memory.cancelled.get(number) == Some(head);
+                ensure(!again, "19 what was cancelled does not enter", || format!("{event:?}"))?;
+            }
+            _ => {}
+        }
+    }
+    for car in after.cars.values().filter(|car| goes_on(car)) {
+        let Proposer::Pull(number) = car.proposer else { continue };
+        let head = memory.heads.get(&number);
+        ensure(head == Some(&car.head), "19 the car of a pull request has its head", || {
+            format!("{} of {number} at {head:?}", car.id)
+        })?;
+    }
+    audited(step, before)
+}
+
+/// Whether a car is on its way, and its landing is not decided.
+fn goes_on(car: &Car) -> bool {
+    car.state.is_open() && !matches!(car.state, State::Landing { .. })
+}
+
+impl Memory {
+    fn see(&mut self, number: u64, head: &str) {
+        if self.heads.get(&number).is_none_or(|before| before != head) {
+            self.heads.insert(number, head.to_owned());
+            self.looked.remove(&number);
+        }
+    }
+
+    fn forget(&mut self, number: u64) {
+        self.heads.remove(&number);
+        self.looked.remove(&number);
+        self.cancelled.remove(&number);
+    }
+
+    fn hear(&mut self, number: u64, comment: &Heard, step: &Step<'_>) -> Checked {
+        let again = self.heard >= Some(comment.id);
+        let silent = step.changes.is_empty() && step.events.is_empty();
+        ensure(!again || silent, "19 a comment is heard once", || format!("{comment:?}"))?;
+        self.heard = self.heard.max(Some(comment.id));
+        let counts = comment.edits == Edits::None && comment.author != Author::Program && !again;
+        let Some(head) = self.heads.get(&number).filter(|_| counts) else { return Ok(()) };
+        let may = |right| comment.right >= right;
+        match comment.text.as_str() {
+            "@molt approve head I read it" if may(Right::Maintain) => {
+                let bound = step.events.iter().any(|it| matches!(it, Event::PullLooked { .. }));
+                bound.then(|| self.looked.insert(number));
+            }
+            "@molt cancel" if may(Right::Write) || comment.by.0 == number => {
+                self.cancelled.insert(number, head.clone());
+            }
+            "@molt land" if may(Right::Write) => {
+                let asked = step.events.iter().any(|it| matches!(it, Event::PullAsked { .. }));
+                asked.then(|| self.cancelled.remove(&number));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What was asked for, cancelled, looked at and answered is in the audit.
+fn audited(step: &Step<'_>, before: &Tables) -> Checked {
+    for change in step.changes {
+        let Change::Pull(key, now) = change else { continue };
+        let old = before.pulls.get(key);
+        let same = |old: &Known, now: &Known| {
+            (&old.seen, &old.asked, &old.cancelled, &old.looked, &old.answers, &old.entered)
+                == (&now.seen, &now.asked, &now.cancelled, &now.looked, &now.answers, &now.entered)
+        };
+        let silent = matches!((old, now), (Some(old), Some(now)) if same(old, now));
+        let told = step.events.iter().any(|it| it.pull() == Some((&key.repo, key.number)));
+        let told = told || matches!(step.request.command, Command::EnterPull { .. });
+        ensure(silent || told, "11 every change has its audit entry", || change.key())?;
+    }
+    Ok(())
+}
