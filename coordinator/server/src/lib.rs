@@ -17,6 +17,7 @@ pub mod engine;
 pub mod fault;
 #[cfg(test)]
 mod fixture;
+pub mod github;
 pub mod lead;
 pub mod policy;
 pub mod reconcile;

@@ -1,7 +1,9 @@
 //! The service from start to end: store, lead, listener, drain.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::policy::Spans;
@@ -16,8 +18,9 @@ use tracing::{info, warn};
 
 use crate::auth::{self, AuthOptions, Counted, Gate, TlsError};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Limits, RepoConfig, WebhookConfig};
-use crate::lead::{Found, Ground, Lead, LeadError, Place, Seat, Standing, charter};
+use crate::config::{Config, ConfigError, GithubAccess, Limits, WebhookConfig};
+use crate::github::{Account, ConnectError};
+use crate::lead::{AtGithub, Found, Ground, Lead, LeadError, Place, Seat, Standing, charter};
 use crate::reconcile::{Archive, ArchiveError};
 use crate::store_place::{self, Opened, PlaceError};
 use crate::webhooks::{Bounds, Webhooks};
@@ -43,6 +46,9 @@ pub enum ServeError {
     /// What webhooks are signed with.
     #[error("the webhooks' secrets")]
     WebhookSecrets(#[from] SecretsError),
+    /// The account at GitHub.
+    #[error("github")]
+    Github(#[from] ConnectError),
     /// The audit's files.
     #[error("the audit's archive")]
     Archive(#[from] ArchiveError),
@@ -186,7 +192,8 @@ pub async fn prepare_as(
         clock: Clock::Machine,
         gate: Gate::new(AuthOptions { rate: (*limits).into(), wire: program.wire }),
         archive: Archive::open(&data.join("audit"))?,
-        places: config.repos.iter().map(|repo| place(repo, data)).collect(),
+        places: places(config).await?.into(),
+        hints: webhooks.as_ref().map(Webhooks::dirty).unwrap_or_default(),
     };
     let seat = Seat::new(limits.message);
     let lead = Lead::new(store, ground, seat.clone()).writing(program.format);
@@ -222,13 +229,37 @@ async fn take_in(config: &WebhookConfig) -> Result<Webhooks, ServeError> {
     Ok(Webhooks::new(listener, address, secrets, Bounds::default()))
 }
 
-fn place(repo: &RepoConfig, data: &Path) -> Place {
-    Place {
-        repo: repo.name.clone(),
-        remote: absolute(&repo.remote),
-        branch: repo.branch.clone(),
-        mirrors: data.join("mirrors"),
+/// The repositories, and who asks for their pull requests: one account for all repositories of an
+/// owner, so that they share its limits.
+async fn places(config: &Config) -> Result<Vec<Place>, ServeError> {
+    let mut accounts: HashMap<String, Arc<Account>> = HashMap::new();
+    let mut places = Vec::with_capacity(config.repos.len());
+    for repo in &config.repos {
+        let github = match (&config.github, &repo.github) {
+            (Some(github), Some(slug)) => {
+                let owner = match github.access {
+                    GithubAccess::App { .. } => slug.owner().to_ascii_lowercase(),
+                    // A person's limits are the same everywhere.
+                    GithubAccess::Token { .. } => String::new(),
+                };
+                let account = match accounts.get(&owner) {
+                    Some(account) => Arc::clone(account),
+                    None => Arc::new(Account::open(github, slug).await?),
+                };
+                accounts.insert(owner, Arc::clone(&account));
+                Some(AtGithub { account, slug: slug.clone() })
+            }
+            _ => None,
+        };
+        places.push(Place {
+            repo: repo.name.clone(),
+            remote: absolute(&repo.remote),
+            branch: repo.branch.clone(),
+            mirrors: config.data.join("mirrors"),
+            github,
+        });
     }
+    Ok(places)
 }
 
 /// What is done before anybody is answered.

@@ -11,10 +11,12 @@ mod command;
 mod compose;
 mod dockerfile;
 mod etcd;
+mod github;
 mod kubernetes;
 mod launchd;
 mod objects;
 mod operations;
+mod page;
 #[path = "../e2e/harness/programs.rs"]
 mod programs;
 mod shape;

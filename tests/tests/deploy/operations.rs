@@ -5,108 +5,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::page::{self, blocks, typed, words};
 use crate::programs;
 use crate::tree::{Fault, Tree, root};
 
-pub(crate) const PAGE: &str = "docs/operations.md";
-
-/// A block of the page: its language and its lines.
-struct Block<'p> {
-    language: &'p str,
-    lines: Vec<&'p str>,
-}
-
-fn blocks(page: &str) -> Vec<Block<'_>> {
-    let mut blocks: Vec<Block<'_>> = Vec::new();
-    let mut inside = false;
-    for line in page.lines() {
-        if let Some(language) = line.strip_prefix("```") {
-            inside = !inside;
-            if inside {
-                blocks.push(Block { language, lines: Vec::new() });
-            }
-        } else if let (true, Some(block)) = (inside, blocks.last_mut()) {
-            block.lines.push(line);
-        }
-    }
-    blocks
-}
-
-/// What is typed, by anybody or by root.
-fn typed<'p>(block: &Block<'p>) -> Vec<&'p str> {
-    if block.language != "console" {
-        return Vec::new();
-    }
-    let prompt = |line: &'p str| line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "));
-    block.lines.iter().filter_map(|line| prompt(line)).collect()
-}
-
-/// The words of a command, of which some are in quotes.
-fn words(command: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (at, part) in command.split('\'').enumerate() {
-        if at % 2 == 1 {
-            words.push(part.to_owned());
-        } else {
-            words.extend(part.split_whitespace().map(str::to_owned));
-        }
-    }
-    words
-}
-
-fn check(tree: &Tree) -> Vec<String> {
-    let page = tree.text(PAGE);
-    let mut complaints = Vec::new();
-    for line in blocks(page).iter().flat_map(typed) {
-        for command in line.trim_matches(['(', ')', '&', ' ']).split("&&") {
-            let words = words(command);
-            let program = match words.first().map(String::as_str) {
-                Some("molt-coordinator") => programs::coordinator(),
-                Some("molt-agent") => programs::agent(),
-                _ => continue,
-            };
-            // Help comes once everything before it was understood.
-            let output = Command::new(program)
-                .args(&words[1..])
-                .arg("--help")
-                .stdin(Stdio::null())
-                .output()
-                .expect("the program starts");
-            if !output.status.success() {
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                complaints.push(format!("{PAGE}: `{}`: {said}", command.trim()));
-            }
-        }
-    }
-    complaints.extend(links(page));
-    complaints.extend(files(page));
-    complaints
-}
-
-/// Links lead to files, and to headings of this page.
-fn links(page: &str) -> Vec<String> {
-    let headings: Vec<String> = page.lines().filter_map(anchor).collect();
-    let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let broken = targets.filter(|target| match target.strip_prefix('#') {
-        Some(heading) => !headings.iter().any(|known| known == heading),
-        None => !root().join("docs").join(target).exists(),
-    });
-    broken.map(|target| format!("{PAGE}: there is no {target}")).collect()
-}
-
-/// What a heading is linked by.
-fn anchor(line: &str) -> Option<String> {
-    let text = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
-    let kept = text.chars().filter(|c| c.is_alphanumeric() || " -".contains(*c));
-    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
-}
-
-/// The files that the page names are in the repository.
-fn files(page: &str) -> Vec<String> {
-    let named = page.split('`').skip(1).step_by(2).filter(|text| text.starts_with("deploy/"));
-    let missing = named.filter(|path| !root().join(path).exists());
-    missing.map(|path| format!("{PAGE}: there is no {path}")).collect()
-}
+const PAGE: &str = "docs/operations.md";
 
 #[test]
 fn the_operators_commands_are_commands() {
@@ -117,8 +20,11 @@ fn the_operators_commands_are_commands() {
         (PAGE, "`deploy/config/agent.env`", "`deploy/agent.env`", "there is no deploy/agent.env"),
         (PAGE, "(#losing-a-machine)", "(#losing-machines)", "there is no #losing-machines"),
         (PAGE, "(architecture.md)", "(house.md)", "there is no house.md"),
+        (PAGE, "github.md#troubleshooting", "github.md#trouble", "there is no github.md#trouble"),
+        (PAGE, "secret_files = [\"webhook", "secrets = [\"webhook", "unknown key"),
+        (PAGE, "app = 12345", "apps = 12345", "did you mean `app`?"),
     ];
-    Tree::hold(check, faults);
+    Tree::hold(|tree| page::check(tree, PAGE), faults);
 }
 
 /// Addresses that nobody listened on a moment ago, for those that the page uses.

@@ -11,13 +11,14 @@ pub(crate) struct Tree(BTreeMap<String, String>);
 pub(crate) type Fault = (&'static str, &'static str, &'static str, &'static str);
 
 impl Tree {
-    /// The files as they are: all that is below `deploy`, the versions that they name, and the page
+    /// The files as they are: all that is below `deploy`, the versions that they name, and the pages
     /// about them.
     pub(crate) fn load() -> Self {
         let root = root();
         let mut tree = Self(BTreeMap::new());
         tree.gather(&root, &root.join("deploy"));
-        for file in ["Cargo.toml", "rust-toolchain.toml", "docs/operations.md"] {
+        let pages = ["docs/operations.md", "docs/github.md"];
+        for file in ["Cargo.toml", "rust-toolchain.toml"].into_iter().chain(pages) {
             tree.read(&root, &root.join(file));
         }
         tree

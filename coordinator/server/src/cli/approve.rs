@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use molt_domain::board::Refusal;
 use molt_domain::id::CarId;
+use molt_domain::name::GateName;
 use molt_proto::credentials::Stub;
 use molt_proto::error::Failure;
 use molt_proto::v1;
@@ -19,13 +20,15 @@ use super::{CallArgs, client};
 /// Which change, and why.
 ///
 /// A change of protected paths waits for a person, and so does everything of a
-/// fork. The approval is of the head that the change has now: a new head takes a
-/// new one.
+/// fork. A change that a gate ejected goes on when a person answers for what that
+/// gate found red, with --gate: for those items and no others. The approval is of
+/// the head that the change has now: a new head takes a new one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   molt-coordinator approve car_0042 --reason 'read it' --dry-run
-  molt-coordinator approve car_0042 --reason 'read it' --head 4f2a9c1d07")]
+  molt-coordinator approve car_0042 --reason 'read it' --head 4f2a9c1d07
+  molt-coordinator approve car_0042 --gate lint --reason 'the linter is wrong'")]
 pub(super) struct ApproveArgs {
     /// A change in the train (car_…)
     #[arg(value_name = "CHANGE")]
@@ -38,6 +41,10 @@ pub(super) struct ApproveArgs {
     /// The commit that you looked at, or its beginning: another head is refused
     #[arg(long, value_name = "COMMIT", value_parser = beginning)]
     head: Option<String>,
+
+    /// The gate that ejected the change: what it found red is answered for
+    #[arg(long, value_name = "GATE")]
+    gate: Option<GateName>,
 
     /// Say what would be approved, and approve nothing
     #[arg(long)]
@@ -68,7 +75,8 @@ pub(super) async fn approve(args: &ApproveArgs) -> Result<ExitCode, Error> {
         return would_approve(args, &car);
     }
     let (head, reason) = (car.head.clone(), args.reason.clone());
-    let verb = Verb::Approve(v1::Approve { car: car.id.clone(), head, reason });
+    let gate = args.gate.as_ref().map(ToString::to_string).unwrap_or_default();
+    let verb = Verb::Approve(v1::Approve { car: car.id.clone(), head, reason, gate });
     let command = v1::Command { caller: Some(client::operator()), number: 0, verb: Some(verb) };
     let reply = stub.act(command).await.map_err(Failure::from)?.into_inner();
     if args.call.json {
@@ -95,8 +103,11 @@ async fn read(stub: &mut Stub, id: CarId) -> Result<v1::CarView, Error> {
 
 /// What the approval is of, as the coordinator has it now.
 fn would_approve(args: &ApproveArgs, car: &v1::CarView) -> Result<ExitCode, Error> {
-    if car.phase != "open" {
-        let reason = format!("{} is {}: nothing is left to approve", car.id, car.state);
+    if (car.phase != "open") != args.gate.is_some() || car.phase == "landed" {
+        let reason = match &args.gate {
+            Some(gate) => format!("{} is {}: {gate} did not eject it", car.id, car.state),
+            None => format!("{} is {}: nothing is left to approve", car.id, car.state),
+        };
         return Err(refused(Refusal::Closed { reason }));
     }
     if args.call.json {

@@ -11,8 +11,8 @@ use super::file::{self, FileLayer, WebhookLayer};
 use super::finding::{ConfigError, Finding, Place, Problem};
 use super::spans::SpanArgs;
 use super::{
-    Config, DEFAULT_LISTEN, DEFAULT_REPO, DEFAULT_WEBHOOK_LISTEN, RepoConfig, StorePlace,
-    WebhookConfig,
+    Config, DEFAULT_LISTEN, DEFAULT_REPO, DEFAULT_WEBHOOK_LISTEN, GithubConfig, RepoConfig,
+    StorePlace, WebhookConfig,
 };
 use crate::policy::{self, Severity};
 
@@ -150,6 +150,7 @@ impl Merge<'_> {
         if file.etcd.is_some() && advertise.is_none() && listen.ip().is_unspecified() {
             self.error(&listen_at, Problem::NoAddress(listen));
         }
+        let github = self.github(file.github, &repos);
         let webhooks = self.webhooks(file.webhooks);
         let spans = args.spans.over(&file.spans);
         let spans_at = file.spans_at.unwrap_or(Place::Flag("spans"));
@@ -166,13 +167,14 @@ impl Merge<'_> {
             advertise,
             repos,
             tls: file.tls,
+            github,
             webhooks,
             spans,
             limits: file.limits,
             raise_epoch: args.raise_epoch.clone(),
             ready_file: args.ready_file.clone(),
         });
-        let sound = self.findings.iter().all(|finding| finding.severity() == Severity::Note);
+        let sound = self.is_sound();
         Examined { config: config.filter(|_| sound), findings: self.findings }
     }
 
@@ -232,15 +234,35 @@ impl Merge<'_> {
         Some(WebhookConfig { listen, secret_files: file.secret_files })
     }
 
+    /// The GitHub of the file, and a note where no repository is there.
+    fn github(
+        &mut self,
+        file: Option<(GithubConfig, Place)>,
+        repos: &[RepoConfig],
+    ) -> Option<GithubConfig> {
+        let (github, place) = file?;
+        // Where a repository is faulty, nobody knows yet.
+        let is_idle = !repos.is_empty() && repos.iter().all(|repo| repo.github.is_none());
+        if is_idle && self.is_sound() {
+            self.findings.push(Finding::new(&place, Severity::Note, Problem::IdleGithub));
+        }
+        Some(github)
+    }
+
+    /// Whether nothing is wrong so far.
+    fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity() == Severity::Note)
+    }
+
     /// The one repository of the command line, else those of the file.
     fn repos(&mut self, file: Vec<RepoConfig>) -> Vec<RepoConfig> {
         let args = self.args;
         if let Some(remote) = &args.remote {
             let (name, branch) = (args.repo.clone(), args.branch.clone());
-            return vec![RepoConfig { name, remote: remote.clone(), branch }];
+            return vec![RepoConfig { name, remote: remote.clone(), branch, github: None }];
         }
         // Faulty ones are told already.
-        if file.is_empty() && self.findings.iter().all(|f| f.severity() == Severity::Note) {
+        if file.is_empty() && self.is_sound() {
             self.error(&Place::Flag("--remote"), Problem::NoRepository);
         }
         file

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use molt_domain::name::HostName;
 use molt_domain::policy::Spans;
+use molt_forge::github::App;
 use tonic::transport::Uri;
 
 use super::finding::Problem;
@@ -29,6 +30,10 @@ pub(super) enum Content {
     Password,
     /// What webhooks are signed with and nothing else, but for one line's end.
     WebhookSecret,
+    /// The key of a GitHub App: RSA in PEM.
+    AppKey,
+    /// A personal token of GitHub and nothing else, but for one line's end.
+    Token,
 }
 
 impl Content {
@@ -38,23 +43,28 @@ impl Content {
     fn denied(self, owner: u32) -> u32 {
         match (self, owner) {
             (Self::Certificate, _) => 0,
-            (Self::Key | Self::Password | Self::WebhookSecret, 0) => 0o037,
-            (Self::Key | Self::Password | Self::WebhookSecret, _) => 0o077,
+            (_, 0) => 0o037,
+            (_, _) => 0o077,
         }
     }
 
-    /// What is missing in `bytes`, if it is.
-    fn missing(self, bytes: &[u8]) -> Option<&'static str> {
+    /// What is wrong with `bytes`, if something is.
+    fn fault(self, bytes: &[u8]) -> Option<String> {
         let has = |wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
-        match self {
-            Self::Certificate if !has(b"-----BEGIN CERTIFICATE-----") => {
-                Some("no certificate in PEM")
-            }
-            Self::Key if !has(b"PRIVATE KEY-----") => Some("no key in PEM"),
-            Self::Password if bytes.trim_ascii().is_empty() => Some("no password"),
-            Self::WebhookSecret if bytes.trim_ascii().is_empty() => Some("no secret"),
-            Self::Certificate | Self::Key | Self::Password | Self::WebhookSecret => None,
-        }
+        let is_empty = bytes.trim_ascii().is_empty();
+        let is_word = bytes.trim_ascii_end().iter().all(u8::is_ascii_graphic);
+        let missing = match self {
+            Self::Certificate if !has(b"-----BEGIN CERTIFICATE-----") => "no certificate in PEM",
+            Self::Key if !has(b"PRIVATE KEY-----") => "no key in PEM",
+            Self::Password if is_empty => "no password",
+            Self::WebhookSecret if is_empty => "no secret",
+            Self::Token if is_empty => "no token",
+            Self::Token if !is_word => "something beside a token",
+            // The id is no part of the key.
+            Self::AppKey => return App::new(1, bytes).err().map(|error| error.to_string()),
+            _ => return None,
+        };
+        Some(format!("there is {missing}"))
     }
 }
 
@@ -73,8 +83,8 @@ pub(super) fn file(path: &Path, content: Content) -> Result<(), Problem> {
     if found.len() > MAX_FILE_BYTES {
         return Err(fault(format!("{} bytes are more than {MAX_FILE_BYTES}", found.len())));
     }
-    match content.missing(&std::fs::read(path).map_err(failed)?) {
-        Some(what) => Err(fault(format!("there is {what}"))),
+    match content.fault(&std::fs::read(path).map_err(failed)?) {
+        Some(why) => Err(fault(why)),
         None => Ok(()),
     }
 }
@@ -143,6 +153,34 @@ pub(super) fn endpoint(text: &str) -> Result<(Scheme, String), Problem> {
         return Err(fault("nothing follows the port"));
     }
     Ok((scheme, text.trim_end_matches('/').to_owned()))
+}
+
+/// The longest name of a label, in characters: GitHub's own limit.
+const MAX_LABEL: usize = 50;
+
+/// The longest name of a check, in characters: it is read in a list.
+const MAX_CHECK: usize = 100;
+
+/// A label that pull requests may have.
+pub(super) fn label(text: &str) -> Result<String, Problem> {
+    short(text, MAX_LABEL)
+}
+
+/// What a check run may be called.
+pub(super) fn check_name(text: &str) -> Result<String, Problem> {
+    short(text, MAX_CHECK)
+}
+
+/// A name on one line of so many characters at most.
+fn short(text: &str, most: usize) -> Result<String, Problem> {
+    let count = text.chars().count();
+    if count > most {
+        return Err(Problem::Name(format!("{count} characters are more than {most}")));
+    }
+    if text.chars().any(char::is_control) || text.trim() != text {
+        return Err(Problem::Name("is no name on one line without spaces around it".to_owned()));
+    }
+    Ok(text.to_owned())
 }
 
 /// Whether callers from elsewhere can be told apart.

@@ -1,9 +1,11 @@
 //! The file that `--config` names: every key honoured, or an error in its line.
 
+mod github;
+mod repos;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use molt_domain::name::RepoName;
 use toml::de::DeTable;
 
 use super::check::{self, Content, Scheme};
@@ -11,7 +13,7 @@ use super::finding::{Finding, Place, Problem};
 use super::limits::{self, Limits};
 use super::spans::SpanArgs;
 use super::{
-    DEFAULT_FLEET, DEFAULT_REPO, EtcdPlace, EtcdUser, KeyPair, RepoConfig, StorePlace, TlsFiles,
+    DEFAULT_FLEET, EtcdPlace, EtcdUser, GithubConfig, KeyPair, RepoConfig, StorePlace, TlsFiles,
 };
 use crate::policy::amount::{Bytes, Span};
 use crate::policy::document::{Findings, Item, Keys, Table};
@@ -25,12 +27,12 @@ const ROOT: Keys = keys(&[
     "etcd",
     "repo",
     "tls",
+    "github",
     "webhooks",
     "spans",
     "limits",
 ]);
 const ETCD: Keys = keys(&["endpoints", "fleet", "user", "password_file", "ca", "cert", "key"]);
-const REPO: Keys = keys(&["name", "remote", "branch"]);
 const TLS: Keys = keys(&["cert", "key", "client_ca"]);
 const WEBHOOKS: Keys = keys(&["listen", "secret_files"]);
 const LIMITS: Keys = keys(&["per_second", "burst", "message", "connections", "streams"]);
@@ -64,6 +66,8 @@ pub(super) struct FileLayer {
     pub(super) etcd: Option<StorePlace>,
     pub(super) repos: Vec<RepoConfig>,
     pub(super) tls: Option<TlsFiles>,
+    /// What it says about GitHub, and where.
+    pub(super) github: Option<(GithubConfig, Place)>,
     pub(super) webhooks: Option<WebhookLayer>,
     pub(super) spans: SpanArgs,
     /// Where the spans are, if any is there.
@@ -110,14 +114,16 @@ impl Reader<'_, '_> {
         let root = Table::root(document.get_ref());
         root.allow(&ROOT, self.findings);
         let spans = root.table("spans", self.findings);
+        let github = self.github(&root);
         Some(FileLayer {
             name: self.checked(&root, "name", check::name),
             data: self.data(&root),
             listen: self.listen(&root),
             advertise: self.checked(&root, "advertise", check::host_port),
             etcd: self.etcd(&root),
-            repos: self.repos(&root),
+            repos: self.repos(&root, github.as_ref().map(|(github, _)| github)),
             tls: self.tls(&root),
+            github,
             webhooks: self.webhooks(&root),
             spans: spans.as_ref().map(|table| self.spans(table)).unwrap_or_default(),
             spans_at: root.get("spans").map(|item| self.place(&item)),
@@ -205,48 +211,6 @@ impl Reader<'_, '_> {
         }
         let file = |member: &Item<'_>| self.named_file(member, Content::WebhookSecret);
         members.iter().map(file).collect()
-    }
-
-    fn repos(&mut self, root: &Table<'_>) -> Vec<RepoConfig> {
-        let members = root.get("repo").and_then(|item| item.list(self.findings));
-        let mut seen: Vec<(RepoName, usize)> = Vec::new();
-        let mut repos = Vec::new();
-        for member in members.unwrap_or_default() {
-            let Some(table) = member.table(self.findings) else {
-                continue;
-            };
-            let Some(repo) = self.repo(&table) else {
-                continue;
-            };
-            if let Some((name, line)) = seen.iter().find(|(name, _)| *name == repo.name) {
-                let problem = Problem::SameRepository { name: name.clone(), line: *line };
-                self.findings.error(
-                    table.at,
-                    "repo.name",
-                    TomlProblem::Invalid(problem.to_string()),
-                );
-                continue;
-            }
-            seen.push((repo.name.clone(), self.findings.line(table.at)));
-            repos.push(repo);
-        }
-        repos
-    }
-
-    fn repo(&mut self, table: &Table<'_>) -> Option<RepoConfig> {
-        table.allow(&REPO, self.findings);
-        let remote = table.require("remote", "remote = \"git@HOST:PROJECT.git\"", self.findings);
-        let remote = remote.and_then(|item| item.words(self.findings));
-        // As in git's own files, a remote is relative only if it says so.
-        let remote = remote.map(|text| match text.starts_with("./") || text.starts_with("../") {
-            true => self.beside(text).to_string_lossy().into_owned(),
-            false => text.to_owned(),
-        });
-        let name = table.get("name").map(|item| item.parse(self.findings));
-        let name = name.unwrap_or_else(|| DEFAULT_REPO.parse().ok());
-        let branch = table.get("branch").map(|item| item.words(self.findings));
-        let branch = branch.unwrap_or(Some(DEFAULT_REPO));
-        Some(RepoConfig { name: name?, remote: remote?, branch: branch?.to_owned() })
     }
 
     fn etcd(&mut self, root: &Table<'_>) -> Option<StorePlace> {

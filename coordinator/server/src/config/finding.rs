@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use molt_domain::name::RepoName;
 use molt_domain::policy::UnsafeSpans;
+use molt_forge::github::Slug;
 
 use crate::policy::{self, Severity};
 
@@ -203,6 +204,20 @@ pub enum Problem {
     /// Anybody could send webhooks.
     #[error("there is no secret: name its file as `secret_files` below [webhooks] in a --config")]
     NoWebhookSecret,
+    /// Two repositories here that are one at GitHub: each would tell the same pull requests
+    /// something else.
+    #[error("`{slug}` is the repository `{name}` already, in line {line}")]
+    SameSlug {
+        /// Its name at GitHub.
+        slug: Slug,
+        /// What the other one is called here.
+        name: RepoName,
+        /// Where.
+        line: usize,
+    },
+    /// A GitHub that nobody needs.
+    #[error("no repository is there: give a [[repo]] its name as github = \"OWNER/NAME\"")]
+    IdleGithub,
     /// Anybody on the way could read what webhooks say.
     #[error("webhooks come to {0} unencrypted: have a proxy before it that ends TLS")]
     WebhooksInTheClear(SocketAddr),

@@ -16,9 +16,12 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use molt_domain::name::RepoName;
 use molt_domain::policy::Spans;
+use molt_domain::pull::command::Handle;
+use molt_forge::github::Slug;
 
 pub use args::{Examined, ServeArgs};
 pub use finding::{ConfigError, Finding, Place, Problem};
@@ -39,6 +42,14 @@ pub const DEFAULT_FLEET: &str = "main";
 /// The branch and the name of a repository that says neither.
 pub const DEFAULT_REPO: &str = "main";
 
+/// How often GitHub is read when nothing else is said: a round costs two requests of the 5,000 that
+/// an installation has in an hour.
+pub const DEFAULT_EVERY: Duration = Duration::from_secs(15);
+
+/// The name that commands in comments begin with, and that of the check run, when nothing else is
+/// said.
+pub const DEFAULT_HANDLE: &str = "molt";
+
 /// Everything that a coordinator is told, sound as far as can be seen before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -56,6 +67,8 @@ pub struct Config {
     pub repos: Vec<RepoConfig>,
     /// The files of the transport's security; `None` on loopback only.
     pub tls: Option<TlsFiles>,
+    /// The GitHub that pull requests come from; `None` means that nobody asks one.
+    pub github: Option<GithubConfig>,
     /// Where webhooks are taken in; `None` means that there are none.
     pub webhooks: Option<WebhookConfig>,
     /// The spans that the rules use.
@@ -122,6 +135,44 @@ pub struct RepoConfig {
     pub remote: String,
     /// The branch that changes land on.
     pub branch: String,
+    /// Its name at GitHub, if its pull requests are the changes. There is a [`Config::github`] then.
+    pub github: Option<Slug>,
+}
+
+/// A GitHub, and what is said and heard there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GithubConfig {
+    /// The address of its API, without a slash at its end.
+    pub api: String,
+    /// By what right it is asked.
+    pub access: GithubAccess,
+    /// The name that commands in comments begin with.
+    pub handle: Handle,
+    /// Pull requests with this label are asked for, as if by a command.
+    pub label: Option<String>,
+    /// The name of the check run, or of the status where there are no check runs.
+    pub check: String,
+    /// How often pull requests are read when no webhook says that something changed.
+    pub every: Duration,
+}
+
+/// By what right a GitHub is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GithubAccess {
+    /// As an App.
+    App {
+        /// The App's id.
+        id: u64,
+        /// Where it is installed; `None` means that each repository is asked about.
+        installation: Option<u64>,
+        /// The file of its key, RSA in PEM.
+        key_file: PathBuf,
+    },
+    /// As whoever a personal token belongs to.
+    Token {
+        /// The file that has the token and nothing else, but for one line's end.
+        file: PathBuf,
+    },
 }
 
 /// The files of the transport's security.

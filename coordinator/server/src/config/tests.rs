@@ -1,5 +1,7 @@
 //! What is told about a configuration, and which setting goes before which.
 
+mod github;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
@@ -21,6 +23,9 @@ fn args(words: &[&str]) -> ServeArgs {
     Line::try_parse_from(words).expect("a command line").serve
 }
 
+/// Of a kind that no App has, and of no key.
+const EC: &str = "-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----\n";
+
 /// A folder with the files that a configuration may name, and the configuration in `text`.
 fn folder(text: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
@@ -30,6 +35,8 @@ fn folder(text: &str) -> TempDir {
         ("ca.pem", 0o644, "-----BEGIN CERTIFICATE-----"),
         ("word", 0o400, "secret\n"),
         ("empty", 0o400, "\n"),
+        ("ec.pem", 0o600, EC),
+        ("github.pem", 0o600, include_str!("../../../forge/tests/github/app.pem")),
     ] {
         let path = folder.path().join(name);
         fs::write(&path, text).expect("a file");

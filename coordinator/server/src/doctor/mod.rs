@@ -5,6 +5,7 @@
 //! and the hosts' own health (`molt-agent doctor`).
 
 mod config;
+mod github;
 mod machine;
 mod outside;
 mod store;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 use molt_proto::exit::Exit;
 
+use crate::config::Config;
 use crate::transfer::{Site, TransferError};
 
 /// How something is.
@@ -108,8 +110,11 @@ pub async fn examine(subject: Subject<'_>) -> Vec<Finding> {
         }
         None => {}
     }
-    let remotes = config.map(|config| config.repos).unwrap_or_default();
+    let remotes = config.as_ref().map(outside::remotes).unwrap_or_default();
     findings.extend(outside::examine(remotes).await);
+    if let Some(Config { github: Some(github), repos, .. }) = &config {
+        findings.extend(github::examine(github, repos).await);
+    }
     findings
 }
 

@@ -7,10 +7,20 @@ use molt_proto::exit::Exit;
 use molt_repo::{Git, Place};
 
 use super::Finding;
-use crate::config::RepoConfig;
+use crate::config::{Config, RepoConfig};
 
 /// How long a remote may take to say what its branch is.
 const REACH: Duration = Duration::from_secs(10);
+
+/// The repositories whose remotes git alone can tell of: of one that is GitHub's own address for
+/// it, GitHub is asked.
+pub(super) fn remotes(config: &Config) -> Vec<RepoConfig> {
+    let is_told = |repo: &&RepoConfig| match (&config.github, &repo.github) {
+        (Some(github), Some(slug)) => slug.remote(&github.api) == repo.remote,
+        _ => false,
+    };
+    config.repos.iter().filter(|repo| !is_told(repo)).cloned().collect()
+}
 
 /// Looks for git, and at every repository's branch.
 pub(super) async fn examine(repos: Vec<RepoConfig>) -> Vec<Finding> {
@@ -32,7 +42,7 @@ fn look(repos: &[RepoConfig]) -> Vec<Finding> {
 }
 
 fn remote(git: &Git, repo: &RepoConfig) -> Finding {
-    let RepoConfig { name, remote, branch } = repo;
+    let RepoConfig { name, remote, branch, .. } = repo;
     let call = git.call(Place::Within(Path::new("."))).args(["ls-remote", "--exit-code", "--"]);
     match call.args([remote.as_str(), &format!("refs/heads/{branch}")]).run() {
         Ok(printed) => {

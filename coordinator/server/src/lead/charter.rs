@@ -45,14 +45,22 @@ pub fn of(spans: &Spans, repos: &[RepoConfig]) -> String {
         ("leader-ttl", spans.leader_ttl),
     ];
     let spans = spans.map(|(name, span)| (format!("spans.{name}"), text(span)));
-    let repos = repos.iter().map(|repo| {
-        let RepoConfig { name, remote, branch } = repo;
-        (format!("repo.{name}"), format!("{remote}#{branch}"))
-    });
+    let repos = repos.iter().map(|repo| (format!("repo.{}", repo.name), place(repo)));
     let charter: BTreeMap<String, String> = spans.into_iter().chain(repos).collect();
     match serde_json::to_string(&charter) {
         Ok(text) => text,
         Err(error) => unreachable!("texts have a JSON form: {error}"),
+    }
+}
+
+/// What a repository is: where it lands, and whose pull requests are its changes. What an earlier
+/// version knows of it reads as that version wrote it.
+fn place(repo: &RepoConfig) -> String {
+    let RepoConfig { name: _, remote, branch, github } = repo;
+    let place = format!("{remote}#{branch}");
+    match github {
+        None => place,
+        Some(slug) => format!("{place} github {}", slug.to_string().to_ascii_lowercase()),
     }
 }
 
@@ -84,7 +92,7 @@ mod tests {
 
     fn repo(name: &str, remote: &str) -> RepoConfig {
         let (remote, branch) = (remote.to_owned(), "main".to_owned());
-        RepoConfig { name: name.parse().unwrap(), remote, branch }
+        RepoConfig { name: name.parse().unwrap(), remote, branch, github: None }
     }
 
     #[test]
@@ -101,6 +109,12 @@ mod tests {
         );
         let elsewhere = said(&of(&spans, &[repo("core", "x"), repo("docs", "b")]));
         assert!(elsewhere.starts_with("`repo.core` is x#main at c1"), "{elsewhere}");
+        let github =
+            |slug: &str| RepoConfig { github: Some(slug.parse().unwrap()), ..repo("core", "a") };
+        let pulls = said(&of(&spans, &[github("acme/core"), repo("docs", "b")]));
+        assert!(pulls.starts_with("`repo.core` is a#main github acme/core at c1"), "{pulls}");
+        let (lower, upper) = (of(&spans, &[github("a/c")]), of(&spans, &[github("A/C")]));
+        assert_eq!(compare("c1", &lower, &upper), Ok(()));
         let fewer = said(&of(&spans, &[repo("core", "a")]));
         assert!(fewer.starts_with("`repo.docs` is missing at c1"), "{fewer}");
     }

@@ -22,11 +22,12 @@ use crate::auth::Gate;
 use crate::clock::Clock;
 use crate::engine::{Ended, Engine, Failure, OpenError};
 use crate::reconcile::{Archive, TrainError, chain};
+use crate::webhooks::DirtySet;
 
 use self::patience::Patience;
 use self::seat::Away;
 pub use self::seat::{Seat, Switch};
-pub use self::term::{Found, Place, Term};
+pub use self::term::{AtGithub, Found, Place, Term};
 
 /// Why a coordinator can neither lead nor stand by.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,8 @@ pub struct Ground {
     pub gate: Gate,
     /// The repositories and where their mirrors are.
     pub places: Arc<[Place]>,
+    /// What a forge's webhooks say has changed; nothing where none are taken in.
+    pub hints: Arc<DirtySet>,
 }
 
 /// One coordinator's share in leading.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::board::{Caller, Command, Request};
 use molt_domain::name::RepoName;
 use molt_domain::policy::Repo;
+use molt_forge::Fencing;
+use molt_forge::github::Slug;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -14,8 +17,10 @@ use tracing::warn;
 use super::seat::Away;
 use super::{Ground, LeadError, Seat};
 use crate::engine::{Ended, Engine, Handle, Start};
-use crate::reconcile::{self, Train, chain};
+use crate::github::Account;
+use crate::reconcile::{self, Pulls, Train, TrainError, chain, spread};
 use crate::rpc::Service;
+use crate::webhooks::DirtySet;
 
 /// How long what is under way at the end of a term may take.
 const WIND_UP: Duration = Duration::from_secs(5);
@@ -31,6 +36,17 @@ pub struct Place {
     pub branch: String,
     /// The folder of mirrors.
     pub mirrors: PathBuf,
+    /// Its pull requests, if those are the changes.
+    pub github: Option<AtGithub>,
+}
+
+/// A repository at GitHub.
+#[derive(Debug, Clone)]
+pub struct AtGithub {
+    /// Who asks there.
+    pub account: Arc<Account>,
+    /// Its name there.
+    pub slug: Slug,
 }
 
 /// What a term began with.
@@ -49,6 +65,7 @@ pub struct Term {
     handle: Handle,
     engine: JoinHandle<Result<(), Ended>>,
     trains: Vec<Train>,
+    pulls: Vec<Arc<Pulls>>,
     /// Ends what follows from the board, and the calls.
     over: CancellationToken,
     /// Ends the engine, once the rest is over.
@@ -66,14 +83,15 @@ impl Term {
         let stop_engine = CancellationToken::new();
         let engine = engine.start(stop_engine.clone());
         let mut trains = Vec::with_capacity(ground.places.len());
+        let mut pulls = Vec::new();
         for place in ground.places.iter() {
-            let Place { repo, remote, branch, mirrors } = place;
-            let train = Train::open(handle.clone(), mirrors, repo.clone(), remote, branch)
-                .map_err(|source| LeadError::Train { repo: repo.clone(), source })?;
+            let failed = |source| LeadError::Train { repo: place.repo.clone(), source };
+            let (train, of_place) = open(&handle, place).map_err(failed)?;
             trains.push(train);
+            pulls.extend(of_place);
         }
         let over = CancellationToken::new();
-        Ok(Self { start, handle, engine, trains, over, stop_engine })
+        Ok(Self { start, handle, engine, trains, pulls, over, stop_engine })
     }
 
     pub(super) fn term(&self) -> u64 {
@@ -115,13 +133,20 @@ impl Term {
         ground: &Ground,
         stop: &CancellationToken,
     ) -> Result<(), Ended> {
-        let Self { handle, mut engine, trains, over, stop_engine, .. } = self;
+        let Self { handle, mut engine, trains, pulls, over, stop_engine, .. } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(reconcile::tick(handle.clone(), over.clone()));
         tasks.spawn(reconcile::seal(handle.clone(), ground.archive.clone(), over.clone()));
         for train in trains {
             tasks.spawn(train.run(over.clone()));
         }
+        let mut hinted = Vec::with_capacity(pulls.len());
+        for pulls in pulls {
+            let dirty = Arc::<DirtySet>::default();
+            hinted.push(Arc::clone(&dirty));
+            tasks.spawn(pulls.run(dirty, over.clone()));
+        }
+        tasks.spawn(spread(Arc::clone(&ground.hints), hinted, over.clone()));
         let remotes: BTreeMap<RepoName, String> =
             ground.places.iter().map(|place| (place.repo.clone(), place.remote.clone())).collect();
         let service = Service::new(handle, ground.archive.clone(), remotes, over.clone())
@@ -152,6 +177,26 @@ impl Term {
             }
         }
     }
+}
+
+/// What carries the train of a place, and what brings its pull requests there, if it has any.
+fn open(handle: &Handle, place: &Place) -> Result<(Train, Option<Arc<Pulls>>), TrainError> {
+    let Place { repo, remote, branch, mirrors, github } = place;
+    let Some(AtGithub { account, slug }) = github else {
+        let train = Train::open(handle.clone(), mirrors, repo.clone(), remote, branch)?;
+        return Ok((train, None));
+    };
+    let at = reconcile::AtGithub {
+        place: slug.clone(),
+        client: Arc::clone(account.client()),
+        fencing: Fencing::Together,
+    };
+    let train = Train::open_at_github(handle.clone(), mirrors, repo.clone(), remote, branch, at)?;
+    let (account, slug, branch) = (Arc::clone(account), slug.clone(), branch.clone());
+    let mirror = train.mirror().clone();
+    let pulls = Pulls::new(handle.clone(), account, repo.clone(), slug, branch, mirror);
+    let pulls = Arc::new(pulls);
+    Ok((train.behind(Arc::clone(&pulls)), Some(pulls)))
 }
 
 async fn wind_up(tasks: &mut JoinSet<()>) {

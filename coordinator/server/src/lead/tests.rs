@@ -90,6 +90,7 @@ async fn what_is_in_the_way_of_a_lead_is_told_once_and_answered() {
         archive: Archive::open(scratch.path()).unwrap(),
         gate: Gate::default(),
         places: Arc::default(),
+        hints: Arc::default(),
     };
     let seat = Seat::default();
     let lead = Lead::new(Arc::clone(&store) as Arc<dyn Store>, ground, seat.clone());

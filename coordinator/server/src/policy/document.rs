@@ -232,12 +232,18 @@ impl<'d> Item<'d> {
 
     /// A whole number from 1.
     pub(crate) fn count(&self, findings: &mut Findings<'_>) -> Option<u32> {
+        let count = self.whole(u64::from(u32::MAX), findings)?;
+        u32::try_from(count).ok()
+    }
+
+    /// A whole number from 1 to `most`.
+    pub(crate) fn whole(&self, most: u64, findings: &mut Findings<'_>) -> Option<u64> {
         let DeValue::Integer(integer) = self.value else {
             return self.wrong_type("a whole number", findings);
         };
-        match u32::from_str_radix(integer.as_str(), integer.radix()) {
-            Ok(count @ 1..) => Some(count),
-            _ => self.invalid(format_args!("{integer} is not from 1 to {}", u32::MAX), findings),
+        match u64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) if (1..=most).contains(&number) => Some(number),
+            _ => self.invalid(format_args!("{integer} is not from 1 to {most}"), findings),
         }
     }
 

@@ -5,13 +5,16 @@
 //! timer and on a nudge, so a lost nudge costs time and nothing else, and a
 //! restart is no special path. Everything here may run twice.
 
+mod pulls;
 mod seal;
 mod tick;
 mod train;
 
+pub use self::pulls::{Pulls, PullsError};
 pub use self::seal::{Archive, ArchiveError};
-pub use self::train::{Train, TrainError};
+pub use self::train::{AtGithub, Train, TrainError};
 
+pub(crate) use self::pulls::spread;
 pub(crate) use self::seal::{SEGMENT, run as seal};
 pub(crate) use self::tick::run as tick;
 pub(crate) use self::train::chain;

@@ -6,20 +6,25 @@
 
 mod candidate;
 mod landing;
+mod places;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::board::{Command, Event};
 use molt_domain::name::RepoName;
 use molt_domain::policy::{POLICY_FILE, Repo};
-use molt_domain::train::{Car, State, first};
-use molt_forge::{Branch, ForgeError, GitForge, InvalidName};
-use molt_repo::{Git, Mirror, RepoError};
+use molt_domain::train::{Car, Proposer, State, first};
+use molt_forge::{Forge, ForgeError, InvalidName};
+use molt_repo::{Mirror, RepoError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub use self::places::AtGithub;
+use self::places::Places;
+
+use super::{Pulls, PullsError};
 use crate::engine::{Failure, Handle};
 use crate::policy;
 
@@ -51,6 +56,9 @@ pub enum TrainError {
         /// What is wrong.
         problem: String,
     },
+    /// The pull request.
+    #[error("pull request")]
+    Pulls(#[from] PullsError),
     /// A step panicked: a bug.
     #[error("a git step panicked")]
     Panicked,
@@ -61,15 +69,8 @@ pub enum TrainError {
 pub struct Train {
     handle: Handle,
     git: Arc<Places>,
-}
-
-/// What the blocking half works on.
-#[derive(Debug)]
-struct Places {
-    repo: RepoName,
-    branch: Branch,
-    mirror: Mirror,
-    forge: GitForge,
+    /// What has a say before a car of a pull request lands.
+    pulls: Option<Arc<Pulls>>,
 }
 
 /// What a step left to do.
@@ -94,14 +95,57 @@ impl Train {
         remote: &str,
         branch: &str,
     ) -> Result<Self, TrainError> {
-        let git =
-            Git::find().map_err(|source| RepoError::Git { place: folder.to_owned(), source })?;
-        let path: PathBuf = folder.join(format!("{repo}.git"));
-        let mirror = Mirror::open(git, &path, remote)?;
-        let program = std::env::var_os("MOLT_GIT").unwrap_or_else(|| "git".into());
-        let forge = GitForge::new(program, path, remote);
+        let places = Places::at_git(folder, repo, remote, branch)?;
+        Ok(Self { handle, git: Arc::new(places), pulls: None })
+    }
+
+    /// A reconciler for `branch` of a repository at GitHub, whose address for git is `remote`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Train::open`]; or a token may not be sent to the remote.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with threads of its own.
+    pub fn open_at_github(
+        handle: Handle,
+        folder: &Path,
+        repo: RepoName,
+        remote: &str,
+        branch: &str,
+        at: AtGithub,
+    ) -> Result<Self, TrainError> {
+        let places = Places::at_github(folder, repo, remote, branch, at)?;
+        Ok(Self { handle, git: Arc::new(places), pulls: None })
+    }
+
+    /// A reconciler for `branch` of what `forge` lands at and `mirror` has a copy of.
+    ///
+    /// # Errors
+    ///
+    /// The branch's name is none.
+    pub fn open_with(
+        handle: Handle,
+        repo: RepoName,
+        mirror: Mirror,
+        forge: Arc<dyn Forge>,
+        branch: &str,
+    ) -> Result<Self, TrainError> {
         let places = Places { repo, branch: branch.parse()?, mirror, forge };
-        Ok(Self { handle, git: Arc::new(places) })
+        Ok(Self { handle, git: Arc::new(places), pulls: None })
+    }
+
+    /// The same train, before whose landings `pulls` are asked.
+    #[must_use]
+    pub fn behind(self, pulls: Arc<Pulls>) -> Self {
+        Self { pulls: Some(pulls), ..self }
+    }
+
+    /// Where its objects are.
+    #[must_use]
+    pub fn mirror(&self) -> &Mirror {
+        &self.git.mirror
     }
 
     /// Whose train it is.
@@ -160,12 +204,21 @@ impl Train {
         debug!(phase = "train", car = %car.id, state = car.state.reason(), "looking");
         match car.state {
             State::Queued if repo.unreadable.is_none() => self.propose(repo, car).await,
-            State::Ready { .. } => {
-                self.handle.own(Command::Intend { car: car.id }).await?;
-                Ok(Step::Again)
-            }
+            State::Ready { .. } => self.intend(car).await,
             _ => Ok(Step::Idle),
         }
+    }
+
+    /// Decides a landing. What GitHub demands is read once more before: rights, reviews and checks
+    /// may have changed since the pull request was admitted.
+    async fn intend(&self, car: Car) -> Result<Step, TrainError> {
+        if let (Proposer::Pull(number), Some(pulls)) = (car.proposer, &self.pulls)
+            && !pulls.still_admits(&car, number).await?
+        {
+            return Ok(Step::Idle);
+        }
+        self.handle.own(Command::Intend { car: car.id }).await?;
+        Ok(Step::Again)
     }
 
     async fn first(&self) -> Result<Option<Car>, TrainError> {

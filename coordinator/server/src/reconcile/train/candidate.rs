@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use molt_domain::board::Command;
 use molt_domain::name::GateName;
 use molt_domain::policy::{Method, POLICY_FILE, Repo};
-use molt_domain::train::{Candidate, Car};
-use molt_forge::{Forge, RefId};
+use molt_domain::train::{Candidate, Car, Proposer};
+use molt_forge::RefId;
 use molt_repo::{CandidateIdentity, Inputs, InvalidOid, Merge, Oid, RepoError};
 use tracing::info;
 
@@ -42,6 +42,10 @@ fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
     if matches!(merged, Err(RepoError::MissingCommit { .. })) {
         // The change may have been pushed after the base was fetched.
         git.mirror.fetch()?;
+        if let Proposer::Pull(number) = car.proposer {
+            // A fork's head is in no branch of ours.
+            git.mirror.obtain(&format!("refs/pull/{number}/head"))?;
+        }
         merged = git.mirror.merge(&base, &head, method, &identity(car));
     }
     match merged {
@@ -68,11 +72,13 @@ fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
 /// Author, date and message come from the car alone, so that a redo has the same id.
 fn identity(car: &Car) -> CandidateIdentity {
     let body = if car.body.is_empty() { String::new() } else { format!("{}\n\n", car.body) };
+    let overrides = car.overrides.iter().map(|it| format!("Molt-Override: {it}\n"));
+    let overrides: String = overrides.collect();
     CandidateIdentity {
         name: car.agent.to_string(),
         email: "train@molt.invalid".to_owned(),
         message: format!(
-            "{}\n\n{body}Molt-Car: {}\nMolt-Head: {}\nMolt-Agent: {}\n",
+            "{}\n\n{body}Molt-Car: {}\nMolt-Head: {}\nMolt-Agent: {}\n{overrides}",
             car.title, car.id, car.head, car.agent
         ),
         time: car.proposed / 1000,

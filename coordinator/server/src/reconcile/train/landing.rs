@@ -6,9 +6,7 @@
 use molt_domain::board::Command;
 use molt_domain::id::Fence;
 use molt_domain::train::{Candidate, Car};
-use molt_forge::{
-    FenceCommit, FenceRecord, Forge, ForgeError, Landed, Landing, Oid, RefId, Withdrawn,
-};
+use molt_forge::{FenceCommit, FenceRecord, ForgeError, Landed, Landing, Oid, RefId, Withdrawn};
 use tracing::{info, warn};
 
 use super::{Places, Step, Train, TrainError};

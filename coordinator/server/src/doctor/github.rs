@@ -1,0 +1,260 @@
+//! GitHub: whether it takes our key or token, what it lets us do, and what of its rules is in the
+//! way of everything that is to land.
+//!
+//! How a base's policy lands changes is not known before it was read, so both ways are looked at:
+//! what is in the way of one alone is told as a thing to know.
+
+use molt_domain::policy::Method;
+use molt_domain::pull::rules::{Found, Installation, Obstacle, preflight, wanted};
+use molt_forge::github::shape::{Account, App, Branch, Repository};
+use molt_forge::github::{Cause, Client, GithubError, Operation, Slug};
+use molt_proto::exit::Exit;
+
+use super::Finding;
+use crate::config::{GithubAccess, GithubConfig, RepoConfig};
+use crate::github::{ConnectError, Door, preflight as rules};
+use crate::reconcile::chain;
+
+/// Looks at GitHub and at the repositories that are there.
+pub(super) async fn examine(config: &GithubConfig, repos: &[RepoConfig]) -> Vec<Finding> {
+    let door = match Door::new(config) {
+        Ok(door) => door,
+        Err(error) => return vec![failure(&error.to_string(), &error)],
+    };
+    let mut findings = match ourselves(&door, &config.access).await {
+        Ok(detail) => vec![Finding::ok("github", format!("{detail}, at {}", config.api))],
+        // Nothing else will be told either.
+        Err(error) => return vec![failure(&config.api, &error)],
+    };
+    for repo in repos {
+        let Some(slug) = &repo.github else { continue };
+        match look(&door, &config.access, repo, slug).await {
+            Ok(found) => findings.extend(found),
+            Err(error) => findings.push(failure(&format!("{}: {slug}", repo.name), &error)),
+        }
+    }
+    findings
+}
+
+/// Who we are to GitHub.
+async fn ourselves(door: &Door<'_>, access: &GithubAccess) -> Result<String, ConnectError> {
+    let client = door.own()?;
+    match access {
+        GithubAccess::App { .. } => {
+            let app: App = client.read(Operation::APP.route()).await?;
+            Ok(format!("app {} `{}`", app.id, app.name))
+        }
+        GithubAccess::Token { .. } => {
+            let owner: Account = client.read(Operation::USER.route()).await?;
+            Ok(format!("a personal token of {}: statuses in place of check runs", owner.login))
+        }
+    }
+}
+
+/// What we may do in a repository; `Err` for an installation that is not the one it is told to be.
+async fn installation(
+    door: &Door<'_>,
+    access: &GithubAccess,
+    slug: &Slug,
+) -> Result<Result<Installation, String>, ConnectError> {
+    let told = match access {
+        GithubAccess::Token { .. } => return Ok(Ok(rules::personal())),
+        GithubAccess::App { installation, .. } => *installation,
+    };
+    let Some(found) = door.installation(slug).await? else {
+        return Ok(Ok(Installation::Gone));
+    };
+    if let Some(told) = told.filter(|told| *told != found.id) {
+        return Ok(Err(format!(
+            "the app's installation there is {}, not {told}: leave `installation` out, and it is \
+             looked up",
+            found.id
+        )));
+    }
+    Ok(Ok(rules::installation(&found, None)))
+}
+
+/// Looks at one repository.
+async fn look(
+    door: &Door<'_>,
+    access: &GithubAccess,
+    repo: &RepoConfig,
+    slug: &Slug,
+) -> Result<Vec<Finding>, ConnectError> {
+    let name = &repo.name;
+    let installation = match installation(door, access, slug).await? {
+        Ok(installation) => installation,
+        Err(why) => {
+            let detail = format!("{name}: {slug}: {why}");
+            return Ok(vec![Finding::fail("github", Exit::Usage, detail)]);
+        }
+    };
+    if !matches!(installation, Installation::Active(_)) {
+        let obstacles = preflight(&[], Method::Merge, &installation);
+        return Ok(obstacles.iter().map(|it| blocked(repo, slug, it, Scope::Always)).collect());
+    }
+    let client = door.client(slug).await?;
+    let seen: Repository = client.read(slug.route(Operation::REPOSITORY)).await?;
+    let branch = branch(&client, slug, &repo.branch).await?;
+    let found = rules::read(&client, slug, &branch).await?;
+    let mut findings = obstacles(repo, slug, &found, &installation);
+    if branch.protection.as_ref().is_some_and(|protection| protection.enabled) {
+        let detail = format!(
+            "{name}: {} of {slug} has classic branch protection, of which only required checks \
+             are told: a ruleset tells all of it, and lets the App through by name",
+            branch.name
+        );
+        findings.push(Finding::warn("github", detail));
+    }
+    let commit = branch.commit.sha.get(..10).unwrap_or(&branch.commit.sha);
+    let judged = judged(&found);
+    let detail = format!("{name}: {}, {} at {commit}{judged}", seen.full_name, branch.name);
+    findings.insert(0, Finding::ok("github", detail));
+    Ok(findings)
+}
+
+async fn branch(client: &Client, slug: &Slug, name: &str) -> Result<Branch, GithubError> {
+    client.read(slug.route(Operation::BRANCH).branch("branch", name)).await
+}
+
+/// What of GitHub's rules is asked of each change here.
+fn judged(found: &[Found]) -> String {
+    let wanted = wanted(found);
+    let mut words = String::new();
+    if wanted.approvals > 0 {
+        words.push_str(&format!("; approvals: {}", wanted.approvals));
+    }
+    if !wanted.contexts.is_empty() {
+        let names: Vec<&str> = wanted.contexts.iter().map(|it| it.name.as_str()).collect();
+        words.push_str(&format!("; checks: {}", names.join(", ")));
+    }
+    words
+}
+
+/// In whose way something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Of every change.
+    Always,
+    /// Of those that land by a merge commit.
+    Merges,
+}
+
+fn obstacles(
+    repo: &RepoConfig,
+    slug: &Slug,
+    found: &[Found],
+    installation: &Installation,
+) -> Vec<Finding> {
+    let always = preflight(found, Method::Ff, installation);
+    let merges = preflight(found, Method::Merge, installation);
+    let scope = |obstacle: &Obstacle| match always.contains(obstacle) {
+        true => Scope::Always,
+        false => Scope::Merges,
+    };
+    merges.iter().map(|obstacle| blocked(repo, slug, obstacle, scope(obstacle))).collect()
+}
+
+fn blocked(repo: &RepoConfig, slug: &Slug, obstacle: &Obstacle, scope: Scope) -> Finding {
+    let (reason, fix) = (obstacle.reason(), obstacle.fix());
+    let detail = format!("{}: {slug}: {reason}: {obstacle}: {fix}", repo.name);
+    let exit = match obstacle {
+        Obstacle::Rule { .. } | Obstacle::Stacked => Exit::Precondition,
+        Obstacle::Permission(..)
+        | Obstacle::Suspended
+        | Obstacle::Gone
+        | Obstacle::Workflows { .. } => Exit::Forbidden,
+    };
+    match scope {
+        Scope::Always => Finding::fail("github", exit, detail),
+        Scope::Merges => {
+            let detail = format!("{detail} (not with `method = \"ff\"` in molt.toml)");
+            Finding::warn("github", detail)
+        }
+    }
+}
+
+/// What failed at `place`, by who can act on it.
+fn failure(place: &str, error: &ConnectError) -> Finding {
+    let exit = match error {
+        ConnectError::File { .. } | ConnectError::Key { .. } | ConnectError::Address(_) => {
+            Exit::Usage
+        }
+        ConnectError::NotInstalled { .. } => Exit::Forbidden,
+        ConnectError::Github(error) => match error.cause {
+            Cause::Unauthorized { .. } | Cause::Suspended { .. } | Cause::Forbidden { .. } => {
+                Exit::Forbidden
+            }
+            Cause::Missing { .. } | Cause::Gone { .. } | Cause::Moved { .. } => Exit::NotFound,
+            Cause::Unanswered { .. } | Cause::Outage { .. } | Cause::Cooldown { .. } => {
+                Exit::Unavailable
+            }
+            _ => Exit::Precondition,
+        },
+    };
+    Finding::fail("github", exit, format!("{place}: {}", chain(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use molt_domain::pull::rules::{Bypass, Level, Permission, Place, Rule};
+
+    use super::*;
+    use crate::doctor::Level as Seen;
+
+    fn repo() -> RepoConfig {
+        RepoConfig {
+            name: "core".parse().expect("a name"),
+            remote: "r".to_owned(),
+            branch: "main".to_owned(),
+            github: Some("acme/core".parse().expect("a slug")),
+        }
+    }
+
+    fn told(found: &[Found], installation: &Installation) -> Vec<(Seen, String)> {
+        let slug = "acme/core".parse().expect("a slug");
+        let findings = obstacles(&repo(), &slug, found, installation);
+        findings.into_iter().map(|finding| (finding.level, finding.detail)).collect()
+    }
+
+    #[test]
+    fn an_obstacle_is_told_with_its_fix_and_who_must_act() {
+        let rule = |word: &str| Found {
+            rule: Rule::plain(word),
+            place: Place::Ruleset("trunk".to_owned()),
+            bypass: Bypass::Never,
+        };
+        let queue = told(&[rule("merge_queue"), rule("deletion")], &rules::personal());
+        let [(Seen::Fail(Exit::Precondition), detail)] = &*queue else { panic!("{queue:?}") };
+        assert_eq!(
+            detail,
+            "core: acme/core: ruleset-blocked: the ruleset trunk wants merge queue: turn the merge \
+             queue off for this branch: the train is one"
+        );
+        let linear = told(&[rule("required_linear_history")], &rules::personal());
+        let [(Seen::Warn, detail)] = &*linear else { panic!("{linear:?}") };
+        assert!(detail.ends_with("(not with `method = \"ff\"` in molt.toml)"), "{detail}");
+        let Installation::Active(mut granted) = rules::personal() else { panic!("it works") };
+        granted.insert(Permission::Contents, Level::Read);
+        let less = told(&[], &Installation::Active(granted));
+        let [(Seen::Fail(Exit::Forbidden), detail)] = &*less else { panic!("{less:?}") };
+        assert_eq!(
+            detail,
+            "core: acme/core: auth-lost: the installation lacks `contents: write`: grant it in the \
+             App's settings and accept it for the installation"
+        );
+        assert_eq!(told(&[rule("deletion")], &rules::personal()), []);
+    }
+
+    #[test]
+    fn a_failure_says_who_must_act() {
+        let exit = |cause: Cause| {
+            let error = GithubError { operation: Operation::APP, cause };
+            failure("there", &error.into()).level
+        };
+        let message = || "no".to_owned();
+        assert_eq!(exit(Cause::Unauthorized { message: message() }), Seen::Fail(Exit::Forbidden));
+        assert_eq!(exit(Cause::Missing { message: message() }), Seen::Fail(Exit::NotFound));
+        assert_eq!(exit(Cause::Outage { status: 502 }), Seen::Fail(Exit::Unavailable));
+    }
+}

@@ -1,0 +1,92 @@
+//! Hearing comments: each once, in the order in which they were written.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use molt_domain::board::Command;
+use molt_domain::pull::command::{self, Author, hear};
+use molt_domain::pull::{Desk, ForgeTime, Heard, Right};
+use molt_forge::github::{Operation, shape};
+
+use super::read::{forge_time, heard};
+use super::{Memory, Pulls, PullsError};
+
+impl Pulls {
+    /// The last comment that was written before we came, which is not ours to hear.
+    pub(super) async fn newest_comment(&self) -> Result<(u64, ForgeTime), PullsError> {
+        let route = self.slug.route(Operation::COMMENTS).query("sort", "created");
+        let route = route.query("direction", "desc");
+        let list = self.account.client().list::<shape::Comment>(route, None, |_| false).await?;
+        let Some(list) = list else { return Ok((0, ForgeTime(0))) };
+        let newest = list.entries.iter().map(|comment| comment.id).max();
+        Ok((newest.unwrap_or(0), forge_time(list.date)))
+    }
+
+    /// Hears what was written since the last round.
+    pub(super) async fn listen(&self, desk: &Desk, memory: &mut Memory) -> Result<(), PullsError> {
+        let since =
+            humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(desk.since.0));
+        let route = self.slug.route(Operation::COMMENTS).query("since", since);
+        let route = route.query("sort", "created").query("direction", "asc");
+        let etag = memory.seen.comments.as_ref().filter(|(since, _)| *since == desk.since);
+        let etag = etag.map(|(_, etag)| etag.clone());
+        let list = self.account.client().list::<shape::Comment>(route, etag.as_deref(), |_| true);
+        let Some(list) = list.await? else { return Ok(()) };
+        let (mut comments, etag) = (list.entries, list.etag);
+        // What was edited since is listed again.
+        comments.retain(|comment| comment.id > desk.comment);
+        comments.sort_by_key(|comment| comment.id);
+        let mut rights = BTreeMap::new();
+        // The board is told of chatter only as far as it has to know where to go on.
+        let mut chatter = None;
+        for comment in comments {
+            let Some(number) = comment.number() else { continue };
+            let heard = self.as_heard(&comment, &mut rights).await?;
+            match is_meant(&heard) {
+                true => {
+                    chatter = None;
+                    self.meet(memory, number, heard.written).await?;
+                    self.hear(number, heard).await?;
+                }
+                false => chatter = Some((number, heard)),
+            }
+        }
+        if let Some((number, last)) = chatter {
+            self.hear(number, last).await?;
+        }
+        // Only once all of them were heard: a round that was broken off reads them again.
+        memory.seen.comments = etag.map(|etag| (desk.since, etag));
+        Ok(())
+    }
+
+    async fn hear(&self, number: u64, comment: Heard) -> Result<(), PullsError> {
+        let repo = self.repo.clone();
+        self.handle.own(Command::HearComment { repo, number, comment }).await?;
+        Ok(())
+    }
+
+    /// A comment with what its writer may do now, which is asked only of who commands.
+    async fn as_heard(
+        &self,
+        comment: &shape::Comment,
+        rights: &mut BTreeMap<u64, Right>,
+    ) -> Result<Heard, PullsError> {
+        let (us, _) = self.account.ourselves().await?;
+        let heard = heard(comment, Right::None, us, &self.account.handle)?;
+        let Some(account) = comment.user.as_ref().filter(|_| is_meant(&heard)) else {
+            return Ok(heard);
+        };
+        let right = match rights.get(&account.id) {
+            Some(right) => *right,
+            None => *rights.entry(account.id).or_insert(self.right(account).await?),
+        };
+        Ok(Heard { right, ..heard })
+    }
+}
+
+/// Whether a comment has anything in it that is meant for us, sound or not.
+fn is_meant(heard: &Heard) -> bool {
+    let comment = command::Comment { by: heard.author, edits: heard.edits, text: &heard.text };
+    let commands = hear(&heard.handle, &comment);
+    matches!(heard.author, Author::Person(_)) && !matches!(commands, Ok(list) if list.is_empty())
+}

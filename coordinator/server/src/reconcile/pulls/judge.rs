@@ -1,0 +1,291 @@
+//! Judging: whether a pull request enters the train, stays in it, or leaves it.
+//!
+//! What is judged by is read anew, because GitHub tells of no change in time; but of a pull request
+//! that waits it is read again only when something about it changed, or now and then.
+
+use std::time::Duration;
+
+use molt_domain::board::Command;
+use molt_domain::pull::admission::{self, Admission, Asked, Facts, How, Stage, Wait, Wish};
+use molt_domain::pull::check::{Listing, Said};
+use molt_domain::pull::rules::{self, Found, Installation, Level, Permission};
+use molt_domain::pull::{Entry, Known, Left, Right};
+use molt_domain::train::Car;
+use molt_forge::github::shape;
+use molt_repo::Oid;
+use tokio::time::Instant;
+
+use super::{Memory, OnBoard, Pulls, PullsError, read};
+
+/// How many rounds' time the judgement of who waits stands, when nothing about it changed.
+const STANDS: u32 = 8;
+
+/// Pull requests judged in one round by reading GitHub; the others' turn is the next one.
+const JUDGED: usize = 64;
+
+/// How a pull request was judged last.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// What was known of it then.
+    known: Known,
+    /// When it had changed last.
+    updated: String,
+    at: Instant,
+    pub(super) admission: Admission,
+}
+
+/// That somebody wants a pull request to land, and the comment that says so, if one does.
+struct Wanted {
+    wish: Wish,
+    comment: Option<u64>,
+}
+
+impl Pulls {
+    /// Lets pull requests into the train, and out of it.
+    pub(super) async fn judge(&self, memory: &mut Memory) -> Result<(), PullsError> {
+        let anew = std::mem::take(&mut memory.seen.anew);
+        if anew {
+            memory.judged.clear();
+            self.account.forget_installations().await;
+        }
+        let heads = std::mem::take(&mut memory.seen.heads);
+        for number in std::mem::take(&mut memory.seen.pulls) {
+            memory.judged.remove(&number);
+        }
+        let mut read = 0;
+        for (number, entry) in self.on_board().await? {
+            let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
+            if heads.contains(&pull.head.sha) {
+                memory.judged.remove(&number);
+            }
+            let wanted = self.wanted(&pull, &entry.known).await?;
+            if self.is_out(&pull, &entry, &wanted).await? || has_entered(&pull, &entry, &wanted) {
+                memory.judged.remove(&number);
+                continue;
+            }
+            let known = memory.judged.get(&number);
+            let stands = |it: &Judged| it.stands(&pull, &entry.known, self.account.every * STANDS);
+            if read == JUDGED || known.is_some_and(stands) {
+                continue;
+            }
+            read += 1;
+            let admission = self.admission(&pull, &entry.known, &wanted.wish).await?;
+            if let Admission::Enter { head } = &admission {
+                self.enter(&pull, head, wanted.comment).await?;
+            }
+            let updated = pull.updated_at;
+            let known = without_told(&entry.known);
+            memory.judged.insert(number, Judged { known, updated, at: Instant::now(), admission });
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is to be judged: it is over, or nobody wants it. A car that is still on its
+    /// way is taken out then.
+    async fn is_out(
+        &self,
+        pull: &shape::Pull,
+        entry: &OnBoard,
+        wanted: &Wanted,
+    ) -> Result<bool, PullsError> {
+        let over = matches!(read::pull(pull)?.stage, Stage::Closed | Stage::Merged);
+        let why = match wanted.wish {
+            _ if over => Left::Closed,
+            Wish::None | Wish::Withdrawn => Left::Withdrawn,
+            Wish::Land(_) => return Ok(false),
+        };
+        if entry.car.as_ref().is_some_and(|car| car.state.is_open()) {
+            self.leave(pull.number, why).await?;
+        }
+        Ok(true)
+    }
+
+    async fn leave(&self, number: u64, why: Left) -> Result<(), PullsError> {
+        self.tell_board(number, Command::LeavePull { repo: self.repo.clone(), number, why }).await
+    }
+
+    async fn enter(
+        &self,
+        pull: &shape::Pull,
+        head: &molt_domain::pull::CommitId,
+        comment: Option<u64>,
+    ) -> Result<(), PullsError> {
+        let entry = Entry {
+            head: head.clone(),
+            title: pull.title.clone(),
+            body: pull.body.clone().unwrap_or_default(),
+            login: pull.user.as_ref().map(|user| user.login.clone()).unwrap_or_default(),
+            comment,
+        };
+        let (repo, number) = (self.repo.clone(), pull.number);
+        self.tell_board(number, Command::EnterPull { repo, number, entry }).await
+    }
+
+    /// Whether a car may land as far as GitHub is concerned, asked at the last moment. One that may
+    /// not for longer than a moment is taken out of the train, and may enter it again later.
+    pub(crate) async fn still_admits(&self, car: &Car, number: u64) -> Result<bool, PullsError> {
+        let entry = self.on_board().await?.remove(&number);
+        let (Some(entry), Some(pull)) = (entry, self.pull(number).await?) else {
+            self.leave(number, Left::Closed).await?;
+            return Ok(false);
+        };
+        let wanted = self.wanted(&pull, &entry.known).await?;
+        if self.is_out(&pull, &entry, &wanted).await? {
+            return Ok(false);
+        }
+        let left = match self.admission(&pull, &entry.known, &wanted.wish).await? {
+            Admission::Enter { head } => return Ok(head.as_str() == car.head),
+            Admission::NotAsked => Left::Withdrawn,
+            Admission::Wait { first: Wait::Check(lacking), .. } if lacking.lack.may_pass() => {
+                return Ok(false);
+            }
+            Admission::Wait { first, .. } => {
+                Left::Hindered { code: first.reason().to_owned(), what: first.to_string() }
+            }
+            Admission::Refused(refusal) => {
+                Left::Hindered { code: refusal.reason().to_owned(), what: refusal.to_string() }
+            }
+        };
+        self.leave(number, left).await?;
+        Ok(false)
+    }
+
+    /// Who wants it to land: by a command, else by the label or auto-merge, unless somebody
+    /// cancelled at this head.
+    ///
+    /// A label and auto-merge say nothing of heads, so they count for every head: one of our own
+    /// repository was pushed by somebody who may write, and one of a fork is looked at by a
+    /// maintainer before anything else.
+    async fn wanted(&self, pull: &shape::Pull, known: &Known) -> Result<Wanted, PullsError> {
+        let head = read::commit(&pull.head.sha)?;
+        let by_command = known.asked.as_ref();
+        if let Some(asked) = by_command.filter(|it| it.asked.head == head) {
+            let (wish, comment) = (Wish::Land(asked.asked.clone()), Some(asked.comment));
+            return Ok(Wanted { wish, comment });
+        }
+        if known.cancelled.as_ref() == Some(&head) {
+            return Ok(Wanted { wish: Wish::Withdrawn, comment: None });
+        }
+        let labelled = self
+            .account
+            .label
+            .as_ref()
+            .is_some_and(|label| pull.labels.iter().any(|it| it.name == *label));
+        let wish = match (&pull.auto_merge, by_command) {
+            _ if labelled => {
+                let by = read::user(pull.user.as_ref());
+                Wish::Land(Asked { by, right: Right::Write, head, how: How::Label })
+            }
+            (Some(auto), _) => {
+                let right = match &auto.enabled_by {
+                    Some(account) => self.right(account).await?,
+                    None => Right::None,
+                };
+                let by = read::user(auto.enabled_by.as_ref());
+                Wish::Land(Asked { by, right, head, how: How::AutoMerge })
+            }
+            // It is told that the head moved.
+            (None, Some(asked)) => Wish::Land(asked.asked.clone()),
+            (None, None) => Wish::None,
+        };
+        Ok(Wanted { wish, comment: None })
+    }
+
+    async fn admission(
+        &self,
+        pull: &shape::Pull,
+        known: &Known,
+        wish: &Wish,
+    ) -> Result<Admission, PullsError> {
+        let judged = read::pull(pull)?;
+        let (_, ours) = self.account.ourselves().await?;
+        let installation = self.account.installation(&self.slug).await?;
+        let rules = self.rules().await?;
+        let said = match rules::wanted(&rules).contexts.is_empty() {
+            true => Said { runs: Vec::new(), statuses: Vec::new(), listing: Listing::Whole },
+            false => self.said(&judged.head).await?,
+        };
+        let (reviews, rights) = self.reviews(pull.number).await?;
+        let looked: Vec<admission::Looked> = known
+            .looked
+            .iter()
+            .map(|look| admission::Looked { head: look.head.clone(), right: look.right })
+            .collect();
+        let changed = self.changed_paths(pull, &installation).await?;
+        let method = self.method().await?;
+        Ok(admission::admission(&Facts {
+            pull: &judged,
+            branch: &self.branch,
+            method,
+            wish,
+            looked: &looked,
+            rules: &rules,
+            installation: &installation,
+            changed: &changed,
+            said: &said,
+            ours: *ours,
+            reviews: &reviews,
+            rights: &rights,
+        }))
+    }
+
+    /// The rules of the branch.
+    async fn rules(&self) -> Result<Vec<Found>, PullsError> {
+        Ok(self.account.rules(&self.slug, &self.branch).await?)
+    }
+
+    async fn method(&self) -> Result<molt_domain::policy::Method, PullsError> {
+        let repo = self.repo.clone();
+        let read = self.handle.read(move |at| {
+            let repo = at.board.tables().repos.get(&repo)?;
+            Some(repo.policy.merge.method)
+        });
+        read.await?.ok_or_else(|| PullsError::NoBase { repo: self.repo.clone() })
+    }
+
+    /// The paths that a pull request changes, as far as anybody asks: where the App may change
+    /// workflows too, no path is different from others.
+    async fn changed_paths(
+        &self,
+        pull: &shape::Pull,
+        installation: &Installation,
+    ) -> Result<Vec<String>, PullsError> {
+        if installation.level(Permission::Workflows) >= Level::Write {
+            return Ok(Vec::new());
+        }
+        let (mirror, branch) = (self.mirror.clone(), self.branch.clone());
+        let (number, head) = (pull.number, pull.head.sha.clone());
+        let work = move || {
+            let head: Oid = head.parse().map_err(|_| PullsError::Commit { text: head.clone() })?;
+            mirror.obtain(&format!("refs/pull/{number}/head"))?;
+            let base = mirror.branch(&branch)?;
+            let from = mirror.merge_base(&base, &head)?.unwrap_or(base);
+            let changed = mirror.changed_paths(&from, &head)?;
+            Ok(changed.iter().filter_map(|it| it.path.as_text()).map(str::to_owned).collect())
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| PullsError::Panicked)?
+    }
+}
+
+impl Judged {
+    /// Whether nothing that is known of here has changed since, and it was not long ago.
+    fn stands(&self, pull: &shape::Pull, known: &Known, span: Duration) -> bool {
+        self.updated == pull.updated_at
+            && self.known == without_told(known)
+            && self.at.elapsed() < span
+    }
+}
+
+/// What we said is no reason to judge anew.
+fn without_told(known: &Known) -> Known {
+    Known { told: Default::default(), answers: Vec::new(), ..known.clone() }
+}
+
+/// Whether the wish was carried out: the head is in the train, or was and left it.
+fn has_entered(pull: &shape::Pull, entry: &OnBoard, wanted: &Wanted) -> bool {
+    let is_open = entry.car.as_ref().is_some_and(|car| car.state.is_open());
+    entry.known.entered.as_ref().is_some_and(|entered| {
+        let same = entered.head.as_str() == pull.head.sha;
+        same && (is_open || entered.comment >= wanted.comment)
+    })
+}

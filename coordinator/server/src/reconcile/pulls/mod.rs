@@ -1,0 +1,283 @@
+//! Pull requests at GitHub become cars of the train, and are told what became of them.
+//!
+//! A round has four steps, in an order that matters: heads are seen before comments are heard, so
+//! that a comment is about what its writer saw; then each pull request is judged, and what came of
+//! it is told. All is read anew: a webhook only begins a round sooner ([`DirtySet`]), and with none
+//! at all everything still happens. What GitHub forgets or never told is on the board
+//! ([`molt_domain::pull::Known`]); what can be read again is kept in memory alone.
+//!
+//! Not here: what a word of a person or of GitHub means (`molt_domain::pull`), and landing
+//! ([`super::train`]).
+
+mod heed;
+mod judge;
+mod read;
+mod see;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use molt_domain::board::{Command, Event};
+use molt_domain::name::RepoName;
+use molt_domain::pull::{Desk, Known, PullKey};
+use molt_domain::train::Car;
+use molt_forge::github::{Cause, GithubError, Slug, shape};
+use molt_repo::Mirror;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::judge::Judged;
+use super::chain;
+use crate::engine::{Failure, Handle};
+use crate::github::Account;
+use crate::webhooks::DirtySet;
+
+/// Hints begin rounds no more often: what we write ourselves is hinted at as well.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to wait after a round that went wrong.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// Why a round was not finished; the next one begins anew.
+#[derive(Debug, thiserror::Error)]
+pub enum PullsError {
+    /// GitHub.
+    #[error(transparent)]
+    Github(#[from] GithubError),
+    /// The board.
+    #[error("board")]
+    Board(#[from] Failure),
+    /// A commit whose name is none.
+    #[error("github names a commit `{text}`")]
+    Commit {
+        /// The name.
+        text: String,
+    },
+    /// A moment that does not read.
+    #[error("github names a moment `{text}`")]
+    Time {
+        /// What was read.
+        text: String,
+    },
+    /// The mirror.
+    #[error("git mirror")]
+    Repo(#[from] molt_repo::RepoError),
+    /// A git step panicked: a bug.
+    #[error("a git step panicked")]
+    Panicked,
+    /// The repository is not on the board: its base was never read.
+    #[error("the base of {repo} was not read yet")]
+    NoBase {
+        /// The repository.
+        repo: RepoName,
+    },
+}
+
+/// The pull requests of one repository.
+#[derive(Debug)]
+pub struct Pulls {
+    handle: Handle,
+    account: Arc<Account>,
+    repo: RepoName,
+    slug: Slug,
+    branch: String,
+    mirror: Mirror,
+}
+
+/// Why there is something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    /// GitHub may have changed.
+    Look,
+    /// The board has, which is to be told.
+    Tell,
+}
+
+/// What was read of GitHub; all of it can be read again.
+#[derive(Debug, Default)]
+struct Memory {
+    /// What every round since the first reading has seen.
+    seen: see::Seen,
+    /// The pull requests that are open, or that the board knows of.
+    pulls: BTreeMap<u64, shape::Pull>,
+    /// How each was judged last.
+    judged: BTreeMap<u64, Judged>,
+}
+
+/// What the board has of a pull request.
+#[derive(Debug, Clone)]
+struct OnBoard {
+    known: Known,
+    /// The car that it was made last.
+    car: Option<Car>,
+}
+
+impl Pulls {
+    /// The pull requests of `slug` that are to land on `branch`.
+    #[must_use]
+    pub fn new(
+        handle: Handle,
+        account: Arc<Account>,
+        repo: RepoName,
+        slug: Slug,
+        branch: String,
+        mirror: Mirror,
+    ) -> Self {
+        Self { handle, account, repo, slug, branch, mirror }
+    }
+
+    /// Reads and tells until stopped.
+    pub(crate) async fn run(self: Arc<Self>, dirty: Arc<DirtySet>, stop: CancellationToken) {
+        let nudge = self.handle.history().nudge(concerns_pulls);
+        let (mut memory, mut wake) = (Memory::default(), Wake::Look);
+        let (mut next, mut earliest) = (Instant::now(), Instant::now());
+        loop {
+            if wake == Wake::Look {
+                (next, earliest) = (Instant::now() + self.account.every, Instant::now() + PAUSE);
+            }
+            let failed = match self.work(&mut memory, wake).await {
+                Ok(()) => None,
+                Err(error) => Some(Instant::now() + self.after(&error).await),
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = sleep_until(failed.unwrap_or(next)) => wake = Wake::Look,
+                () = hinted(&dirty, earliest), if failed.is_none() => {
+                    memory.seen.hinted(&dirty.take());
+                    wake = Wake::Look;
+                }
+                () = nudge.notified(), if failed.is_none() => wake = Wake::Tell,
+            }
+        }
+    }
+
+    async fn work(&self, memory: &mut Memory, wake: Wake) -> Result<(), PullsError> {
+        match wake {
+            Wake::Look => self.round(memory).await,
+            Wake::Tell => self.tell(memory).await,
+        }
+    }
+
+    /// What a failed round asks for: how long to wait before the next one.
+    async fn after(&self, error: &PullsError) -> Duration {
+        warn!(phase = "pulls", repo = %self.repo, error = %chain(error), "will try again");
+        let PullsError::Github(GithubError { cause: Cause::Cooldown { wait, .. }, .. }) = error
+        else {
+            return AFTER_ERROR;
+        };
+        let span = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        // Whoever leads next is to keep to it too. If it cannot be written, we still do.
+        if let Err(failure) =
+            self.handle.own(Command::CoolForge { repo: self.repo.clone(), span }).await
+        {
+            warn!(phase = "pulls", repo = %self.repo, error = %chain(&failure), "a cooldown is not on the board");
+        }
+        *wait
+    }
+
+    /// Sees, hears, judges and tells once.
+    async fn round(&self, memory: &mut Memory) -> Result<(), PullsError> {
+        let desk = self.desk().await?;
+        self.see(memory).await?;
+        self.listen(&desk, memory).await?;
+        self.judge(memory).await?;
+        self.tell(memory).await
+    }
+
+    /// The repository's desk, which the first round opens.
+    async fn desk(&self) -> Result<Desk, PullsError> {
+        if let Some(desk) = self.desk_on_board().await? {
+            return Ok(desk);
+        }
+        let (comment, since) = self.newest_comment().await?;
+        info!(phase = "pulls", repo = %self.repo, comment, "comments are heard from here on");
+        self.handle.own(Command::OpenDesk { repo: self.repo.clone(), comment, since }).await?;
+        Ok(Desk { repo: self.repo.clone(), comment, since, cooldown: None })
+    }
+
+    async fn desk_on_board(&self) -> Result<Option<Desk>, PullsError> {
+        let repo = self.repo.clone();
+        let read = self.handle.read(move |at| {
+            let desk = at.board.tables().desks.get(&repo).map(|desk| Desk::clone(desk))?;
+            let left = desk.cooldown.map(|until| until.since(at.now));
+            Some((desk, left))
+        });
+        let Some((desk, left)) = read.await? else { return Ok(None) };
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            self.account.client().governor().obey(left);
+        }
+        Ok(Some(desk))
+    }
+
+    /// Tells the board of one pull request. That it refuses keeps nobody else's from being looked
+    /// at.
+    async fn tell_board(&self, number: u64, command: Command) -> Result<(), PullsError> {
+        match self.handle.own(command).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Refused { refusal, .. }) => {
+                warn!(phase = "pulls", repo = %self.repo, number, %refusal, "the board refuses");
+                Ok(())
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// All that the board knows of this repository's pull requests.
+    async fn on_board(&self) -> Result<BTreeMap<u64, OnBoard>, PullsError> {
+        let repo = self.repo.clone();
+        let read = self.handle.read(move |at| {
+            let tables = at.board.tables();
+            let of_repo = tables.pulls.range(PullKey::of(&repo, 0)..=PullKey::of(&repo, u64::MAX));
+            let entry = |(key, known): (&PullKey, &Arc<Known>)| {
+                let car = known.entered.as_ref().and_then(|entered| tables.cars.get(&entered.car));
+                (
+                    key.number,
+                    OnBoard { known: Known::clone(known), car: car.map(|it| Car::clone(it)) },
+                )
+            };
+            of_repo.map(entry).collect()
+        });
+        Ok(read.await?)
+    }
+}
+
+/// Waits for a hint, and until it may begin a round. It stays until it is taken.
+async fn hinted(dirty: &DirtySet, earliest: Instant) {
+    dirty.notified().await;
+    sleep_until(earliest).await;
+}
+
+/// Whether there may be something to tell after an event.
+fn concerns_pulls(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Submitted { .. }
+            | Event::Approved { .. }
+            | Event::Withheld { .. }
+            | Event::CandidateMade { .. }
+            | Event::GatePassed { .. }
+            | Event::Ready { .. }
+            | Event::Ejected { .. }
+            | Event::Retried { .. }
+            | Event::Landed { .. }
+            | Event::IntentWithdrawn { .. }
+    )
+}
+
+/// Hands every hint to each repository's round: they know better what concerns them.
+pub(crate) async fn spread(hints: Arc<DirtySet>, to: Vec<Arc<DirtySet>>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = hints.notified(), if !to.is_empty() => {}
+        }
+        for hint in hints.take() {
+            to.iter().for_each(|set| set.mark(hint.clone()));
+        }
+    }
+}
