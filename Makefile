@@ -5,10 +5,10 @@ CARGO ?= cargo
 PROFILE := $(if $(CI),ci,default)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo tools lint test bench mutants soak
+.PHONY: help build demo demo-github tools lint test bench mutants soak
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build both programs
 	$(CARGO) build --locked -p molt-coordinator -p molt-agent
@@ -17,6 +17,10 @@ build: ## build both programs
 demo: ## show the whole job on this machine; REPO=. shows it on a copy of a repository
 	$(CARGO) build --locked -p molt-coordinator -p molt-agent -p molt-tests --no-default-features
 	target/debug/molt-coordinator demo $(if $(REPO),--repo $(REPO))
+
+demo-github: ## tell twenty gated merges at a simulated GitHub as a story
+	@tests/tools.sh
+	$(CARGO) test --locked -p molt-tests --test github story::demo -- --ignored --nocapture
 
 tools: ## install what lint and test need, saying what
 	@tests/tools.sh

@@ -1,24 +1,26 @@
 //! The product's client against the simulation: what it does is what GitHub describes, done once.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use molt_forge::Oid;
+use molt_forge::github::permission::asked_for;
 use molt_forge::github::shape::{Installation, Permission, Pull, Repository, Review, Rule};
 use molt_forge::github::{
-    Annotation, App, Cause, CheckReport, Client, Clock, Credentials, Moved, Operation, Outcome,
-    RefMove, Slug, Transport,
+    Annotation, App, Cause, CheckReport, Client, Clock, Credentials, Moved, Operation, Ourselves,
+    Outcome, RefMove, Slug, Transport,
 };
 use serde_json::{Value, json};
 
 use crate::sim::{APP_KEY, Consistency, Fault, GitHub, Kind, Right, When};
 
 /// What the App asks for where it is installed, and nothing that it doesn't use.
-const MANIFEST: [(&str, &str); 5] = [
+const MANIFEST: [(&str, &str); 6] = [
     ("metadata", "read"),
     ("contents", "write"),
     ("pull_requests", "write"),
     ("checks", "write"),
-    ("statuses", "write"),
+    ("statuses", "read"),
+    ("issues", "read"),
 ];
 
 /// A repository with one open pull request.
@@ -144,8 +146,8 @@ async fn what_lost_its_answer_is_there_once() {
 
     let ours = ground.github.comment_as(ground.widget, ground.number, "mona", "<!-- molt:1 -->");
     ground.loses_answer("POST /repos/{owner}/{repo}/issues/{issue_number}/comments");
-    let us = ground.github.user("molt[bot]");
-    let said = (us, "<!-- molt:1 -->", "refused");
+    let us = Ourselves::Bot("molt[bot]".to_owned());
+    let said = (&us, "<!-- molt:1 -->", "refused");
     let comment = client.report_comment(place, ground.number, None, said).await;
     assert!(comment.as_ref().is_ok_and(|comment| *comment != ours), "{comment:?}");
     assert_eq!(client.report_comment(place, ground.number, None, said).await, comment);
@@ -212,20 +214,25 @@ fn needs(table: &Value, operation: Operation) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_is_asked_is_granted_and_what_is_granted_is_used() {
+fn what_an_operation_takes_is_what_github_says() {
     let table = include_str!("data/permissions.json");
     let table: Value = serde_json::from_str(table).expect("the table is JSON");
-    let mut used = BTreeSet::new();
     for operation in Operation::ALL {
-        let needed = needs(&table, *operation);
-        let granted = |(right, level): &&(String, String)| {
-            MANIFEST.iter().any(|(name, most)| name == right && (level == "read" || most == level))
-        };
-        let by = needed.iter().find(granted);
-        assert!(needed.is_empty() || by.is_some(), "{operation} needs one of {needed:?}");
-        used.extend(by.cloned());
+        let said = needs(&table, *operation);
+        let taken = operation.needs().unwrap_or_else(|| panic!("{operation} takes nothing known"));
+        let grant = taken.grant.map(|(name, access)| (name.to_owned(), access.to_string()));
+        match grant {
+            Some(grant) => assert!(said.contains(&grant), "{operation} takes one of {said:?}"),
+            None => assert_eq!(said, [], "{operation}"),
+        }
     }
-    for (right, level) in MANIFEST {
-        assert!(used.contains(&(right.to_owned(), level.to_owned())), "{right}: {level} is unused");
-    }
+}
+
+#[test]
+fn what_is_granted_here_is_what_an_app_asks_for() {
+    let granted: BTreeMap<&str, String> =
+        MANIFEST.into_iter().map(|(name, level)| (name, level.to_owned())).collect();
+    let asked: BTreeMap<&str, String> =
+        asked_for().into_iter().map(|(name, access)| (name, access.to_string())).collect();
+    assert_eq!(granted, asked);
 }

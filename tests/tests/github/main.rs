@@ -7,6 +7,9 @@
 
 mod client;
 mod contract;
+mod doctor;
+mod forge;
 mod replay;
 mod sim;
+mod story;
 mod webhooks;

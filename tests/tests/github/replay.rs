@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use molt_forge::github::shape::{
-    Branch, CheckRun, CheckRuns, Comment, Installation, Made, Permission, Pull, Ref, Repository,
-    Review, Rule, Statuses,
+    App, Branch, CheckRun, CheckRuns, Comment, Installation, Made, Permission, Pull, Ref,
+    Repository, Review, Rule, Ruleset, Statuses,
 };
 use molt_forge::github::{Answer, Cause, Head, Operation};
 use serde::Deserialize;
@@ -73,10 +73,12 @@ fn recorded() -> Vec<Exchange> {
 /// Reads a success as the product does; `None` for what the product does not ask for.
 fn read(operation: Operation, answer: &Answer) -> Option<Result<(), Cause>> {
     Some(match operation {
+        Operation::APP => answer.read::<App>().map(drop),
         Operation::INSTALLATION => answer.read::<Installation>().map(drop),
         Operation::REPOSITORY => answer.read::<Repository>().map(drop),
         Operation::BRANCH => answer.read::<Branch>().map(drop),
         Operation::RULES => answer.read::<Vec<Rule>>().map(drop),
+        Operation::RULESET => answer.read::<Ruleset>().map(drop),
         Operation::PERMISSION => answer.read::<Permission>().map(drop),
         Operation::PULLS => answer.read::<Vec<Pull>>().map(drop),
         Operation::PULL | Operation::OPEN_PULL | Operation::EDIT_PULL => {

@@ -4,9 +4,9 @@
 //! time to pass: where a sender is to be given up, it waits until it is.
 
 mod bounds;
-mod data;
+pub(crate) mod data;
 mod forged;
 mod heard;
 mod sender;
 mod service;
-mod stand;
+pub(crate) mod stand;

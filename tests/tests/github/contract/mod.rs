@@ -5,6 +5,7 @@
 //! doesn't know is a violation, for GitHub ignores it in silence. Not here: what an answer must
 //! say; that is the simulator's, and its tests'.
 
+pub(crate) mod events;
 pub(crate) mod recordings;
 mod route;
 mod schema;

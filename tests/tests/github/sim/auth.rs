@@ -13,7 +13,8 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde_json::Value;
 
 use super::answer::{self, Answer};
-use super::state::{Right, State};
+use super::records::Right;
+use super::state::State;
 
 const PERMISSIONS: &str = include_str!("../data/permissions.json");
 

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::bug::Bug;
 use super::state::{CheckRun, Comment, Pull, Repository, Review, State, Status, written};
 use crate::contract::Contract;
 
@@ -30,7 +31,7 @@ fn replace(value: &mut Value, replaced: &[(&str, &str)]) {
 }
 
 /// Writes fields over an object's.
-fn with(mut value: Value, fields: Value) -> Value {
+pub(super) fn with(mut value: Value, fields: Value) -> Value {
     let (Value::Object(object), Value::Object(fields)) = (&mut value, fields) else {
         panic!("both are objects");
     };
@@ -99,11 +100,22 @@ fn own(state: &State, repository: &Repository, mut value: Value) -> Value {
     )
 }
 
-/// A pull request: as a list has it, or with all that is known of one.
-pub(super) fn pull(state: &State, repository_of: &Repository, pull: &Pull, whole: bool) -> Value {
+/// How much of a pull request is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// What a list has of it.
+    Listed,
+    /// All that is known.
+    Whole,
+    /// What an event has of it: all, and nothing lags behind.
+    Told,
+}
+
+/// A pull request.
+pub(super) fn pull(state: &State, repository_of: &Repository, pull: &Pull, shown: Shown) -> Value {
     let name = repository_of.full_name();
     let number = pull.number.to_string();
-    let head = state.shown_head(pull);
+    let head = if shown == Shown::Told { pull.head_now() } else { state.shown_head(pull) };
     let known = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
     let replaced =
         [("octocat/Hello-World", name.as_str()), ("1347", number.as_str()), (known, head)];
@@ -126,7 +138,7 @@ pub(super) fn pull(state: &State, repository_of: &Repository, pull: &Pull, whole
         "user": user(state, &pull.author), "draft": pull.draft,
         "labels": pull.labels.iter().map(|name| label(state, repository_of, name)).collect::<Vec<_>>(),
         "milestone": null, "assignee": null, "assignees": [],
-        "requested_reviewers": [], "requested_teams": [], "auto_merge": null,
+        "requested_reviewers": [], "requested_teams": [], "auto_merge": auto_merge(state, pull),
         "created_at": written(pull.created), "updated_at": written(pull.updated),
         "closed_at": pull.closed.map(written),
         "merged_at": pull.merged.as_ref().and(pull.closed).map(written),
@@ -149,26 +161,38 @@ pub(super) fn pull(state: &State, repository_of: &Repository, pull: &Pull, whole
         "deletions",
         "changed_files",
     ];
-    if !whole {
+    if shown == Shown::Listed {
         let object = value.as_object_mut().expect("it is an object");
         object.retain(|field, _| !only_whole.contains(&field.as_str()));
         return with(value, fields);
     }
-    let mergeable = (pull.open && pull.unknown == 0).then(|| repository_of.git.merges(&base, head));
+    let known = shown == Shown::Whole && pull.open && pull.unknown == 0;
+    let merges = || state.has(Bug::AlwaysMergeable) || repository_of.git.merges(&base, head);
+    let mergeable = known.then(merges);
     let state_of = match mergeable {
         None => "unknown",
+        Some(true) if pull.draft => "draft",
         Some(true) => "clean",
         Some(false) => "dirty",
     };
-    let merged_by = pull.merged.as_ref().map(|_| user(state, &pull.author));
+    let merged_by = pull.merged_by.as_ref().map(|login| user(state, login));
+    let said = repository_of.comments.iter().filter(|said| said.number == pull.number).count();
     fields = with(
         fields,
         json!({
             "merged": pull.merged.is_some(), "mergeable": mergeable, "rebaseable": mergeable,
-            "mergeable_state": state_of, "merged_by": merged_by,
+            "mergeable_state": state_of, "merged_by": merged_by, "comments": said,
         }),
     );
     with(value, fields)
+}
+
+fn auto_merge(state: &State, pull: &Pull) -> Option<Value> {
+    let (login, method) = pull.auto_merge.as_ref()?;
+    Some(json!({
+        "enabled_by": user(state, login), "merge_method": method,
+        "commit_title": pull.title, "commit_message": "",
+    }))
 }
 
 fn association(repository: &Repository, login: &str) -> &'static str {
@@ -202,8 +226,17 @@ pub(super) fn comment(state: &State, repository: &Repository, comment: &Comment)
             "user": user(state, &comment.user),
             "created_at": written(comment.created), "updated_at": written(comment.updated),
             "author_association": association(repository, &comment.user),
+            "reactions": reactions(&state.base), "performed_via_github_app": null,
         }),
     )
+}
+
+/// That nobody has reacted.
+pub(super) fn reactions(base: &str) -> Value {
+    json!({
+        "url": format!("{base}/reactions"), "total_count": 0, "+1": 0, "-1": 0, "laugh": 0,
+        "hooray": 0, "confused": 0, "heart": 0, "rocket": 0, "eyes": 0,
+    })
 }
 
 pub(super) fn review(
@@ -243,11 +276,13 @@ pub(super) fn check_run(state: &State, repository: &Repository, run: &CheckRun) 
         "text": field("output")["text"], "annotations_count": run.annotations.len(),
         "annotations_url": format!("{url}/annotations"),
     });
+    let site = format!("{}/apps/{}", state.base, run.app);
+    let details = field("details_url").as_str().map_or(site, str::to_owned);
     let status = if field("status").is_null() { json!("queued") } else { field("status") };
     let mut fields = json!({
         "id": run.id, "node_id": node("CR", run.id), "name": field("name"), "head_sha": field("head_sha"),
         "external_id": field("external_id").as_str().unwrap_or_default(), "url": url,
-        "details_url": field("details_url"), "status": status, "conclusion": field("conclusion"),
+        "details_url": details, "status": status, "conclusion": field("conclusion"),
         "html_url": format!("{}/{name}/runs/{}", state.base, run.id),
         "started_at": written(run.started), "completed_at": run.completed.map(written),
         "output": output, "pull_requests": [],
@@ -260,6 +295,47 @@ pub(super) fn check_run(state: &State, repository: &Repository, run: &CheckRun) 
     }
     fields["app"] = with(app, json!({ "id": run.app }));
     with(value, fields)
+}
+
+/// The suite that a check run is in: all runs of its App on the commit.
+pub(super) fn check_suite(state: &State, repository: &Repository, run: &CheckRun) -> Value {
+    let own = check_run(state, repository, run);
+    let of = |other: &&CheckRun| {
+        other.app == run.app && other.fields.get("head_sha") == run.fields.get("head_sha")
+    };
+    let runs: Vec<&CheckRun> = repository.runs.iter().filter(of).collect();
+    let passed = |run: &&CheckRun| {
+        let conclusion = run.fields.get("conclusion").and_then(Value::as_str);
+        matches!(conclusion, Some("success" | "neutral" | "skipped"))
+    };
+    let conclusion = if runs.iter().all(passed) { "success" } else { "failure" };
+    let mut value = example("check-suite", &[("github/hello-world", &repository.full_name())]);
+    replace(&mut value, &hosts(state));
+    with(
+        value,
+        json!({
+            "id": own["check_suite"]["id"], "head_sha": own["head_sha"], "after": own["head_sha"],
+            "head_branch": null, "status": "completed", "conclusion": conclusion,
+            "app": own["app"], "latest_check_runs_count": runs.len(),
+            "created_at": written(run.started), "updated_at": run.completed.map(written),
+        }),
+    )
+}
+
+pub(super) fn commit(state: &State, repository: &Repository, sha: &str) -> Value {
+    let known = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+    let name = repository.full_name();
+    let mut value = example("commit", &[("octocat/Hello-World", &name), (known, sha)]);
+    replace(&mut value, &hosts(state));
+    value["commit"]["message"] = json!(repository.git.run(&["log", "-1", "--format=%B", sha]));
+    let parents = repository.git.run(&["log", "-1", "--format=%P", sha]);
+    let parent = |sha: &str| {
+        json!({
+            "sha": sha, "url": format!("{}/repos/{name}/commits/{sha}", state.base),
+            "html_url": format!("{}/{name}/commit/{sha}", state.base),
+        })
+    };
+    with(value, json!({ "parents": parents.split_whitespace().map(parent).collect::<Vec<_>>() }))
 }
 
 pub(super) fn status(state: &State, repository: &Repository, status: &Status, own: bool) -> Value {
@@ -291,7 +367,20 @@ pub(super) fn branch(state: &State, repository: &Repository, name: &str, sha: &s
     replace(&mut value, &hosts(state));
     let message = repository.git.run(&["log", "-1", "--format=%B", sha]);
     value["commit"]["commit"]["message"] = json!(message);
-    with(value, json!({ "name": name, "protected": repository.rules.contains_key(name) }))
+    let required = repository.protected.get(name);
+    let checks = required.into_iter().flatten();
+    let checks: Vec<_> =
+        checks.map(|(name, app)| json!({ "context": name, "app_id": app })).collect();
+    let contexts: Vec<_> = checks.iter().map(|check| check["context"].clone()).collect();
+    let level = if required.is_some() { "everyone" } else { "off" };
+    let protection = json!({
+        "enabled": required.is_some(),
+        "required_status_checks":
+            { "enforcement_level": level, "contexts": contexts, "checks": checks },
+    });
+    let ruled = repository.rules.get(name).is_some_and(|rules| !rules.is_empty());
+    let protected = ruled || required.is_some();
+    with(value, json!({ "name": name, "protected": protected, "protection": protection }))
 }
 
 pub(super) fn installation(state: &State) -> Value {

@@ -40,17 +40,13 @@ impl Call {
         let Some(text) = self.asked("since") else { return Ok(0) };
         let moment = humantime::parse_rfc3339(text).ok();
         let seconds = moment.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
-        seconds
-            .map(|seconds| seconds.as_secs())
-            .ok_or_else(|| answer::unprocessable("Invalid since"))
+        seconds.map(|seconds| seconds.as_secs()).ok_or_else(|| answer::NO_SINCE.into())
     }
 
     /// A text of the body that GitHub can't do without.
     pub(super) fn text(&self, name: &str) -> Result<&str, Answer> {
         let text = self.body[name].as_str();
-        text.ok_or_else(|| {
-            answer::unprocessable(&format!("Invalid request.\n\n\"{name}\" wasn't supplied."))
-        })
+        text.ok_or_else(|| answer::missing(name))
     }
 
     pub(super) fn repository_id(&self) -> u64 {
@@ -69,7 +65,7 @@ impl Call {
     pub(super) fn login(&self, state: &State) -> String {
         match &self.actor {
             Actor::Person(login) => login.clone(),
-            _ => format!("{}[bot]", state.app.slug),
+            _ => state.bot(),
         }
     }
 }

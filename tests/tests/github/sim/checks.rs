@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer};
 use super::auth::Actor;
 use super::body;
+use super::bug::Bug;
 use super::call::{Call, Said};
+use super::events;
 use super::state::{CheckRun, State, Status};
 
 /// How many annotations GitHub takes in one request.
@@ -43,16 +45,17 @@ pub(super) fn set_check(
 ) -> Result<u64, Answer> {
     let annotations = fields["output"]["annotations"].as_array().cloned().unwrap_or_default();
     if annotations.len() > ANNOTATIONS {
-        return Err(answer::unprocessable(
-            "Invalid request.\n\nNo more than 50 items are allowed.",
-        ));
+        return Err(answer::TOO_MANY_ANNOTATIONS.into());
     }
     if fields["status"] == "completed" && fields["conclusion"].is_null() {
-        return Err(answer::unprocessable("Invalid request.\n\n\"conclusion\" wasn't supplied."));
+        return Err(answer::missing("conclusion"));
     }
     let (id, now, born) = (run.unwrap_or_else(|| state.id()), state.now(), state.requests);
+    let by = app_login(state, app);
     let runs = &mut state.repository_mut(repository).runs;
-    if !runs.iter().any(|run| run.id == id) {
+    let known = runs.iter().any(|run| run.id == id);
+    let was_completed = runs.iter().any(|run| run.id == id && run.completed.is_some());
+    if !known {
         let (fields, annotations) = (BTreeMap::new(), Vec::new());
         runs.push(CheckRun { id, app, fields, annotations, started: now, completed: None, born });
     }
@@ -68,7 +71,30 @@ pub(super) fn set_check(
     let completed = run.fields.get("status").is_some_and(|status| status == "completed");
     run.completed = completed.then(|| run.completed.unwrap_or(now));
     run.annotations.extend(annotations);
+    if !known {
+        events::check_run(state, repository, id, "created", &by);
+    }
+    if completed && !was_completed {
+        events::check_run(state, repository, id, "completed", &by);
+        tell_of_suite(state, repository, id, &by);
+    }
     Ok(id)
+}
+
+/// Whom the check runs of an App are of.
+fn app_login(state: &State, app: u64) -> String {
+    if app == state.app.id { state.bot() } else { format!("app-{app}[bot]") }
+}
+
+/// The suite of a check run is over with the last run of its App on the commit.
+fn tell_of_suite(state: &mut State, repository: u64, id: u64, by: &str) {
+    let runs = &state.repository(repository).runs;
+    let of = |run: &CheckRun| (run.app, run.fields.get("head_sha").cloned());
+    let this = runs.iter().find(|run| run.id == id).map(of);
+    let open = |run: &CheckRun| Some(of(run)) == this && run.completed.is_none();
+    if !runs.iter().any(open) {
+        events::check_suite(state, repository, id, by);
+    }
 }
 
 fn shown(state: &State, call: &Call, id: u64) -> Value {
@@ -129,20 +155,46 @@ pub(super) fn list(state: &mut State, call: &Call) -> Said {
 
 pub(super) fn set_status(state: &mut State, call: &Call) -> Said {
     let sha = commit(state, call, call.parameter("sha"))?;
+    let given = Given {
+        context: call.body["context"].as_str().unwrap_or("default"),
+        state: call.text("state")?,
+        description: call.body["description"].as_str(),
+        target: call.body["target_url"].as_str(),
+    };
+    let creator = call.login(state);
+    let status = give_status(state, call.repository_id(), &sha, &creator, &given);
+    Ok(Answer::created(body::status(state, call.repository(state), &status, true)))
+}
+
+/// What somebody says of a commit.
+pub(super) struct Given<'a> {
+    pub(super) context: &'a str,
+    pub(super) state: &'a str,
+    pub(super) description: Option<&'a str>,
+    pub(super) target: Option<&'a str>,
+}
+
+pub(super) fn give_status(
+    state: &mut State,
+    repository: u64,
+    sha: &str,
+    creator: &str,
+    given: &Given<'_>,
+) -> Status {
+    state.user(creator);
     let status = Status {
         id: state.id(),
-        sha,
-        context: call.body["context"].as_str().unwrap_or("default").to_owned(),
-        state: call.text("state")?.to_owned(),
-        description: call.body["description"].as_str().map(str::to_owned),
-        target: call.body["target_url"].as_str().map(str::to_owned),
-        creator: call.login(state),
+        sha: sha.to_owned(),
+        context: given.context.to_owned(),
+        state: given.state.to_owned(),
+        description: given.description.map(str::to_owned),
+        target: given.target.map(str::to_owned),
+        creator: creator.to_owned(),
         created: state.now(),
     };
-    state.user(&status.creator);
-    let answered = body::status(state, call.repository(state), &status, true);
-    call.repository_mut(state).statuses.push(status);
-    Ok(Answer::created(answered))
+    state.repository_mut(repository).statuses.push(status.clone());
+    events::status(state, repository, &status);
+    status
 }
 
 pub(super) fn combined_status(state: &mut State, call: &Call) -> Said {
@@ -150,7 +202,11 @@ pub(super) fn combined_status(state: &mut State, call: &Call) -> Said {
     let repository = call.repository(state);
     let mut latest: BTreeMap<&str, &Status> = BTreeMap::new();
     for status in repository.statuses.iter().filter(|status| status.sha == sha) {
-        latest.insert(&status.context, status);
+        if state.has(Bug::FirstStatusCounts) {
+            latest.entry(&status.context).or_insert(status);
+        } else {
+            latest.insert(&status.context, status);
+        }
     }
     let any =
         |states: &[&str]| latest.values().any(|status| states.contains(&status.state.as_str()));
@@ -178,5 +234,5 @@ pub(super) fn combined_status(state: &mut State, call: &Call) -> Said {
 /// The commit that a name means; GitHub can't process what means none.
 fn commit(state: &State, call: &Call, name: &str) -> Result<String, Answer> {
     let found = call.repository(state).git.commit(name);
-    found.ok_or_else(|| answer::unprocessable(&format!("No commit found for SHA: {name}")))
+    found.ok_or_else(|| answer::no_commit(name))
 }

@@ -1,13 +1,17 @@
-//! What a test does to the simulated GitHub besides asking it: as people, other Apps and time do.
+//! What a test does to the simulated GitHub besides asking it: sets it up, plans what goes wrong,
+//! moves its clock, and looks at what was asked.
+//!
+//! Not here: what people and other Apps do in it meanwhile, which is `people`'s.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::git::{Git, ZERO};
-use super::state::{Pull, Repository};
-use super::{Consistency, Entry, Fault, GitHub, Right};
-use super::{checks, issues, pulls};
+use super::follow::Mover;
+use super::git::Git;
+use super::hooks::Hooks;
+use super::state::{Repository, machine_now};
+use super::{Bug, Consistency, Delivery, Entry, Fate, Fault, GitHub, Load, Right};
 
 impl GitHub {
     /// Where its API is; `URL/OWNER/NAME.git` is git's.
@@ -84,9 +88,12 @@ impl GitHub {
             owner: owner.to_owned(),
             name: name.to_owned(),
             private,
+            refs: Arc::new(git.refs()),
             git,
             rights: [(owner.to_owned(), Right::Admin)].into(),
             rules: Default::default(),
+            bypass: "never",
+            protected: Default::default(),
             pulls: Default::default(),
             comments: Vec::new(),
             runs: Vec::new(),
@@ -97,75 +104,9 @@ impl GitHub {
         id
     }
 
-    pub(crate) fn set_right(&self, repository: u64, login: &str, right: Right) {
-        let state = &mut self.world().state;
-        state.user(login);
-        state.repository_mut(repository).rights.insert(login.to_owned(), right);
-    }
-
-    /// The active rules of a branch, as GitHub answers them.
-    pub(crate) fn set_rules(&self, repository: u64, branch: &str, rules: Vec<Value>) {
-        let state = &mut self.world().state;
-        let repository = state.repository_mut(repository);
-        repository.rules.insert(branch.to_owned(), rules);
-        let refs = repository.rules.keys().map(|branch| format!("refs/heads/{branch}"));
-        let guarded: Vec<_> = refs.filter(|name| repository.is_guarded(name)).collect();
-        repository.git.guard(&guarded);
-    }
-
-    /// Pushes a commit with these files on top of a branch, which begins at `main` if it is new.
-    pub(crate) fn push_commit(
-        &self,
-        repository: u64,
-        branch: &str,
-        files: &[(&str, &str)],
-    ) -> String {
-        let state = &mut self.world().state;
-        let git = &state.repository(repository).git;
-        let name = format!("refs/heads/{branch}");
-        let stands = git.tip(&name);
-        let parent = stands.clone().or_else(|| git.tip("refs/heads/main")).expect("main is there");
-        let commit = git.commit_files(&[&parent], files, &format!("Change {branch}"));
-        let before = stands.unwrap_or_else(|| ZERO.to_owned());
-        git.update(&[(name, commit.clone(), Some(before))]).expect("nobody else pushes meanwhile");
-        state.follow_git();
-        commit
-    }
-
-    /// Opens a pull request on `main`; `head` is a branch, `owner:branch` of a fork.
-    pub(crate) fn open_pull(&self, repository: u64, author: &str, head: &str) -> u64 {
-        let (title, base) = (format!("Change {head}"), "main");
-        let opened = pulls::Opened { title: &title, body: None, author, draft: false, head, base };
-        pulls::open(&mut self.world().state, repository, &opened).expect("the branches are there")
-    }
-
-    /// Reviews a pull request: `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED`.
-    pub(crate) fn review(&self, repository: u64, number: u64, login: &str, verdict: &str) -> u64 {
-        let state = &mut self.world().state;
-        pulls::review(state, repository, number, login, verdict).expect("the pull request is there")
-    }
-
-    pub(crate) fn comment_as(&self, repository: u64, number: u64, login: &str, text: &str) -> u64 {
-        let state = &mut self.world().state;
-        issues::comment(state, repository, number, login, text).expect("the pull request is there")
-    }
-
-    /// A check run of another App.
-    pub(crate) fn set_check_as(&self, repository: u64, app: u64, fields: &Value) -> u64 {
-        let state = &mut self.world().state;
-        checks::set_check(state, repository, app, None, fields).expect("the fields are GitHub's")
-    }
-
-    /// Deletes a fork; its pull requests stay, with the head they had.
-    pub(crate) fn delete_repository(&self, id: u64) {
-        let state = &mut self.world().state;
-        state.repositories.remove(&id);
-        let pulls = state.repositories.values_mut().flat_map(|it| it.pulls.values_mut());
-        pulls.filter(|pull| pull.head_repository == Some(id)).for_each(Pull::lose_fork);
-    }
-
-    pub(crate) fn suspend_installation(&self, suspended: bool) {
-        self.world().state.suspended = suspended;
+    /// Has time pass only where the test says so.
+    pub(crate) fn stop_clock(&self) {
+        self.world().state.stopped = Some(machine_now());
     }
 
     pub(crate) fn advance_clock(&self, by: Duration) {
@@ -180,10 +121,59 @@ impl GitHub {
         self.world().faults.add(fault);
     }
 
-    /// What git says; it has to work.
+    /// What git says; it has to work. Whatever it moves, somebody moved who may do so.
     pub(crate) fn git(&self, repository: u64, arguments: &[&str]) -> String {
-        let git = self.world().state.repository(repository).git.clone();
-        git.run(arguments)
+        let mut world = self.world();
+        let said = world.state.repository(repository).git.run(arguments);
+        world.follow_git(Mover::Test("mona"));
+        said
+    }
+
+    /// Sends webhooks to an address from now on, signed with that secret.
+    pub(crate) fn deliver_to(&self, address: SocketAddr, path: &str, secret: &str) {
+        let mut world = self.world();
+        world.state.listening = true;
+        world.hooks = Some(Hooks::new(address, path, secret));
+    }
+
+    /// What becomes of the `nth` webhook of an event, counted from 1 from now on.
+    pub(crate) fn plan_delivery(&self, event: &'static str, nth: u64, fate: Fate) {
+        self.with_hooks(|hooks| hooks.plan(event, nth, fate));
+    }
+
+    /// Sends the webhooks that were to be late.
+    pub(crate) fn release_deliveries(&self) {
+        self.with_hooks(Hooks::release);
+    }
+
+    /// Sends a webhook again, as somebody may ask GitHub to.
+    pub(crate) fn redeliver(&self, id: &str) {
+        self.with_hooks(|hooks| hooks.redeliver(id));
+    }
+
+    /// All webhooks so far, once those that are on their way were answered.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        let record = self.with_hooks(|hooks| hooks.record());
+        record.settled()
+    }
+
+    fn with_hooks<T>(&self, act: impl FnOnce(&mut Hooks) -> T) -> T {
+        act(self.world().hooks.as_mut().expect("an address was given"))
+    }
+
+    /// How near GitHub's limits it was so far.
+    pub(crate) fn load(&self) -> Load {
+        self.world().meter.load()
+    }
+
+    /// How many requests an account may make in an hour.
+    pub(crate) fn limit_requests(&self, an_hour: u64) {
+        self.world().meter.limits.requests_an_hour = an_hour;
+    }
+
+    /// Has something wrong with this GitHub on purpose.
+    pub(crate) fn seed(&self, bug: Bug) {
+        self.world().state.bug = Some(bug);
     }
 
     /// All requests so far, in order.

@@ -1,10 +1,12 @@
 //! A bare repository: what the simulator says of refs and commits is asked of git, never stored.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 /// No object, as git writes it.
 pub(super) const ZERO: &str = "0000000000000000000000000000000000000000";
@@ -37,12 +39,14 @@ pub(super) fn program() -> Command {
 #[derive(Clone, Debug)]
 pub(super) struct Git {
     pub(super) dir: PathBuf,
+    /// Where refs stood at a moment, if it is asked as of then.
+    pub(super) stood: Option<Arc<BTreeMap<String, String>>>,
 }
 
 impl Git {
     /// A new repository, whose pull requests can be fetched and not be pushed to.
     pub(super) fn init(dir: &Path) -> Self {
-        let git = Self { dir: dir.to_owned() };
+        let git = Self { dir: dir.to_owned(), stood: None };
         let made = program().args(["init", "--quiet", "--bare", "-b", "main"]).arg(dir).status();
         assert!(made.expect("git is there").success(), "git init {}", dir.display());
         for (name, value) in [
@@ -89,6 +93,13 @@ impl Git {
         output.status.success().then_some(printed)
     }
 
+    /// Whether git finds nothing wrong with what is in here; else what it says.
+    pub(super) fn sound(&self) -> Result<(), String> {
+        let output = self.output(&["fsck", "--strict", "--no-dangling"], &[]);
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if output.status.success() { Ok(()) } else { Err(said) }
+    }
+
     /// What the command prints; it has to work.
     pub(super) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments, &[]);
@@ -97,8 +108,20 @@ impl Git {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
+    /// Every ref and where it stands.
+    pub(super) fn refs(&self) -> BTreeMap<String, String> {
+        let lines = self.run(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+        let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+        pairs.map(|(name, tip)| (name.to_owned(), tip.to_owned())).collect()
+    }
+
     /// Where a ref stands.
     pub(super) fn tip(&self, name: &str) -> Option<String> {
+        if let Some(stood) = &self.stood
+            && name.starts_with("refs/")
+        {
+            return stood.get(name.trim_end_matches("^{commit}")).cloned();
+        }
         self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", name])
     }
 

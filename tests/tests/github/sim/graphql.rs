@@ -8,12 +8,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
+use super::answer::{self, Answer};
 use super::auth::Actor;
 use super::body;
+use super::bug::Bug;
 use super::call::Call;
 use super::git::ZERO;
-use super::repositories::{Move, moved};
+use super::refs::{Move, moved};
 use super::state::{Repository, Right, State};
 
 /// What GitHub would say of a request that its schema doesn't know.
@@ -27,19 +28,29 @@ pub(super) fn update_refs(state: &mut State, call: &Call) -> Result<Answer, Miss
         input.get("repositoryId").is_some_and(|id| *id == body::node("R", it.id))
     };
     let Some(repository) = state.repositories.values().find(asked) else {
-        return Ok(refused("NOT_FOUND", "Could not resolve to a node with the global id"));
+        return Ok(refused("NOT_FOUND", &answer::NO_NODE.words()));
     };
     if let Actor::Person(login) = &call.actor
         && repository.right(login) < Right::Write
     {
-        return Ok(refused("FORBIDDEN", "Resource not accessible by personal access token"));
+        return Ok(refused("FORBIDDEN", &answer::NO_RIGHT_OF_TOKEN.words()));
     }
     let repository = repository.id;
     let id = input.get("clientMutationId").cloned().unwrap_or_default();
-    Ok(match moved(state, repository, &moves) {
+    let by = call.login(state);
+    Ok(match moved_as_is(state, repository, &moves, &by) {
         Ok(()) => Answer::ok(json!({ "data": { "updateRefs": { "clientMutationId": id } } })),
         Err(words) => refused("UNPROCESSABLE", &words),
     })
+}
+
+/// Moves all or none of them, as long as this GitHub is sound.
+fn moved_as_is(state: &mut State, repository: u64, moves: &[Move], by: &str) -> Result<(), String> {
+    if !state.has(Bug::HalfMoves) {
+        return moved(state, repository, moves, by);
+    }
+    let mut each = moves.chunks(1).map(|one| moved(state, repository, one, by));
+    each.try_fold((), |(), moved| moved)
 }
 
 /// GraphQL refuses within an answer that is fine.

@@ -1,8 +1,11 @@
 //! Comments and labels: of issues, as GitHub has it, and every pull request is one.
 
+use serde_json::json;
+
 use super::answer::{self, Answer};
 use super::body;
 use super::call::{Call, Said};
+use super::events::{self, At};
 use super::state::{Comment, State};
 
 /// What GitHub takes as one comment, in characters.
@@ -64,7 +67,7 @@ pub(super) fn comment(
     }
     state.user(user);
     let (comment, now, born) = (state.id(), state.now(), state.requests);
-    state.repository_mut(id).comments.push(Comment {
+    let made = Comment {
         id: comment,
         number,
         user: user.to_owned(),
@@ -72,27 +75,65 @@ pub(super) fn comment(
         created: now,
         updated: now,
         born,
-    });
+    };
+    state.repository_mut(id).comments.push(made.clone());
+    touch(state, (id, number));
+    events::comment(state, id, &made, "created", user, &json!({}));
     Some(comment)
 }
 
+/// A pull request changed with what is said of it.
+fn touch(state: &mut State, at: At) {
+    let now = state.now();
+    if let Some(pull) = state.pull_mut(at.0, at.1) {
+        pull.updated = now;
+    }
+}
+
 pub(super) fn update_comment(state: &mut State, call: &Call) -> Said {
-    let (id, text, now) = (call.number("comment_id")?, call.text("body")?, state.now());
+    let (id, text) = (call.number("comment_id")?, call.text("body")?);
     checked(text)?;
-    let comment = call.repository_mut(state).comments.iter_mut().find(|comment| comment.id == id);
-    let comment = comment.ok_or_else(|| Answer::from(answer::NOT_FOUND))?;
-    text.clone_into(&mut comment.body);
-    comment.updated = now;
+    let by = call.login(state);
+    edit(state, call.repository_id(), id, &by, text).ok_or(answer::NOT_FOUND)?;
     get_comment(state, call)
+}
+
+/// Writes another text over a comment's; none if it isn't there.
+pub(super) fn edit(
+    state: &mut State,
+    repository: u64,
+    id: u64,
+    by: &str,
+    text: &str,
+) -> Option<()> {
+    let now = state.now();
+    let comments = &mut state.repository_mut(repository).comments;
+    let comment = comments.iter_mut().find(|comment| comment.id == id)?;
+    let from = std::mem::replace(&mut comment.body, text.to_owned());
+    comment.updated = now;
+    let edited = comment.clone();
+    touch(state, (repository, edited.number));
+    let changes = json!({ "changes": { "body": { "from": from } } });
+    events::comment(state, repository, &edited, "edited", by, &changes);
+    Some(())
+}
+
+/// Takes a comment away; none if it isn't there.
+pub(super) fn delete(state: &mut State, repository: u64, id: u64, by: &str) -> Option<()> {
+    let comments = &mut state.repository_mut(repository).comments;
+    let index = comments.iter().position(|comment| comment.id == id)?;
+    let gone = comments.remove(index);
+    touch(state, (repository, gone.number));
+    events::comment(state, repository, &gone, "deleted", by, &json!({}));
+    Some(())
 }
 
 fn checked(text: &str) -> Result<(), Answer> {
     if text.trim().is_empty() {
-        return Err(answer::unprocessable("Validation Failed: body cannot be blank"));
+        return Err(answer::BLANK.into());
     }
     if text.chars().count() > LONGEST {
-        let words = "Validation Failed: body is too long (maximum is 65536 characters)";
-        return Err(answer::unprocessable(words));
+        return Err(answer::TOO_LONG.into());
     }
     Ok(())
 }
@@ -105,27 +146,45 @@ pub(super) fn labels(state: &mut State, call: &Call) -> Said {
 }
 
 pub(super) fn add_labels(state: &mut State, call: &Call) -> Said {
-    let number = call.number("issue_number")?;
+    let (at, by) = ((call.repository_id(), call.number("issue_number")?), call.login(state));
     let names = call.body["labels"].as_array().into_iter().flatten();
-    let names = names.filter_map(|label| label.as_str().or(label["name"].as_str()));
-    for name in names {
-        let id = state.id();
-        let repository = call.repository_mut(state);
-        repository.labels.entry(name.to_owned()).or_insert(id);
-        let pull = repository.pulls.get_mut(&number);
-        pull.ok_or_else(|| Answer::from(answer::NOT_FOUND))?.labels.insert(name.to_owned());
+    for name in names.filter_map(|label| label.as_str().or(label["name"].as_str())) {
+        label(state, at, &by, name).ok_or(answer::NOT_FOUND)?;
     }
     all_labels(state, call)
 }
 
-pub(super) fn remove_label(state: &mut State, call: &Call) -> Said {
-    let number = call.number("issue_number")?;
-    let pull = call.repository_mut(state).pulls.get_mut(&number);
-    let pull = pull.ok_or_else(|| Answer::from(answer::NOT_FOUND))?;
-    if !pull.labels.remove(call.parameter("name")) {
-        return Err(answer::NO_LABEL.into());
+/// Puts a label on a pull request, and makes it if there is none of this name; none if there is no
+/// such pull request.
+pub(super) fn label(state: &mut State, at: At, by: &str, name: &str) -> Option<()> {
+    let (id, now) = (state.id(), state.now());
+    let repository = state.repository_mut(at.0);
+    let pull = repository.pulls.get_mut(&at.1)?;
+    repository.labels.entry(name.to_owned()).or_insert(id);
+    if pull.labels.insert(name.to_owned()) {
+        pull.updated = now;
+        events::label(state, at, "labeled", by, name);
     }
+    Some(())
+}
+
+pub(super) fn remove_label(state: &mut State, call: &Call) -> Said {
+    let (at, by) = ((call.repository_id(), call.number("issue_number")?), call.login(state));
+    state.pull_mut(at.0, at.1).ok_or(answer::NOT_FOUND)?;
+    unlabel(state, at, &by, call.parameter("name")).ok_or(answer::NO_LABEL)?;
     all_labels(state, call)
+}
+
+/// Takes a label off a pull request; none if it isn't on it.
+pub(super) fn unlabel(state: &mut State, at: At, by: &str, name: &str) -> Option<()> {
+    let now = state.now();
+    let pull = state.pull_mut(at.0, at.1)?;
+    if !pull.labels.remove(name) {
+        return None;
+    }
+    pull.updated = now;
+    events::label(state, at, "unlabeled", by, name);
+    Some(())
 }
 
 /// What a change of labels answers: all of them, in one page.

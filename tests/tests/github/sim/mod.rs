@@ -3,22 +3,34 @@
 //! What a request does is real: refs move in bare repositories that `git http-backend` serves, and
 //! where a pull request stands is asked of git. Answers are GitHub's own examples with these facts
 //! written over them; every exchange is checked against GitHub's description, in both directions,
-//! and a violation or an unknown request fails the test when the simulator goes. Reads lag behind
-//! writes by default, as GitHub's may. Not here: operations that neither a gate nor a landing
-//! needs, which are violations too.
+//! and a violation or an unknown request fails the test when the simulator goes. So do a base that
+//! the product moved back, and a repository that git finds broken. Reads lag behind writes by
+//! default, as GitHub's may. Webhooks are sent once a test says where to. Not here: operations that
+//! neither a gate nor a landing needs, which are violations too.
 
 mod answer;
 mod auth;
 mod body;
+mod bug;
 mod call;
 mod checks;
 mod control;
+mod events;
 mod fault;
+mod follow;
 mod git;
 mod graphql;
+mod hooks;
 mod issues;
+mod look;
+mod meter;
+mod people;
 mod pulls;
+mod records;
+mod refs;
 mod repositories;
+mod reviews;
+mod routes;
 mod serve;
 mod smart;
 mod state;
@@ -45,14 +57,18 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use answer::Answer;
 pub(crate) use auth::Actor;
+pub(crate) use bug::Bug;
 use fault::Sent;
-pub(crate) use fault::{Fault, Kind, When};
+pub(crate) use fault::{Fault, Gate, Kind, When};
+use follow::Mover;
+pub(crate) use hooks::{Delivery, Fate};
+pub(crate) use meter::Load;
+pub(crate) use records::Right;
 pub(crate) use serve::Entry;
 use serve::{Asked, World};
+pub(crate) use state::Consistency;
 use state::{App, State};
-pub(crate) use state::{Consistency, Right};
 
 /// The key that the App signs with, as GitHub hands it out. It opens nothing.
 pub(crate) const APP_KEY: &str = include_str!("../data/app.pem");
@@ -79,8 +95,7 @@ impl GitHub {
         listener.set_nonblocking(true).expect("tokio needs it so");
         let address = listener.local_addr().expect("it is bound");
         let state = state(format!("http://{address}"), folder.path().to_owned(), permissions);
-        let (faults, journal, violations) = (fault::Plan::default(), Vec::new(), Vec::new());
-        let world = Arc::new(Mutex::new(World { state, faults, journal, violations }));
+        let world = Arc::new(Mutex::new(World::new(state)));
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&world);
         let thread = std::thread::spawn(move || serve_until(listener, served, stopped));
@@ -94,6 +109,7 @@ impl GitHub {
 
 impl Drop for GitHub {
     fn drop(&mut self) {
+        self.world().faults.open_gates();
         if let Some(stop) = self.stop.take() {
             // Nobody is there to be told when the server itself is gone; joining it says why.
             _ = stop.send(());
@@ -103,6 +119,7 @@ impl Drop for GitHub {
             return;
         }
         assert!(ended.is_some_and(|ended| ended.is_ok()), "the server panicked");
+        self.world().check_git();
         let found = std::mem::take(&mut self.world().violations);
         assert!(found.is_empty(), "violations of GitHub's description:\n{}", found.join("\n"));
     }
@@ -129,12 +146,17 @@ fn state(base: String, folder: std::path::PathBuf, permissions: &[(&str, &str)])
         tokens: BTreeMap::new(),
         repositories: BTreeMap::new(),
         consistency: Consistency::default(),
+        stopped: None,
         ahead: Duration::ZERO,
         requests: 0,
-        spent: BTreeMap::new(),
         last_id: 1_000,
+        listening: false,
+        events: Vec::new(),
+        complaints: Vec::new(),
+        bug: None,
     };
-    state.user("molt[bot]");
+    let bot = state.bot();
+    state.user(&bot);
     state
 }
 
@@ -180,16 +202,35 @@ fn answered(world: &Mutex<World>, asked: Asked) -> Response {
     if let Some((owner, name, service)) = smart::parts(&path) {
         return answered_by_git(world, asked, (owner, name, service));
     }
-    let mut world = world.lock().expect("no request panicked");
-    let (answer, how) = world.answer(&asked);
-    let now = world.state.now();
-    let Answer { status, headers, body, .. } = answer;
-    let bytes = match body {
+    let begun = lock(world).begin(&asked);
+    let fault = begun.fault.clone();
+    wait_at_gate(fault.as_ref(), When::Before);
+    let (answer, how) = lock(world).answer(&asked, begun);
+    wait_at_gate(fault.as_ref(), When::After);
+    let now = lock(world).state.now();
+    let bytes = bytes(answer.body);
+    sent(answer.status, &answer.headers, bytes, how, now)
+}
+
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().expect("no request panicked")
+}
+
+fn bytes(body: Value) -> Vec<u8> {
+    match body {
         Value::Null => Vec::new(),
         Value::String(page) => page.into_bytes(),
         json => json.to_string().into_bytes(),
-    };
-    sent(status, &headers, bytes, how, now)
+    }
+}
+
+/// Waits until the test lets the request go, if that is what was planned for this moment.
+fn wait_at_gate(fault: Option<&Fault>, now: When) {
+    if let Some(Fault { when, kind: Kind::Held(gate), .. }) = fault
+        && *when == now
+    {
+        gate.pass();
+    }
 }
 
 fn answered_by_git(
@@ -205,22 +246,53 @@ fn answered_by_git(
         headers: texts(&asked.headers),
         body: asked.body,
     };
-    let (found, now) = {
-        let world = world.lock().expect("no request panicked");
+    let (fault, now) = {
+        let mut world = lock(world);
+        (world.faults.next(service), world.state.now())
+    };
+    wait_at_gate(fault.as_ref(), When::Before);
+    let kept_back = |fault: &Fault| fault.when == When::Before && !fault.kind.lets_through();
+    let answered = if fault.as_ref().is_some_and(kept_back) {
+        None
+    } else {
+        Some(carried_out_by_git(world, &request, (owner, name)))
+    };
+    wait_at_gate(fault.as_ref(), When::After);
+    let spoilt = fault.filter(|fault| !fault.kind.lets_through());
+    let Some(Fault { kind, .. }) = spoilt else {
+        let it = answered.expect("nothing kept it back");
+        return sent(it.status, &it.headers, it.body, Sent::Whole, now);
+    };
+    if matches!(kind, Kind::Drop | Kind::Truncate) {
+        // Git asks again if a connection ends before anything has come.
+        let it = answered.unwrap_or_else(smart::Answered::beginning);
+        return sent(it.status, &it.headers, it.body, Sent::Half, now);
+    }
+    let (answer, how) = kind.instead(None);
+    sent(answer.status, &answer.headers, bytes(answer.body), how, now)
+}
+
+/// Has git serve the request, and follows what it did.
+fn carried_out_by_git(
+    world: &Mutex<World>,
+    request: &smart::Asked,
+    (owner, name): (&str, &str),
+) -> smart::Answered {
+    let found = {
+        let world = lock(world);
         let id = world.state.named(owner, name);
-        let now = world.state.now();
-        let found = id.ok_or_else(smart::Answered::missing).and_then(|id| {
-            request.authorized(&world.state, id)?;
-            Ok(world.state.repository(id).git.clone())
-        });
-        (found, now)
+        id.ok_or_else(smart::Answered::missing).and_then(|id| {
+            let by = request.authorized(&world.state, id)?;
+            Ok((world.state.repository(id).git.clone(), by))
+        })
     };
-    let answered = match found {
-        Ok(git) => request.serve(&git),
-        Err(refusal) => refusal,
+    let (git, by) = match found {
+        Ok(found) => found,
+        Err(refusal) => return refusal,
     };
-    world.lock().expect("no request panicked").state.follow_git();
-    sent(answered.status, &answered.headers, answered.body, Sent::Whole, now)
+    let answered = request.serve(&git);
+    lock(world).follow_git(Mover::Asker(&by));
+    answered
 }
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -253,14 +325,20 @@ fn sent(
     let half = bytes.len() / 2;
     let body = match how {
         Sent::Whole => Body::from(bytes),
-        Sent::Half => Body::new(Broken(Some(Bytes::from(bytes).slice(..half)))),
-        Sent::Not => Body::new(Broken(None)),
+        Sent::Half => {
+            Body::new(Broken { first: Some(Bytes::from(bytes).slice(..half)), sent: false })
+        }
+        Sent::Not => Body::new(Broken { first: None, sent: true }),
     };
     builder.body(body).expect("headers are made of text")
 }
 
 /// A body that ends in the middle, and the connection with it.
-struct Broken(Option<Bytes>);
+struct Broken {
+    first: Option<Bytes>,
+    /// Whether what there is of it was sent.
+    sent: bool,
+}
 
 impl http_body::Body for Broken {
     type Data = Bytes;
@@ -268,9 +346,16 @@ impl http_body::Body for Broken {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let next = self.0.take().map(Frame::data);
-        Poll::Ready(Some(next.ok_or_else(|| std::io::ErrorKind::ConnectionReset.into())))
+        if let Some(bytes) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if !std::mem::replace(&mut self.sent, true) {
+            // The server sends what it has while it waits.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
 }

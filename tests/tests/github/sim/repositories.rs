@@ -1,12 +1,12 @@
-//! Apps and their tokens, repositories, branches, rights and refs.
+//! Apps and their tokens, repositories, branches and rights.
 
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
 use super::auth::{Actor, Permissions};
-use super::body;
+use super::body::{self, Shown};
+use super::bug::Bug;
 use super::call::{Call, Said};
-use super::git::ZERO;
 use super::state::{Granted, Right, State, written};
 
 /// How long an installation's token holds.
@@ -39,8 +39,7 @@ pub(super) fn access_token(state: &mut State, call: &Call) -> Said {
                 .is_some_and(|has| has == level || (has == "write" && level == "read"))
         };
         if !asked.iter().all(within) {
-            let words = "The permissions requested are not granted to this installation.";
-            return Err(answer::unprocessable(words));
+            return Err(answer::NOT_GRANTED.into());
         }
         permissions = asked;
     }
@@ -82,6 +81,20 @@ pub(super) fn rules(state: &mut State, call: &Call) -> Said {
     Ok(Answer::list(rules.cloned().unwrap_or_default()))
 }
 
+/// A ruleset, which says whether the asker may pass it by.
+pub(super) fn ruleset(state: &mut State, call: &Call) -> Said {
+    let (id, repository) = (call.number("ruleset_id")?, call.repository(state));
+    let of = |rule: &&Value| rule["ruleset_id"] == id;
+    if !repository.rules.values().flatten().any(|rule| of(&rule)) {
+        return Err(answer::NOT_FOUND.into());
+    }
+    Ok(Answer::ok(json!({
+        "id": id, "name": "guard", "target": "branch", "source_type": "Repository",
+        "source": repository.full_name(), "enforcement": "active",
+        "current_user_can_bypass": repository.bypass,
+    })))
+}
+
 pub(super) fn permission(state: &mut State, call: &Call) -> Said {
     let repository = call.repository(state);
     let login = call.parameter("username");
@@ -93,7 +106,8 @@ pub(super) fn permission(state: &mut State, call: &Call) -> Said {
     if !state.users.contains_key(login) {
         return Err(answer::NOT_FOUND.into());
     }
-    let right = repository.right(login);
+    let everybody = state.has(Bug::EverybodyAdmin);
+    let right = if everybody { Right::Admin } else { repository.right(login) };
     let (role, permission) = right.names();
     let mut user = body::user(state, login);
     user["role_name"] = json!(role);
@@ -104,117 +118,23 @@ pub(super) fn permission(state: &mut State, call: &Call) -> Said {
     Ok(Answer::ok(json!({ "permission": permission, "role_name": role, "user": user })))
 }
 
-pub(super) fn reference(state: &mut State, call: &Call) -> Said {
-    let repository = call.repository(state);
-    let name = format!("refs/{}", call.parameter("ref"));
-    let tip = repository.git.tip(&name).ok_or_else(|| Answer::from(answer::NOT_FOUND))?;
-    Ok(Answer::ok(body::reference(state, repository, &name, &tip)))
-}
-
-pub(super) fn create_reference(state: &mut State, call: &Call) -> Said {
-    let (name, sha) = (call.text("ref")?.to_owned(), call.text("sha")?.to_owned());
-    if !name.starts_with("refs/") || name.split('/').count() < 3 {
-        return Err(answer::unprocessable("Reference name must start with 'refs/'"));
-    }
-    let repository = call.repository(state);
-    if repository.git.tip(&name).is_some() {
-        return Err(answer::unprocessable("Reference already exists"));
-    }
-    moved(
-        state,
-        call.repository_id(),
-        &[Move { name: name.clone(), before: Some(ZERO.into()), after: sha.clone(), force: false }],
-    )
-    .map_err(|words| answer::unprocessable(&words))?;
-    Ok(Answer::created(body::reference(state, call.repository(state), &name, &sha)))
-}
-
-pub(super) fn update_reference(state: &mut State, call: &Call) -> Said {
-    let (name, sha) = (format!("refs/{}", call.parameter("ref")), call.text("sha")?.to_owned());
-    let force = call.body["force"] == true;
-    let before = call.repository(state).git.tip(&name);
-    let before = before.ok_or_else(|| answer::unprocessable("Reference does not exist"))?;
-    moved(
-        state,
-        call.repository_id(),
-        &[Move { name: name.clone(), before: Some(before), after: sha.clone(), force }],
-    )
-    .map_err(|words| answer::unprocessable(&words))?;
-    Ok(Answer::ok(body::reference(state, call.repository(state), &name, &sha)))
-}
-
-pub(super) fn delete_reference(state: &mut State, call: &Call) -> Said {
-    let name = format!("refs/{}", call.parameter("ref"));
-    let before = call.repository(state).git.tip(&name);
-    let before = before.ok_or_else(|| answer::unprocessable("Reference does not exist"))?;
-    moved(
-        state,
-        call.repository_id(),
-        &[Move { name, before: Some(before), after: ZERO.into(), force: true }],
-    )
-    .map_err(|words| answer::unprocessable(&words))?;
-    Ok(Answer::nothing())
-}
-
-/// How one ref is to move.
-pub(super) struct Move {
-    pub(super) name: String,
-    /// Where it must stand; [`ZERO`] if it must not be there, none if that doesn't matter.
-    pub(super) before: Option<String>,
-    /// Where it goes; [`ZERO`] to delete it.
-    pub(super) after: String,
-    pub(super) force: bool,
-}
-
-/// Moves refs, all or none of them; the words of GitHub when it won't.
-pub(super) fn moved(state: &mut State, repository: u64, moves: &[Move]) -> Result<(), String> {
-    let repository = state.repository(repository);
-    let git = &repository.git;
-    let mut updates = Vec::new();
-    for Move { name, before, after, force } in moves {
-        let stands = git.tip(name).unwrap_or_else(|| ZERO.to_owned());
-        if before.as_ref().is_some_and(|before| *before != stands) {
-            return Err(format!(
-                "Expected {name} to point at {}, but it is at {stands}",
-                before.as_deref().unwrap_or_default()
-            ));
-        }
-        if name.starts_with("refs/pull/") {
-            return Err("Reference cannot be updated".to_owned());
-        }
-        if repository.is_guarded(name) {
-            return Err(format!("Repository rule violations found\n\nCannot update {name}"));
-        }
-        if after != ZERO && git.tip(&format!("{after}^{{commit}}")).is_none() {
-            return Err("Object does not exist".to_owned());
-        }
-        if after != ZERO && stands != ZERO && !force && !git.is_ancestor(&stands, after) {
-            return Err("Update is not a fast forward".to_owned());
-        }
-        updates.push((name.clone(), after.clone(), Some(stands)));
-    }
-    git.update(&updates)?;
-    state.follow_git();
-    Ok(())
-}
-
 /// The pull requests that a commit is of.
 pub(super) fn pulls_of_commit(state: &mut State, call: &Call) -> Said {
     let repository = call.repository(state);
     let Some(sha) = repository.git.commit(call.parameter("commit_sha")) else {
-        let words = format!("No commit found for SHA: {}", call.parameter("commit_sha"));
-        return Err(answer::unprocessable(&words));
+        return Err(answer::no_commit(call.parameter("commit_sha")));
     };
     let git = &repository.git;
     let found: Vec<Value> = repository
         .pulls
         .values()
         .filter(|pull| {
-            let head = &pull.heads.last().expect("it has one").1;
-            let base = format!("refs/heads/{}", pull.base);
-            *head == sha || (git.is_ancestor(&sha, head) && !git.is_ancestor(&sha, &base))
+            let head = pull.head_now();
+            let base = git.tip(&format!("refs/heads/{}", pull.base));
+            let is_in_base = || base.is_some_and(|base| git.is_ancestor(&sha, &base));
+            head == sha || (git.is_ancestor(&sha, head) && !is_in_base())
         })
-        .map(|pull| body::pull(state, repository, pull, false))
+        .map(|pull| body::pull(state, repository, pull, Shown::Listed))
         .collect();
     Ok(Answer::list(found))
 }

@@ -1,18 +1,24 @@
 //! The way of a request: who asks and for what, its effect, its headers, and what is held of it.
 
+use std::collections::VecDeque;
+
 use axum::http::HeaderMap;
 use serde_json::Value;
 
 use super::answer::{self, Answer};
 use super::auth::Actor;
+use super::bug::Bug;
 use super::call::{Call, Said};
-use super::fault::{Plan, Sent, When};
-use super::state::State;
-use super::{checks, graphql, issues, pulls, repositories};
+use super::fault::{Fault, Kind, Plan, Sent, When};
+use super::hooks::Hooks;
+use super::meter::Meter;
+use super::state::{Repositories, State};
+use super::{graphql, routes};
+use crate::contract::events::Events;
 use crate::contract::{Contract, Exchange, query};
 
-/// Requests that one token may make in an hour.
-const LIMIT: u64 = 5000;
+/// So many changes ago is the oldest state that a read can be as of.
+const PAST: usize = 8;
 /// The most that a page holds, and what it holds unasked.
 const PAGE: (usize, usize) = (100, 30);
 
@@ -42,6 +48,15 @@ pub(crate) struct Entry {
     pub(crate) body: Value,
     /// Of the answer that was sent.
     pub(crate) status: u16,
+    /// When, in seconds since 1970 by the simulator's clock.
+    pub(crate) at: u64,
+}
+
+/// A request as it begins.
+pub(super) struct Begun {
+    operation: String,
+    body: Value,
+    pub(super) fault: Option<Fault>,
 }
 
 /// Everything behind the one lock.
@@ -50,29 +65,101 @@ pub(super) struct World {
     pub(super) faults: Plan,
     pub(super) journal: Vec<Entry>,
     pub(super) violations: Vec<String>,
+    pub(super) meter: Meter,
+    pub(super) hooks: Option<Hooks>,
+    /// The repositories before each of the last changes, the latest last.
+    past: VecDeque<Repositories>,
 }
 
 impl World {
-    /// Answers a request and says how its body is sent.
-    pub(super) fn answer(&mut self, asked: &Asked) -> (Answer, Sent) {
+    pub(super) fn new(state: State) -> Self {
+        Self {
+            state,
+            faults: Plan::default(),
+            journal: Vec::new(),
+            violations: Vec::new(),
+            meter: Meter::default(),
+            hooks: None,
+            past: VecDeque::new(),
+        }
+    }
+
+    /// Makes a change, of which whoever listens hears.
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut State) -> T) -> T {
+        let before = self.state.as_they_are();
+        let made = change(&mut self.state);
+        self.changed(before);
+        made
+    }
+
+    /// Remembers what was, and sends word of what is.
+    fn changed(&mut self, before: Repositories) {
+        self.past.push_back(before);
+        if self.past.len() > PAST {
+            self.past.pop_front();
+        }
+        self.violations.append(&mut self.state.complaints);
+        for event in std::mem::take(&mut self.state.events) {
+            self.violations.extend(Events::get().check(event.name, &event.body));
+            if let Some(hooks) = &mut self.hooks {
+                hooks.post(event, self.state.bug);
+            }
+        }
+    }
+
+    /// Holds git itself against what must be true of it in the end.
+    pub(super) fn check_git(&mut self) {
+        for repository in self.state.repositories.values() {
+            let name = repository.full_name();
+            if let Err(said) = repository.git.sound() {
+                self.violations.push(format!("git of {name}: {said}"));
+            }
+            for pull in repository.pulls.values() {
+                let base = repository.git.tip(&format!("refs/heads/{}", pull.base));
+                let (Some(merged), Some(base)) = (&pull.merged, base) else { continue };
+                let head = pull.head_now();
+                if !repository.git.is_ancestor(head, merged) {
+                    self.violations
+                        .push(format!("{name}#{}: merged without its head", pull.number));
+                }
+                if !repository.git.is_ancestor(merged, &base) {
+                    self.violations.push(format!("{name}#{}: merged and lost since", pull.number));
+                }
+            }
+        }
+    }
+
+    /// Reads git after somebody pushed.
+    pub(super) fn follow_git(&mut self, by: super::follow::Mover<'_>) {
+        let before = self.state.as_they_are();
+        if self.state.follow_git(by) {
+            self.changed(before);
+        }
+    }
+
+    /// Counts a request, and says what is to go wrong with it.
+    pub(super) fn begin(&mut self, asked: &Asked) -> Begun {
         self.state.requests += 1;
         let body = match asked.body.as_slice() {
             [] => Value::Null,
             bytes => serde_json::from_slice(bytes).unwrap_or_else(|_| "no JSON".into()),
         };
-        let route = Contract::get().route(&asked.method, &asked.target);
-        let operation = match &route {
+        let operation = match Contract::get().route(&asked.method, &asked.target) {
             Some(route) => route.operation(),
             None => format!("{} {}", asked.method, asked.target),
         };
         let fault = self.faults.next(&operation);
-        let before = fault.as_ref().is_some_and(|fault| fault.when == When::Before);
-        let (actor, answer) = if before {
+        Begun { operation, body, fault }
+    }
+
+    /// Answers a request and says how its body is sent.
+    pub(super) fn answer(&mut self, asked: &Asked, begun: Begun) -> (Answer, Sent) {
+        let Begun { operation, body, fault } = begun;
+        let kept_back = |fault: &Fault| fault.when == When::Before && !fault.kind.lets_through();
+        let (actor, answer) = if fault.as_ref().is_some_and(kept_back) {
             (Actor::Nobody, None)
         } else {
-            let (actor, answer) = self.effect(asked, &operation, body.clone());
-            let answer = self.with_headers(asked, &actor, answer);
-            self.check(asked, &body, &answer);
+            let (actor, answer) = self.carried_out(asked, &operation, &body, fault.as_ref());
             (actor, Some(answer))
         };
         let (answer, sent) = match (fault, answer) {
@@ -82,8 +169,41 @@ impl World {
         };
         let token = asked.header("authorization").map(str::to_owned);
         let (path, status) = (asked.target.clone(), answer.status);
-        self.journal.push(Entry { operation, path, actor, token, body, status });
+        let at = self.state.now();
+        self.journal.push(Entry { operation, path, actor, token, body, status, at });
         (answer, sent)
+    }
+
+    /// Carries the request out, as of now or of what was, and holds it against the description.
+    fn carried_out(
+        &mut self,
+        asked: &Asked,
+        operation: &str,
+        body: &Value,
+        fault: Option<&Fault>,
+    ) -> (Actor, Answer) {
+        let stale = match fault.map(|fault| &fault.kind) {
+            Some(Kind::Stale { changes }) => Some(self.as_of(*changes)),
+            _ => None,
+        };
+        let now = stale.map(|stale| std::mem::replace(&mut self.state.repositories, stale));
+        let before = (asked.method != "GET").then(|| self.state.as_they_are());
+        let (actor, answer) = self.effect(asked, operation, body.clone());
+        let answer = self.with_headers(asked, &actor, answer);
+        self.check(asked, body, &answer);
+        if let Some(now) = now {
+            self.state.repositories = now;
+        }
+        if let Some(before) = before.filter(|_| answer.status < 400) {
+            self.changed(before);
+        }
+        (actor, answer)
+    }
+
+    /// The repositories as they were so many changes ago.
+    fn as_of(&self, changes: usize) -> Repositories {
+        let index = self.past.len().checked_sub(changes).expect("there were so many changes");
+        self.past.get(index).cloned().unwrap_or_else(|| self.state.as_they_are())
     }
 
     /// What the request does, and its answer.
@@ -93,8 +213,13 @@ impl World {
             Err(refusal) => return (Actor::Nobody, refusal),
         };
         if !body.is_null() && !body.is_object() {
-            let words = "Problems parsing JSON";
-            return (actor, Answer::new(400, serde_json::json!({ "message": words })));
+            return (actor, answer::NO_JSON.into());
+        }
+        if let Some(account) = account(&actor) {
+            let now = self.state.now();
+            if let Err(refusal) = self.meter.admit(&account, operation, now) {
+                return (actor, refusal);
+            }
         }
         let said = self.said(asked, operation, body, &actor);
         (actor, said.unwrap_or_else(|refusal| refusal))
@@ -129,7 +254,7 @@ impl World {
             return Err(answer::NOT_FOUND.into());
         }
         actor.may(&self.state, operation, call.repository)?;
-        let Some(handler) = handler(operation) else {
+        let Some(handler) = routes::handler(operation) else {
             self.violations.push(format!("{operation}: the simulator doesn't serve it"));
             return Err(answer::NOT_FOUND.into());
         };
@@ -164,15 +289,14 @@ impl World {
             }
             answer.headers.push(("ETag".to_owned(), tag));
         }
-        let spent = self.state.spent.entry(token).or_default();
-        if answer.status != 304 && *actor != Actor::Nobody {
-            *spent += 1;
-        }
-        let (spent, now) = (*spent, self.state.now());
+        let (now, limit) = (self.state.now(), self.meter.limits.requests_an_hour);
+        let account = account(actor);
+        let counts = answer.status != 304;
+        let used = account.map_or(0, |account| self.meter.answered(&account, counts, now));
         for (name, value) in [
-            ("X-RateLimit-Limit", LIMIT.to_string()),
-            ("X-RateLimit-Remaining", LIMIT.saturating_sub(spent).to_string()),
-            ("X-RateLimit-Used", spent.to_string()),
+            ("X-RateLimit-Limit", limit.to_string()),
+            ("X-RateLimit-Remaining", limit.saturating_sub(used).to_string()),
+            ("X-RateLimit-Used", used.to_string()),
             ("X-RateLimit-Reset", (now - now % 3600 + 3600).to_string()),
             ("X-RateLimit-Resource", "core".to_owned()),
             ("X-GitHub-Request-Id", format!("SIM:{}", self.state.requests)),
@@ -200,51 +324,14 @@ impl World {
     }
 }
 
-type Handler = fn(&mut State, &Call) -> Said;
-
-/// What an operation does; none if the simulator doesn't serve it.
-fn handler(operation: &str) -> Option<Handler> {
-    let (method, template) = operation.split_once(' ')?;
-    let of_repository = template.strip_prefix("/repos/{owner}/{repo}");
-    Some(match (method, of_repository.unwrap_or(template)) {
-        ("GET", "/app") => repositories::app,
-        ("GET", "/user") => repositories::user,
-        ("GET", "/app/installations/{installation_id}" | "/installation") => {
-            repositories::installation
-        }
-        ("POST", "/app/installations/{installation_id}/access_tokens") => {
-            repositories::access_token
-        }
-        ("GET", "") => repositories::repository,
-        ("GET", "/branches/{branch}") => repositories::branch,
-        ("GET", "/rules/branches/{branch}") => repositories::rules,
-        ("GET", "/collaborators/{username}/permission") => repositories::permission,
-        ("GET", "/git/ref/{ref}") => repositories::reference,
-        ("POST", "/git/refs") => repositories::create_reference,
-        ("PATCH", "/git/refs/{ref}") => repositories::update_reference,
-        ("DELETE", "/git/refs/{ref}") => repositories::delete_reference,
-        ("GET", "/commits/{commit_sha}/pulls") => repositories::pulls_of_commit,
-        ("GET", "/pulls") => pulls::list,
-        ("POST", "/pulls") => pulls::create,
-        ("GET", "/pulls/{pull_number}") => pulls::get,
-        ("PATCH", "/pulls/{pull_number}") => pulls::update,
-        ("GET", "/pulls/{pull_number}/reviews") => pulls::reviews,
-        ("GET", "/issues/comments" | "/issues/{issue_number}/comments") => issues::comments,
-        ("GET", "/issues/comments/{comment_id}") => issues::get_comment,
-        ("POST", "/issues/{issue_number}/comments") => issues::create_comment,
-        ("PATCH", "/issues/comments/{comment_id}") => issues::update_comment,
-        ("GET", "/issues/{issue_number}/labels") => issues::labels,
-        ("POST", "/issues/{issue_number}/labels") => issues::add_labels,
-        ("DELETE", "/issues/{issue_number}/labels/{name}") => issues::remove_label,
-        ("POST", "/check-runs") => checks::create,
-        ("GET", "/check-runs/{check_run_id}") => checks::get,
-        ("PATCH", "/check-runs/{check_run_id}") => checks::update,
-        ("GET", "/check-runs/{check_run_id}/annotations") => checks::annotations,
-        ("GET", "/commits/{ref}/check-runs") => checks::list,
-        ("POST", "/statuses/{sha}") => checks::set_status,
-        ("GET", "/commits/{ref}/status") => checks::combined_status,
-        _ => return None,
-    })
+/// Whose limits a request counts against.
+fn account(actor: &Actor) -> Option<String> {
+    match actor {
+        Actor::Nobody => None,
+        Actor::App(_) => Some("app".to_owned()),
+        Actor::Installation { .. } => Some("installation".to_owned()),
+        Actor::Person(login) => Some(format!("person {login}")),
+    }
 }
 
 /// The asked page of a list, and where the others are.
@@ -267,7 +354,7 @@ fn paged(state: &State, asked: &Asked, answer: &mut Answer) {
     if page > 1 {
         others.extend([("prev", page - 1), ("first", 1)]);
     }
-    if page < last {
+    if page < last && !state.has(Bug::OnePage) {
         others.extend([("next", page + 1), ("last", last)]);
     }
     if others.is_empty() {

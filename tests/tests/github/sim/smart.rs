@@ -31,6 +31,11 @@ impl Answered {
         Self { status, headers, body: words.as_bytes().to_vec() }
     }
 
+    /// An answer of which nobody hears the end.
+    pub(super) fn beginning() -> Self {
+        Self { status: 200, headers: Vec::new(), body: b"0000".to_vec() }
+    }
+
     /// There is no such repository, or it is nobody's business.
     pub(super) fn missing() -> Self {
         Self::refusal(404, "Repository not found.")
@@ -53,8 +58,8 @@ impl Asked {
         self.service == "git-receive-pack" || self.query.contains("service=git-receive-pack")
     }
 
-    /// Whether this request may be served.
-    pub(super) fn authorized(&self, state: &State, repository: u64) -> Result<(), Answered> {
+    /// As whom this request may be served.
+    pub(super) fn authorized(&self, state: &State, repository: u64) -> Result<String, Answered> {
         let invalid = || Answered::refusal(401, "Invalid username or token.");
         let actor = Actor::of(state, self.header("authorization")).map_err(|_| invalid())?;
         let repository = state.repository(repository);
@@ -76,7 +81,10 @@ impl Asked {
             (_, false) if self.writes() => {
                 Err(Answered::refusal(403, "Write access to repository not granted."))
             }
-            _ => Ok(()),
+            _ => Ok(match actor {
+                Actor::Person(login) => login,
+                _ => state.bot(),
+            }),
         }
     }
 

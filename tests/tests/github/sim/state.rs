@@ -1,41 +1,21 @@
-//! What the simulated GitHub knows besides git: people, pull requests, comments, checks, rules.
+//! What the simulated GitHub knows besides git: Apps and people, repositories and their rules, time.
 //!
-//! Where a branch or a pull request's head stands is not in here: git is asked.
+//! Where a branch or a pull request's head stands is not in here: git is asked. Nor is what becomes
+//! of pull requests when refs move, which is `follow`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::rsa::KeyPair;
 use serde_json::Value;
 
 use super::auth::Permissions;
+use super::bug::Bug;
+use super::events::Event;
 use super::git::Git;
-
-/// What somebody may do in a repository, as GitHub names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Right {
-    None,
-    Read,
-    Triage,
-    Write,
-    Maintain,
-    Admin,
-}
-
-impl Right {
-    /// The role, and the permission of older days that it counts as.
-    pub(super) fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::None => ("none", "none"),
-            Self::Read => ("read", "read"),
-            Self::Triage => ("triage", "read"),
-            Self::Write => ("write", "write"),
-            Self::Maintain => ("maintain", "write"),
-            Self::Admin => ("admin", "admin"),
-        }
-    }
-}
+pub(super) use super::records::{CheckRun, Comment, Pull, Review, Right, Status};
 
 /// How far what is read lags behind what was written; nobody may rely on less.
 #[derive(Clone, Copy, Debug)]
@@ -67,90 +47,25 @@ pub(super) struct Granted {
     pub(super) expires: u64,
 }
 
-pub(super) struct Pull {
-    pub(super) number: u64,
-    pub(super) id: u64,
-    pub(super) title: String,
-    pub(super) body: Option<String>,
-    pub(super) author: String,
-    pub(super) draft: bool,
-    pub(super) open: bool,
-    pub(super) base: String,
-    pub(super) head: String,
-    /// The repository of its head; none once the fork is gone.
-    pub(super) head_repository: Option<u64>,
-    /// Every head it had, with the request before which it came.
-    pub(super) heads: Vec<(u64, String)>,
-    /// Reads until it is known whether it merges.
-    pub(super) unknown: u64,
-    pub(super) labels: BTreeSet<String>,
-    pub(super) created: u64,
-    pub(super) updated: u64,
-    pub(super) closed: Option<u64>,
-    /// The commit that brought it into its base.
-    pub(super) merged: Option<String>,
-    pub(super) reviews: Vec<Review>,
-    pub(super) born: u64,
-}
+/// The checks that a branch's classic protection requires, each with the App that alone may say so.
+pub(super) type Protection = Vec<(String, Option<u64>)>;
 
-impl Pull {
-    /// The repository of its head is gone.
-    pub(super) fn lose_fork(&mut self) {
-        self.head_repository = None;
-    }
-}
-
-pub(super) struct Review {
-    pub(super) id: u64,
-    pub(super) user: String,
-    pub(super) state: String,
-    pub(super) body: String,
-    pub(super) commit: String,
-    pub(super) submitted: u64,
-    pub(super) born: u64,
-}
-
-pub(super) struct Comment {
-    pub(super) id: u64,
-    pub(super) number: u64,
-    pub(super) user: String,
-    pub(super) body: String,
-    pub(super) created: u64,
-    pub(super) updated: u64,
-    pub(super) born: u64,
-}
-
-pub(super) struct CheckRun {
-    pub(super) id: u64,
-    pub(super) app: u64,
-    /// What was sent, field by field.
-    pub(super) fields: BTreeMap<String, Value>,
-    pub(super) annotations: Vec<Value>,
-    pub(super) started: u64,
-    pub(super) completed: Option<u64>,
-    pub(super) born: u64,
-}
-
-pub(super) struct Status {
-    pub(super) id: u64,
-    pub(super) sha: String,
-    pub(super) context: String,
-    pub(super) state: String,
-    pub(super) description: Option<String>,
-    pub(super) target: Option<String>,
-    pub(super) creator: String,
-    pub(super) created: u64,
-}
-
+#[derive(Clone)]
 pub(super) struct Repository {
     pub(super) id: u64,
     pub(super) owner: String,
     pub(super) name: String,
     pub(super) private: bool,
     pub(super) git: Git,
+    /// Every ref and where it stood when git was read last.
+    pub(super) refs: Arc<BTreeMap<String, String>>,
     pub(super) rights: BTreeMap<String, Right>,
     /// Active rules by branch, as GitHub answers them.
     pub(super) rules: BTreeMap<String, Vec<Value>>,
+    /// When the App may pass them by: `never`, `always`, `pull_requests_only`.
+    pub(super) bypass: &'static str,
+    /// Classic protection by branch.
+    pub(super) protected: BTreeMap<String, Protection>,
     pub(super) pulls: BTreeMap<u64, Pull>,
     pub(super) comments: Vec<Comment>,
     pub(super) runs: Vec<CheckRun>,
@@ -171,10 +86,16 @@ impl Repository {
     /// Whether the rules forbid to move the branch by hand.
     pub(super) fn is_guarded(&self, name: &str) -> bool {
         let Some(branch) = name.strip_prefix("refs/heads/") else { return false };
+        if self.bypass == "always" {
+            return false;
+        }
         let rules = self.rules.get(branch).into_iter().flatten();
         rules.into_iter().any(|rule| rule["type"] == "update" || rule["type"] == "pull_request")
     }
 }
+
+/// All repositories by id.
+pub(super) type Repositories = BTreeMap<u64, Repository>;
 
 pub(super) struct State {
     /// Where it listens: `http://127.0.0.1:PORT`.
@@ -187,21 +108,29 @@ pub(super) struct State {
     /// Logins by personal token.
     pub(super) personal: BTreeMap<String, String>,
     pub(super) tokens: BTreeMap<String, Granted>,
-    pub(super) repositories: BTreeMap<u64, Repository>,
+    pub(super) repositories: Repositories,
     pub(super) consistency: Consistency,
-    /// How far this clock is ahead of the machine's.
+    /// When this clock was stopped; else it goes with the machine's.
+    pub(super) stopped: Option<SystemTime>,
+    /// How far this clock is ahead of that.
     pub(super) ahead: Duration,
     /// Requests so far.
     pub(super) requests: u64,
-    /// Requests that counted, by token.
-    pub(super) spent: BTreeMap<String, u64>,
     pub(super) last_id: u64,
+    /// Whether anybody wants to hear of events.
+    pub(super) listening: bool,
+    /// What happened and was not sent yet.
+    pub(super) events: Vec<Event>,
+    /// What the product did that it must never do, and was not said yet.
+    pub(super) complaints: Vec<String>,
+    /// What is wrong with this GitHub on purpose.
+    pub(super) bug: Option<Bug>,
 }
 
 impl State {
     /// Seconds since 1970 on the simulator's clock.
     pub(super) fn now(&self) -> u64 {
-        let now = machine_now() + self.ahead;
+        let now = self.stopped.unwrap_or_else(machine_now) + self.ahead;
         now.duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
     }
 
@@ -220,12 +149,50 @@ impl State {
         id
     }
 
+    /// Somebody takes another name, in all that he did as well.
+    pub(super) fn rename_user(&mut self, login: &str, name: &str) {
+        let id = self.users.remove(login).expect("there is somebody of this name");
+        self.users.insert(name.to_owned(), id);
+        let rename = |known: &mut String| {
+            if known == login {
+                name.clone_into(known);
+            }
+        };
+        self.personal.values_mut().for_each(rename);
+        for repository in self.repositories.values_mut() {
+            if let Some(right) = repository.rights.remove(login) {
+                repository.rights.insert(name.to_owned(), right);
+            }
+            repository.comments.iter_mut().for_each(|comment| rename(&mut comment.user));
+            repository.statuses.iter_mut().for_each(|status| rename(&mut status.creator));
+            for pull in repository.pulls.values_mut() {
+                rename(&mut pull.author);
+                pull.merged_by.iter_mut().for_each(rename);
+                pull.auto_merge.iter_mut().for_each(|(by, _)| rename(by));
+                pull.reviews.iter_mut().for_each(|review| rename(&mut review.user));
+            }
+        }
+    }
+
+    /// Whom the App's own doings are of.
+    pub(super) fn bot(&self) -> String {
+        format!("{}[bot]", self.app.slug)
+    }
+
+    pub(super) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
     pub(super) fn repository(&self, id: u64) -> &Repository {
         self.repositories.get(&id).expect("an id comes from the repositories")
     }
 
     pub(super) fn repository_mut(&mut self, id: u64) -> &mut Repository {
         self.repositories.get_mut(&id).expect("an id comes from the repositories")
+    }
+
+    pub(super) fn pull_mut(&mut self, repository: u64, number: u64) -> Option<&mut Pull> {
+        self.repository_mut(repository).pulls.get_mut(&number)
     }
 
     pub(super) fn named(&self, owner: &str, name: &str) -> Option<u64> {
@@ -246,49 +213,6 @@ impl State {
         let shown = |(born, _): &&(u64, String)| born + self.consistency.head_lag < self.requests;
         let head = pull.heads.iter().rev().find(shown).or(pull.heads.first());
         &head.expect("a pull request was opened with a head").1
-    }
-
-    /// Reads git after refs moved: heads of pull requests follow their branches, and what arrived
-    /// in its base is merged.
-    pub(super) fn follow_git(&mut self) {
-        let (now, requests) = (self.now(), self.requests);
-        let nulls = self.consistency.mergeable_null_reads;
-        let folders: BTreeMap<_, _> =
-            self.repositories.values().map(|it| (it.id, it.git.clone())).collect();
-        for repository in self.repositories.values_mut() {
-            let git = repository.git.clone();
-            for pull in repository.pulls.values_mut().filter(|pull| pull.open) {
-                let known = pull.heads.last().map(|(_, sha)| sha.clone()).unwrap_or_default();
-                let from = pull.head_repository.and_then(|id| folders.get(&id));
-                let tip = from.and_then(|from| from.tip(&format!("refs/heads/{}", pull.head)));
-                if let (Some(from), Some(tip)) = (from, tip)
-                    && tip != known
-                {
-                    let shown = format!("refs/pull/{}/head", pull.number);
-                    let source = from.dir.display().to_string();
-                    git.run(&[
-                        "fetch",
-                        "--quiet",
-                        "--no-write-fetch-head",
-                        &source,
-                        &format!("+{tip}:{shown}"),
-                    ]);
-                    pull.heads.push((requests, tip.clone()));
-                    pull.unknown = nulls;
-                    pull.updated = now;
-                }
-                let head = &pull.heads.last().expect("it has one").1;
-                let base = git.tip(&format!("refs/heads/{}", pull.base));
-                if let Some(base) = base
-                    && git.is_ancestor(head, &base)
-                {
-                    pull.open = false;
-                    pull.merged = Some(base);
-                    pull.closed = Some(now);
-                    pull.updated = now;
-                }
-            }
-        }
     }
 }
 

@@ -86,7 +86,7 @@ fn read(path: &Path) -> Folder {
 }
 
 /// The header that GitHub would send.
-pub(super) fn sign(secret: &str, body: &[u8]) -> String {
+pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let digits = hmac::sign(&key, body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let digits: String = digits;

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// A listener; it is gone with this value.
-pub(super) struct Stand {
-    pub(super) address: SocketAddr,
+pub(crate) struct Stand {
+    pub(crate) address: SocketAddr,
     dirty: Arc<DirtySet>,
     stop: CancellationToken,
     serving: JoinSet<()>,
@@ -21,12 +21,12 @@ pub(super) struct Stand {
 
 impl Stand {
     /// One that knows `secrets`, within the usual bounds.
-    pub(super) async fn with(secrets: &[&str]) -> Self {
+    pub(crate) async fn with(secrets: &[&str]) -> Self {
         Self::within(secrets, Bounds::default()).await
     }
 
     /// One that knows `secrets`, within these bounds.
-    pub(super) async fn within(secrets: &[&str], bounds: Bounds) -> Self {
+    pub(crate) async fn within(secrets: &[&str], bounds: Bounds) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let file = |(n, secret): (usize, &&str)| {
             let path = folder.path().join(n.to_string());
@@ -45,22 +45,22 @@ impl Stand {
     }
 
     /// What was marked since it was asked last.
-    pub(super) fn dirty(&self) -> BTreeSet<Dirty> {
+    pub(crate) fn dirty(&self) -> BTreeSet<Dirty> {
         self.dirty.take()
     }
 
     /// Returns once something is marked.
-    pub(super) async fn marked(&self) {
+    pub(crate) async fn marked(&self) {
         self.dirty.notified().await;
     }
 
     /// Asks it to stop.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
     /// Returns once it has ended after it was asked to.
-    pub(super) async fn ended(mut self) {
+    pub(crate) async fn ended(mut self) {
         self.serving.join_next().await.expect("it served").expect("it ends well");
     }
 }

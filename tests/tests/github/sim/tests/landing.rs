@@ -185,6 +185,7 @@ fn a_ref_moves_forward_only_unless_it_is_forced() {
     let refused = client.ask("PATCH", path, &json!({ "sha": old })).is(422);
     assert_eq!(refused["message"], "Update is not a fast forward");
     client.ask("PATCH", path, &json!({ "sha": old, "force": true })).is(200);
+    assert_eq!(github.take_violations().len(), 1, "nobody should do that to a base");
     assert_eq!(client.get("/repos/acme/widget/git/ref/heads/main").is(200)["object"]["sha"], old);
     let absent = "1".repeat(40);
     client.ask("PATCH", path, &json!({ "sha": absent })).is(422);
@@ -235,6 +236,7 @@ fn refs_move_together_or_not_at_all() {
     let forced =
         json!([{ "name": "refs/heads/main", "beforeOid": new, "afterOid": old, "force": true }]);
     assert_eq!(update(forced)["errors"], Value::Null);
+    assert_eq!(github.take_violations().len(), 1, "nobody should do that to a base");
     let unguarded = json!([{ "name": "refs/heads/fresh", "afterOid": old }]);
     assert_eq!(update(unguarded)["errors"], Value::Null);
 

@@ -1,0 +1,36 @@
+//! What can be wrong with this GitHub on purpose, so that tests show who would see it.
+
+/// A way to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// Of the statuses of one context, the first counts, not the last.
+    FirstStatusCounts,
+    /// Every pull request merges.
+    AlwaysMergeable,
+    /// Webhooks are not sent.
+    SilentHooks,
+    /// Webhooks are signed with another secret.
+    WrongSignature,
+    /// A list has one page, whatever it holds.
+    OnePage,
+    /// Everybody may do everything.
+    EverybodyAdmin,
+    /// Refs move from wherever they stand.
+    UncheckedMoves,
+    /// Of several refs, those move that can.
+    HalfMoves,
+}
+
+impl Bug {
+    /// All of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::FirstStatusCounts,
+        Self::AlwaysMergeable,
+        Self::SilentHooks,
+        Self::WrongSignature,
+        Self::OnePage,
+        Self::EverybodyAdmin,
+        Self::UncheckedMoves,
+        Self::HalfMoves,
+    ];
+}

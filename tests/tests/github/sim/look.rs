@@ -1,0 +1,33 @@
+//! What a test sees of what was written: as people see it, without asking.
+
+use serde_json::Value;
+
+use super::GitHub;
+
+impl GitHub {
+    /// The check runs of our App for a commit, field by field as they were sent.
+    pub(crate) fn own_checks(&self, repository: u64, head: &str) -> Vec<Value> {
+        let world = self.world();
+        let (app, repository) = (world.state.app.id, world.state.repository(repository));
+        let of_head = repository.runs.iter().filter(|run| {
+            run.app == app && run.fields.get("head_sha").is_some_and(|sha| sha == head)
+        });
+        of_head.map(|run| Value::Object(run.fields.clone().into_iter().collect())).collect()
+    }
+
+    /// What somebody wrote on a pull request.
+    pub(crate) fn written_by(&self, repository: u64, number: u64, login: &str) -> Vec<String> {
+        let world = self.world();
+        let comments = world.state.repository(repository).comments.iter();
+        let theirs = comments.filter(|it| it.number == number && it.user == login);
+        theirs.map(|comment| comment.body.clone()).collect()
+    }
+
+    /// What was said last of a commit under a status's name; nothing if nobody did.
+    pub(crate) fn status(&self, repository: u64, sha: &str, context: &str) -> String {
+        let world = self.world();
+        let mut statuses = world.state.repository(repository).statuses.iter();
+        let last = statuses.rfind(|it| it.sha == sha && it.context == context);
+        last.map_or_else(String::new, |status| status.state.clone())
+    }
+}

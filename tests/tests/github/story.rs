@@ -1,0 +1,22 @@
+//! The whole coordinator at the simulated GitHub: what people do there, and what comes of it.
+//!
+//! The coordinator runs in the test's own process, or as a program where it is killed, and lands for
+//! real, in repositories that real git serves. Nobody waits for a moment: a story waits until
+//! something is so, and for nothing else.
+
+mod asking;
+mod crash;
+mod demo;
+mod faults;
+mod landing;
+mod load;
+mod operation;
+mod personal;
+mod races;
+mod rules;
+mod stand;
+mod webhooks;
+mod words;
+
+#[path = "../e2e/harness/programs.rs"]
+mod programs;
