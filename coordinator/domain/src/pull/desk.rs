@@ -1,5 +1,5 @@
 //! What is kept of a repository at a forge: how far its comments were heard, and until when it
-//! wants no questions. Not here: what comments say ([`super::hear`]).
+//! wants no questions. Not here: what comments say ([`mod@super::hear`]).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! A pull request is followed: its head moves, it enters the train and leaves it, and is
-//! forgotten. Not here: what its comments ask for ([`super::hear`]), and the train's own rules
+//! forgotten. Not here: what its comments ask for ([`mod@super::hear`]), and the train's own rules
 //! ([`crate::train`]).
 
 use super::words::cut;

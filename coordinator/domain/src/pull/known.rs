@@ -3,7 +3,7 @@
 //! All of it is what the forge forgets or never told: which heads were seen when, what was asked
 //! for in comments, who looked at a head, what became of that, and what was said at the forge
 //! last. Everything else is read from the forge again. Not here: what moves these records
-//! ([`super::follow`], [`super::hear`], [`super::desk`]).
+//! ([`super::follow`], [`mod@super::hear`], [`super::desk`]).
 
 use std::fmt;
 

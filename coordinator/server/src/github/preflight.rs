@@ -2,7 +2,8 @@
 //!
 //! GitHub's shapes are only turned into the domain's here. A rule whose parameters are of a shape
 //! that nobody knows is an unknown one, which nothing bypasses: half of what it asks for would else
-//! be forgotten. Not here: how a rule is met, and what stands in the way ([`rules`]).
+//! be forgotten. Not here: how a rule is met, and what stands in the way
+//! ([`molt_domain::pull::rules`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
