@@ -163,8 +163,8 @@ async fn of_a_fork_that_is_gone_the_head_lands_still() {
     stand.until("it waits", |stand| stand.check_says(number, "a repository that is gone")).await;
     stand.comment(number, "lead", &format!("@molt approve head head={head} I read it"));
     stand.until("it lands", |stand| stand.check(number, "success")).await;
+    stand.stop().await;
     // The description doesn't know that a fork can be gone; GitHub's answers do.
     let found = stand.github.take_violations();
     assert!(found.iter().all(|it| it.contains("/head/")), "{found:?}");
-    stand.stop().await;
 }
