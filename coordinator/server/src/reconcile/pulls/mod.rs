@@ -136,6 +136,8 @@ impl Pulls {
         let (mut next, mut earliest) = (Instant::now(), Instant::now());
         loop {
             if wake == Wake::Look {
+                // Whatever woke us: no hint waits for another round than this.
+                memory.seen.hinted(&dirty.take());
                 (next, earliest) = (Instant::now() + self.account.every, Instant::now() + PAUSE);
             }
             let failed = match self.work(&mut memory, wake).await {
@@ -146,10 +148,7 @@ impl Pulls {
                 biased;
                 () = stop.cancelled() => return,
                 () = sleep_until(failed.unwrap_or(next)) => wake = Wake::Look,
-                () = hinted(&dirty, earliest), if failed.is_none() => {
-                    memory.seen.hinted(&dirty.take());
-                    wake = Wake::Look;
-                }
+                () = hinted(&dirty, earliest), if failed.is_none() => wake = Wake::Look,
                 () = nudge.notified(), if failed.is_none() => wake = Wake::Tell,
             }
         }
