@@ -5,7 +5,9 @@ use std::time::Duration;
 use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, CompactionOptions, GetOptions};
 use molt_store::etcd::{Alarm, History, MemberState, Verdict, examine};
 use molt_store::rig::{Cluster, Direction, Fault, Options, Proxy};
-use molt_store::{CampaignError, Candidate, CommitError, LoadError, Record, Store, TenureError};
+use molt_store::{
+    CampaignError, Candidate, CommitError, FORMAT, Format, LoadError, Record, Store, TenureError,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fleet::{Leader, TTL, beside, cluster, connect, fresh_fleet, options_at, record, whole};
@@ -28,8 +30,11 @@ async fn a_person_can_read_what_is_stored() {
         texts.push((key, answer.kvs()[0].value_str().unwrap().to_owned()));
     }
     let seat = &texts[1].1;
-    assert!(seat.starts_with(r#"{"term":1,"name":"first","address":"first:1","program":2,"#));
-    let format = r#"{"written":2,"min_reader":2,"min_writer":2}"#;
+    let Format { written, min_reader, min_writer } = FORMAT;
+    let begins = format!(r#"{{"term":1,"name":"first","address":"first:1","program":{written},"#);
+    assert!(seat.starts_with(&begins), "{seat}");
+    let format =
+        format!(r#"{{"written":{written},"min_reader":{min_reader},"min_writer":{min_writer}}}"#);
     let head = format!(r#"{{"number":1,"id":"1-1","format":{format},"ledger":{{}}}}"#);
     let expected = [
         ("/molt/v1/read/head".to_owned(), head),
