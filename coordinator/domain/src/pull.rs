@@ -13,9 +13,11 @@ mod follow;
 mod head;
 mod hear;
 mod known;
+mod report;
 pub mod review;
 pub mod rules;
 mod standing;
+mod wish;
 pub mod words;
 
 use std::fmt;
@@ -32,7 +34,9 @@ pub(crate) use self::hear::hear;
 pub use self::known::{
     AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_SEEN, PullKey, Told,
 };
+pub use self::report::{Basis, Report};
 pub use self::standing::standing;
+pub use self::wish::{Shown, Wanted};
 
 /// A commit at the forge by its full id. An abbreviation can be met by another commit on purpose,
 /// so there is none.

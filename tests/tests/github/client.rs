@@ -6,8 +6,8 @@ use molt_forge::Oid;
 use molt_forge::github::permission::asked_for;
 use molt_forge::github::shape::{Installation, Permission, Pull, Repository, Review, Rule};
 use molt_forge::github::{
-    Annotation, App, Cause, CheckReport, Client, Clock, Credentials, Moved, Operation, Ourselves,
-    Outcome, RefMove, Slug, Transport,
+    Annotation, App, Cause, CheckReport, Client, Clock, CommentReport, Credentials, Moved,
+    Operation, Ourselves, Outcome, RefMove, Slug, Transport,
 };
 use serde_json::{Value, json};
 
@@ -147,7 +147,7 @@ async fn what_lost_its_answer_is_there_once() {
     let ours = ground.github.comment_as(ground.widget, ground.number, "mona", "<!-- molt:1 -->");
     ground.loses_answer("POST /repos/{owner}/{repo}/issues/{issue_number}/comments");
     let us = Ourselves::Bot("molt[bot]".to_owned());
-    let said = (&us, "<!-- molt:1 -->", "refused");
+    let said = CommentReport { us: &us, mark: "<!-- molt:1 -->", text: "<!-- molt:1 -->\nrefused" };
     let comment = client.report_comment(place, ground.number, None, said).await;
     assert!(comment.as_ref().is_ok_and(|comment| *comment != ours), "{comment:?}");
     assert_eq!(client.report_comment(place, ground.number, None, said).await, comment);

@@ -127,8 +127,11 @@ fn person(login: &str, id: UserId) -> String {
     format!("@{} (github {})", cut(login, MAX_LOGIN), id.0)
 }
 
-/// What the pull request was last in the train.
+/// What the pull request was last in the train. What was cancelled is asked for again first.
 fn last_car<'a>(draft: &'a Draft<'_>, known: &Known) -> Result<&'a Car, String> {
+    if known.cancelled.as_ref() == Some(known.head()) {
+        return Err("it was cancelled at this head: ask for it to land first".to_owned());
+    }
     let entered = known.entered.as_ref().and_then(|entered| draft.tables.cars.get(&entered.car));
     entered.ok_or_else(|| "it was not in the train".to_owned())
 }

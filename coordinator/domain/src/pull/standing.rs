@@ -3,15 +3,15 @@
 //! The train speaks to agents, who submit; here it speaks to people, who push and comment. Not
 //! here: what is said of one that is still at the door ([`super::words`]).
 
-use super::words::{Light, Told};
+use super::words::{Light, Reason};
 use crate::name::GateName;
 use crate::policy::Method;
 use crate::train::{Car, Ejection, Need, State};
 
 /// Where a car stands, for its check run.
 #[must_use]
-pub fn standing(car: &Car, required: &[GateName], method: Method) -> (Light, Told) {
-    let told = |what: String, remedy| Told { code: car.state.reason(), what, remedy };
+pub fn standing(car: &Car, required: &[GateName], method: Method) -> (Light, Reason) {
+    let told = |what: String, remedy| Reason { code: car.state.reason(), what, remedy };
     match &car.state {
         State::Queued => (Light::Pending, told(format!("it is in the train as {}", car.id), WAIT)),
         State::Withheld { need } => (Light::Wanted, told(need.to_string(), of_need(need))),

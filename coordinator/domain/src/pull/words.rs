@@ -37,7 +37,7 @@ const CUT: &str = "\n… the rest was left out: it is longer than the forge take
 
 /// Why a pull request is where it is, as people are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Reason {
     /// The stable reason code.
     pub code: &'static str,
     /// What is so. It may quote anything.
@@ -46,13 +46,13 @@ pub struct Told {
     pub remedy: &'static str,
 }
 
-impl From<&Wait> for Told {
+impl From<&Wait> for Reason {
     fn from(wait: &Wait) -> Self {
         Self { code: wait.reason(), what: wait.to_string(), remedy: wait.remedy() }
     }
 }
 
-impl From<&Refusal> for Told {
+impl From<&Refusal> for Reason {
     fn from(refusal: &Refusal) -> Self {
         let (code, remedy) = (refusal.reason(), refusal.remedy());
         Self { code, what: refusal.to_string(), remedy }
@@ -99,8 +99,8 @@ impl CheckRun {
                 summary: "Whoever may write asks for it by a comment.\n".to_owned(),
             },
             Admission::Wait { first, more } => {
-                let reasons: Vec<Told> =
-                    std::iter::once(first).chain(more).map(Told::from).collect();
+                let reasons: Vec<Reason> =
+                    std::iter::once(first).chain(more).map(Reason::from).collect();
                 Self::listing(Light::Pending, &reasons)
             }
             Admission::Enter { head } => Self {
@@ -114,7 +114,7 @@ impl CheckRun {
 
     /// A check run that lists reasons; the first gives its title.
     #[must_use]
-    pub fn listing(light: Light, reasons: &[Told]) -> Self {
+    pub fn listing(light: Light, reasons: &[Reason]) -> Self {
         let title = reasons.first().map_or_else(String::new, |first| {
             cut(&format!("{}: {}", first.code, plain(&first.what)), MAX_TITLE)
         });
@@ -123,7 +123,7 @@ impl CheckRun {
 }
 
 /// A line of Markdown.
-impl fmt::Display for Told {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "* **{}** {} → {}", self.code, quoted(&self.what), self.remedy)
     }
@@ -181,7 +181,7 @@ impl Marker {
 
     /// The comment with this mark: the state in one line, then what was answered.
     #[must_use]
-    pub fn comment(&self, state: &Told, answers: &[Answer]) -> String {
+    pub fn comment(&self, state: &Reason, answers: &[Answer]) -> String {
         let head = [self.to_string(), state.to_string()].into_iter();
         page(head.chain(answers.iter().map(ToString::to_string)))
     }

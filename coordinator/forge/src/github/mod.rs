@@ -37,5 +37,5 @@ pub use listing::Listing;
 pub use operation::{As, Effect, Operation, Route};
 pub use place::{InvalidSlug, Slug};
 pub use refs::{Moved, RefMove};
-pub use report::{Annotation, CheckReport, Ourselves, Outcome};
+pub use report::{Annotation, CheckReport, CommentReport, Ourselves, Outcome};
 pub use transport::{GITHUB, InvalidAddress, Transport};

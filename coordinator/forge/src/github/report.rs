@@ -85,6 +85,17 @@ pub struct CheckReport {
     pub annotations: Vec<Annotation>,
 }
 
+/// What our comment says.
+#[derive(Debug, Clone, Copy)]
+pub struct CommentReport<'a> {
+    /// The account that we write as.
+    pub us: &'a Ourselves,
+    /// What the text begins with, and no other comment of ours does.
+    pub mark: &'a str,
+    /// All of it, in Markdown.
+    pub text: &'a str,
+}
+
 impl CheckReport {
     fn body(&self, annotations: &[Annotation]) -> Value {
         let annotations: Vec<Value> = annotations.iter().map(annotation).collect();
@@ -197,8 +208,8 @@ impl Client {
         Ok(())
     }
 
-    /// Says it in the comment `known`, else in ours that has `mark` in it already, else in a new
-    /// one; its id. `us` is the account that we write as.
+    /// Says it in the comment `known`, else in ours that has the mark already, else in a new one;
+    /// its id.
     ///
     /// # Errors
     ///
@@ -208,10 +219,10 @@ impl Client {
         place: &Slug,
         number: u64,
         known: Option<u64>,
-        (us, mark, text): (&Ourselves, &str, &str),
+        report: CommentReport<'_>,
     ) -> Result<u64, GithubError> {
-        let body = json!({"body": format!("{mark}\n{text}")});
-        let look = || self.comment_of(place, number, us, mark);
+        let body = json!({"body": report.text});
+        let look = || self.comment_of(place, number, report);
         let found = match known {
             Some(id) => Some(Made { id }),
             None => look().await?,
@@ -234,8 +245,7 @@ impl Client {
         &self,
         place: &Slug,
         number: u64,
-        us: &Ourselves,
-        mark: &str,
+        CommentReport { us, mark, .. }: CommentReport<'_>,
     ) -> Result<Option<Made>, GithubError> {
         let route = place.route(Operation::COMMENTS_OF).with("issue_number", number);
         let comments = self.pages(route, |page: Vec<Comment>| page).await?;

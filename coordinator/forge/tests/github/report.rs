@@ -1,6 +1,6 @@
 //! What is said once, whatever happens in between.
 
-use molt_forge::github::{Annotation, CheckReport, Ourselves, Outcome, Slug};
+use molt_forge::github::{Annotation, CheckReport, CommentReport, Ourselves, Outcome, Slug};
 use serde_json::{Value, json};
 
 use crate::script::{Asked, Reply, say, served};
@@ -96,11 +96,12 @@ async fn a_comment_is_ours_by_its_author_and_its_mark() {
     let replies = [say(200, &others), Reply::Break, say(200, &both), say(200, &json!({"id": 4}))];
     let (client, script) = served(replies, 0).await;
     let place = place();
-    let say_it =
-        |known| client.report_comment(&place, 3, known, (&Ourselves::Account(9), mark, "why"));
+    let (us, text) = (Ourselves::Account(9), format!("{mark}\nwhy"));
+    let report = CommentReport { us: &us, mark, text: &text };
+    let say_it = |known| client.report_comment(&place, 3, known, report);
     assert_eq!(say_it(None).await, Ok(4), "found after its answer was lost");
     assert_eq!(say_it(Some(4)).await, Ok(4));
     let asked = script.asked();
     assert_eq!(methods(&asked), ["GET", "POST", "GET", "PATCH"]);
-    assert_eq!(asked[1].body["body"], format!("{mark}\nwhy"));
+    assert_eq!(asked[1].body["body"], text);
 }

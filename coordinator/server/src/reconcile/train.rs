@@ -285,6 +285,8 @@ fn concerns_trains(event: &Event) -> bool {
             | Event::Ejected { .. }
             | Event::Landed { .. }
             | Event::IntentWithdrawn { .. }
+            | Event::Retried { .. }
+            | Event::Overridden { .. }
     )
 }
 

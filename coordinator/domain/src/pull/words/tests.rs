@@ -55,8 +55,8 @@ fn outside_code(line: &str) -> String {
     outside
 }
 
-fn told(what: &str) -> Told {
-    Told { code: "closed", what: what.to_owned(), remedy: "open it" }
+fn told(what: &str) -> Reason {
+    Reason { code: "closed", what: what.to_owned(), remedy: "open it" }
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn hostile() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn nothing_breaks_out(texts in proptest::collection::vec(hostile(), 1..4)) {
-        let reasons: Vec<Told> = texts.iter().map(|text| told(text)).collect();
+        let reasons: Vec<Reason> = texts.iter().map(|text| told(text)).collect();
         let run = CheckRun::listing(Light::Red, &reasons);
         prop_assert_eq!(run.summary.lines().count(), texts.len());
         for line in run.summary.lines() {

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use molt_domain::board::Command;
 use molt_domain::pull::command::{self, Author, hear};
 use molt_domain::pull::{Desk, ForgeTime, Heard, Right};
-use molt_forge::github::{Operation, shape};
+use molt_forge::github::{Cause, GithubError, Operation, shape};
 
 use super::read::{forge_time, heard};
 use super::{Memory, Pulls, PullsError};
@@ -17,7 +17,12 @@ impl Pulls {
         let route = self.slug.route(Operation::COMMENTS).query("sort", "created");
         let route = route.query("direction", "desc");
         let list = self.account.client().list::<shape::Comment>(route, None, |_| false).await?;
-        let Some(list) = list else { return Ok((0, ForgeTime(0))) };
+        // From the beginning would be to do what was said before anybody asked us.
+        let list = list.ok_or_else(|| {
+            let message = "a list that was not asked for is unchanged".to_owned();
+            let cause = Cause::Unexpected { status: 304, message };
+            GithubError { operation: Operation::COMMENTS, cause }
+        })?;
         let newest = list.entries.iter().map(|comment| comment.id).max();
         Ok((newest.unwrap_or(0), forge_time(list.date)))
     }
@@ -41,15 +46,16 @@ impl Pulls {
         let mut chatter = None;
         for comment in comments {
             let Some(number) = comment.number() else { continue };
-            let heard = self.as_heard(&comment, &mut rights).await?;
-            match is_meant(&heard) {
-                true => {
-                    chatter = None;
-                    self.meet(memory, number, heard.written).await?;
-                    self.hear(number, heard).await?;
-                }
-                false => chatter = Some((number, heard)),
+            let (us, _) = self.account.ourselves().await?;
+            let heard = heard(&comment, us, &self.account.handle)?;
+            if !is_meant(&heard) {
+                chatter = Some((number, heard));
+                continue;
             }
+            chatter = None;
+            let right = self.right_of(&comment, &mut rights).await?;
+            self.meet(memory, number, heard.written).await?;
+            self.hear(number, Heard { right, ..heard }).await?;
         }
         if let Some((number, last)) = chatter {
             self.hear(number, last).await?;
@@ -65,22 +71,19 @@ impl Pulls {
         Ok(())
     }
 
-    /// A comment with what its writer may do now, which is asked only of who commands.
-    async fn as_heard(
+    /// What a comment's writer may do now, which is asked only of who commands.
+    async fn right_of(
         &self,
         comment: &shape::Comment,
         rights: &mut BTreeMap<u64, Right>,
-    ) -> Result<Heard, PullsError> {
-        let (us, _) = self.account.ourselves().await?;
-        let heard = heard(comment, Right::None, us, &self.account.handle)?;
-        let Some(account) = comment.user.as_ref().filter(|_| is_meant(&heard)) else {
-            return Ok(heard);
-        };
-        let right = match rights.get(&account.id) {
-            Some(right) => *right,
-            None => *rights.entry(account.id).or_insert(self.right(account).await?),
-        };
-        Ok(Heard { right, ..heard })
+    ) -> Result<Right, PullsError> {
+        let Some(account) = &comment.user else { return Ok(Right::None) };
+        if let Some(right) = rights.get(&account.id) {
+            return Ok(*right);
+        }
+        let right = self.right(account).await?;
+        rights.insert(account.id, right);
+        Ok(right)
     }
 }
 

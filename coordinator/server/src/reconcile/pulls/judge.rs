@@ -9,7 +9,7 @@ use molt_domain::board::Command;
 use molt_domain::pull::admission::{self, Admission, Asked, Facts, How, Stage, Wait, Wish};
 use molt_domain::pull::check::{Listing, Said};
 use molt_domain::pull::rules::{self, Found, Installation, Level, Permission};
-use molt_domain::pull::{Entry, Known, Left, Right};
+use molt_domain::pull::{Entry, Known, Left, Shown, Wanted};
 use molt_domain::train::Car;
 use molt_forge::github::shape;
 use molt_repo::Oid;
@@ -34,12 +34,6 @@ pub(super) struct Judged {
     pub(super) admission: Admission,
 }
 
-/// That somebody wants a pull request to land, and the comment that says so, if one does.
-struct Wanted {
-    wish: Wish,
-    comment: Option<u64>,
-}
-
 impl Pulls {
     /// Lets pull requests into the train, and out of it.
     pub(super) async fn judge(&self, memory: &mut Memory) -> Result<(), PullsError> {
@@ -52,31 +46,59 @@ impl Pulls {
         for number in std::mem::take(&mut memory.seen.pulls) {
             memory.judged.remove(&number);
         }
-        let mut read = 0;
+        let mut due = Vec::new();
         for (number, entry) in self.on_board().await? {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
             if heads.contains(&pull.head.sha) {
                 memory.judged.remove(&number);
             }
-            let wanted = self.wanted(&pull, &entry.known).await?;
-            if self.is_out(&pull, &entry, &wanted).await? || has_entered(&pull, &entry, &wanted) {
-                memory.judged.remove(&number);
-                continue;
+            let looked_at = self.look(memory, &pull, &entry).await;
+            if let Ok(true) = looked_at {
+                due.push((memory.judged.get(&number).map(|it| it.at), pull, entry));
             }
-            let known = memory.judged.get(&number);
-            let stands = |it: &Judged| it.stands(&pull, &entry.known, self.account.every * STANDS);
-            if read == JUDGED || known.is_some_and(stands) {
-                continue;
-            }
-            read += 1;
-            let admission = self.admission(&pull, &entry.known, &wanted.wish).await?;
-            if let Admission::Enter { head } = &admission {
-                self.enter(&pull, head, wanted.comment).await?;
-            }
-            let updated = pull.updated_at;
-            let known = without_told(&entry.known);
-            memory.judged.insert(number, Judged { known, updated, at: Instant::now(), admission });
+            self.or_skip(number, looked_at.map(drop))?;
         }
+        // Who waited longest is judged first, so that everybody's turn comes.
+        due.sort_by_key(|(at, pull, _)| (*at, pull.number));
+        for (_, pull, entry) in due.into_iter().take(JUDGED) {
+            let judged = self.judge_one(memory, &pull, &entry).await;
+            self.or_skip(pull.number, judged)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a pull request is to be judged. One that is not is out, has entered, or was judged
+    /// and stands.
+    async fn look(
+        &self,
+        memory: &mut Memory,
+        pull: &shape::Pull,
+        entry: &OnBoard,
+    ) -> Result<bool, PullsError> {
+        let wanted = self.wanted(pull, &entry.known)?;
+        if self.is_out(pull, entry, &wanted).await? || has_entered(pull, entry, &wanted) {
+            memory.judged.remove(&pull.number);
+            return Ok(false);
+        }
+        let span = self.account.every * STANDS;
+        let judged = memory.judged.get(&pull.number);
+        Ok(!judged.is_some_and(|it| it.stands(pull, &entry.known, span)))
+    }
+
+    async fn judge_one(
+        &self,
+        memory: &mut Memory,
+        pull: &shape::Pull,
+        entry: &OnBoard,
+    ) -> Result<(), PullsError> {
+        let wanted = self.wanted(pull, &entry.known)?;
+        let admission = self.admission(pull, &entry.known, &wanted.wish).await?;
+        if let Admission::Enter { head } = &admission {
+            self.enter(pull, head, wanted.comment).await?;
+        }
+        let (known, updated) = (without_told(&entry.known), pull.updated_at.clone());
+        let judged = Judged { known, updated, at: Instant::now(), admission };
+        memory.judged.insert(pull.number, judged);
         Ok(())
     }
 
@@ -94,7 +116,7 @@ impl Pulls {
             Wish::None | Wish::Withdrawn => Left::Withdrawn,
             Wish::Land(_) => return Ok(false),
         };
-        if entry.car.as_ref().is_some_and(|car| car.state.is_open()) {
+        if entry.is_in() {
             self.leave(pull.number, why).await?;
         }
         Ok(true)
@@ -124,12 +146,12 @@ impl Pulls {
     /// Whether a car may land as far as GitHub is concerned, asked at the last moment. One that may
     /// not for longer than a moment is taken out of the train, and may enter it again later.
     pub(crate) async fn still_admits(&self, car: &Car, number: u64) -> Result<bool, PullsError> {
-        let entry = self.on_board().await?.remove(&number);
+        let entry = self.one_on_board(number).await?;
         let (Some(entry), Some(pull)) = (entry, self.pull(number).await?) else {
             self.leave(number, Left::Closed).await?;
             return Ok(false);
         };
-        let wanted = self.wanted(&pull, &entry.known).await?;
+        let wanted = self.wanted(&pull, &entry.known)?;
         if self.is_out(&pull, &entry, &wanted).await? {
             return Ok(false);
         }
@@ -150,45 +172,15 @@ impl Pulls {
         Ok(false)
     }
 
-    /// Who wants it to land: by a command, else by the label or auto-merge, unless somebody
-    /// cancelled at this head.
-    ///
-    /// A label and auto-merge say nothing of heads, so they count for every head: one of our own
-    /// repository was pushed by somebody who may write, and one of a fork is looked at by a
-    /// maintainer before anything else.
-    async fn wanted(&self, pull: &shape::Pull, known: &Known) -> Result<Wanted, PullsError> {
-        let head = read::commit(&pull.head.sha)?;
-        let by_command = known.asked.as_ref();
-        if let Some(asked) = by_command.filter(|it| it.asked.head == head) {
-            let (wish, comment) = (Wish::Land(asked.asked.clone()), Some(asked.comment));
-            return Ok(Wanted { wish, comment });
-        }
-        if known.cancelled.as_ref() == Some(&head) {
-            return Ok(Wanted { wish: Wish::Withdrawn, comment: None });
-        }
-        let labelled = self
-            .account
-            .label
-            .as_ref()
-            .is_some_and(|label| pull.labels.iter().any(|it| it.name == *label));
-        let wish = match (&pull.auto_merge, by_command) {
-            _ if labelled => {
-                let by = read::user(pull.user.as_ref());
-                Wish::Land(Asked { by, right: Right::Write, head, how: How::Label })
-            }
-            (Some(auto), _) => {
-                let right = match &auto.enabled_by {
-                    Some(account) => self.right(account).await?,
-                    None => Right::None,
-                };
-                let by = read::user(auto.enabled_by.as_ref());
-                Wish::Land(Asked { by, right, head, how: How::AutoMerge })
-            }
-            // It is told that the head moved.
-            (None, Some(asked)) => Wish::Land(asked.asked.clone()),
-            (None, None) => Wish::None,
-        };
-        Ok(Wanted { wish, comment: None })
+    /// Who wants it to land.
+    fn wanted(&self, pull: &shape::Pull, known: &Known) -> Result<Wanted, PullsError> {
+        let label = self.account.label.as_ref();
+        Ok(known.wanted(Shown {
+            head: &read::commit(&pull.head.sha)?,
+            opened_by: read::user(pull.user.as_ref()),
+            labelled: label.is_some_and(|label| pull.labels.iter().any(|it| it.name == *label)),
+            auto_merge: pull.auto_merge.as_ref().map(|auto| read::user(auto.enabled_by.as_ref())),
+        }))
     }
 
     async fn admission(
@@ -198,6 +190,7 @@ impl Pulls {
         wish: &Wish,
     ) -> Result<Admission, PullsError> {
         let judged = read::pull(pull)?;
+        let wish = &self.with_right(pull, wish.clone()).await?;
         let (_, ours) = self.account.ourselves().await?;
         let installation = self.account.installation(&self.slug).await?;
         let rules = self.rules().await?;
@@ -212,7 +205,7 @@ impl Pulls {
             .map(|look| admission::Looked { head: look.head.clone(), right: look.right })
             .collect();
         let changed = self.changed_paths(pull, &installation).await?;
-        let method = self.method().await?;
+        let (_, method) = self.gates().await?;
         Ok(admission::admission(&Facts {
             pull: &judged,
             branch: &self.branch,
@@ -234,13 +227,15 @@ impl Pulls {
         Ok(self.account.rules(&self.slug, &self.branch).await?)
     }
 
-    async fn method(&self) -> Result<molt_domain::policy::Method, PullsError> {
-        let repo = self.repo.clone();
-        let read = self.handle.read(move |at| {
-            let repo = at.board.tables().repos.get(&repo)?;
-            Some(repo.policy.merge.method)
-        });
-        read.await?.ok_or_else(|| PullsError::NoBase { repo: self.repo.clone() })
+    /// A wish with what whoever chose auto-merge may do now.
+    async fn with_right(&self, pull: &shape::Pull, wish: Wish) -> Result<Wish, PullsError> {
+        let chosen = pull.auto_merge.as_ref().and_then(|auto| auto.enabled_by.as_ref());
+        match (wish, chosen) {
+            (Wish::Land(asked), Some(account)) if asked.how == How::AutoMerge => {
+                Ok(Wish::Land(Asked { right: self.right(account).await?, ..asked }))
+            }
+            (wish, _) => Ok(wish),
+        }
     }
 
     /// The paths that a pull request changes, as far as anybody asks: where the App may change
@@ -283,9 +278,8 @@ fn without_told(known: &Known) -> Known {
 
 /// Whether the wish was carried out: the head is in the train, or was and left it.
 fn has_entered(pull: &shape::Pull, entry: &OnBoard, wanted: &Wanted) -> bool {
-    let is_open = entry.car.as_ref().is_some_and(|car| car.state.is_open());
     entry.known.entered.as_ref().is_some_and(|entered| {
         let same = entered.head.as_str() == pull.head.sha;
-        same && (is_open || entered.comment >= wanted.comment)
+        same && (entry.is_in() || entered.comment >= wanted.comment)
     })
 }

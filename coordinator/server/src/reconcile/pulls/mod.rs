@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use molt_domain::board::{Command, Event};
+use molt_domain::board::{Command, Event, Tables};
 use molt_domain::name::RepoName;
 use molt_domain::pull::{Desk, Known, PullKey};
 use molt_domain::train::Car;
@@ -110,9 +110,41 @@ struct Memory {
 /// What the board has of a pull request.
 #[derive(Debug, Clone)]
 struct OnBoard {
-    known: Known,
+    known: Arc<Known>,
     /// The car that it was made last.
-    car: Option<Car>,
+    car: Option<Arc<Car>>,
+}
+
+impl OnBoard {
+    fn of(tables: &Tables, known: &Arc<Known>) -> Self {
+        let car = known.entered.as_ref().and_then(|entered| tables.cars.get(&entered.car));
+        Self { known: Arc::clone(known), car: car.map(Arc::clone) }
+    }
+
+    /// Whether it is in the train.
+    fn is_in(&self) -> bool {
+        self.car.as_ref().is_some_and(|car| car.state.is_open())
+    }
+}
+
+impl PullsError {
+    /// Whether it is about one pull request, so that the others can be gone on with.
+    fn is_of_one(&self) -> bool {
+        match self {
+            Self::Github(error) => matches!(
+                error.cause,
+                Cause::Forbidden { .. }
+                    | Cause::Missing { .. }
+                    | Cause::Gone { .. }
+                    | Cause::Conflict { .. }
+                    | Cause::NotAllowed { .. }
+                    | Cause::Invalid { .. }
+                    | Cause::Unreadable { .. }
+            ),
+            Self::Commit { .. } | Self::Time { .. } | Self::Repo(_) | Self::Panicked => true,
+            Self::Board(_) | Self::NoBase { .. } => false,
+        }
+    }
 }
 
 impl Pulls {
@@ -231,16 +263,29 @@ impl Pulls {
         let read = self.handle.read(move |at| {
             let tables = at.board.tables();
             let of_repo = tables.pulls.range(PullKey::of(&repo, 0)..=PullKey::of(&repo, u64::MAX));
-            let entry = |(key, known): (&PullKey, &Arc<Known>)| {
-                let car = known.entered.as_ref().and_then(|entered| tables.cars.get(&entered.car));
-                (
-                    key.number,
-                    OnBoard { known: Known::clone(known), car: car.map(|it| Car::clone(it)) },
-                )
-            };
-            of_repo.map(entry).collect()
+            of_repo.map(|(key, known)| (key.number, OnBoard::of(tables, known))).collect()
         });
         Ok(read.await?)
+    }
+
+    /// What the board knows of one.
+    async fn one_on_board(&self, number: u64) -> Result<Option<OnBoard>, PullsError> {
+        let key = PullKey::of(&self.repo, number);
+        let read = self.handle.read(move |at| {
+            let tables = at.board.tables();
+            tables.pulls.get(&key).map(|known| OnBoard::of(tables, known))
+        });
+        Ok(read.await?)
+    }
+
+    /// Goes on after what went wrong with one pull request; what is about all of them does not.
+    fn or_skip(&self, number: u64, done: Result<(), PullsError>) -> Result<(), PullsError> {
+        let Err(error) = done else { return Ok(()) };
+        if !error.is_of_one() {
+            return Err(error);
+        }
+        warn!(phase = "pulls", repo = %self.repo, number, error = %chain(&error), "skipped for now");
+        Ok(())
     }
 }
 

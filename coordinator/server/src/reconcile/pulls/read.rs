@@ -58,10 +58,9 @@ pub(super) fn pull(pull: &shape::Pull) -> Result<admission::Pull, PullsError> {
     })
 }
 
-/// A comment as the board hears it, with the right that its writer has now.
+/// A comment as the board hears it, of somebody whose right was not read.
 pub(super) fn heard(
     comment: &shape::Comment,
-    right: Right,
     us: &Ourselves,
     handle: &molt_domain::pull::command::Handle,
 ) -> Result<Heard, PullsError> {
@@ -80,7 +79,7 @@ pub(super) fn heard(
         written: forge_time(written),
         by: user(comment.user.as_ref()),
         login,
-        right,
+        right: Right::None,
         author,
         edits: if edited { Edits::Some } else { Edits::None },
         text: comment.body.clone().unwrap_or_default(),

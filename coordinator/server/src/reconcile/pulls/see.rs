@@ -64,7 +64,9 @@ impl Pulls {
         let listed: BTreeSet<u64> = listing.entries.iter().map(|pull| pull.number).collect();
         let newest = listing.entries.iter().map(|pull| &pull.updated_at).max().cloned();
         for pull in listing.entries {
-            self.note(memory, pull, at).await?;
+            let number = pull.number;
+            let noted = self.note(memory, pull, at).await;
+            self.or_skip(number, noted)?;
         }
         if all {
             self.missing(memory, &listed, at).await?;

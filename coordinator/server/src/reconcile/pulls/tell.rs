@@ -7,35 +7,13 @@
 use molt_domain::board::Command;
 use molt_domain::name::GateName;
 use molt_domain::policy::Method;
-use molt_domain::pull::admission::{Admission, Refusal, Stage};
-use molt_domain::pull::words::{Answer, CheckRun, Light, Marker};
-use molt_domain::pull::{CheckTold, Told, standing, words};
-use molt_domain::train::State;
+use molt_domain::pull::admission::Stage;
+use molt_domain::pull::words::{CheckRun, Light, Marker};
+use molt_domain::pull::{Basis, CheckTold, Report, Told};
 use molt_forge::Oid;
-use molt_forge::github::{CheckReport, Outcome, shape};
+use molt_forge::github::{CheckReport, CommentReport, Outcome, shape};
 
 use super::{Memory, OnBoard, Pulls, PullsError, read};
-
-/// All that there is to say of a pull request.
-struct Said {
-    check: CheckRun,
-    /// The comment, if there is to be one.
-    comment: Option<String>,
-}
-
-impl Said {
-    /// The same as long as the same is said of the same head.
-    fn digest(&self, head: &str) -> String {
-        let CheckRun { light, title, summary } = &self.check;
-        let comment = self.comment.as_deref().unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
-        for part in [head, &format!("{light:?}"), title, summary, comment] {
-            hasher.update(&(part.len() as u64).to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
-        hasher.finalize().to_hex()[..32].to_owned()
-    }
-}
 
 impl Pulls {
     /// Says what is to be said and was not yet.
@@ -45,11 +23,13 @@ impl Pulls {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
             let over = matches!(read::pull(&pull)?.stage, Stage::Closed | Stage::Merged);
             let judged = memory.judged.get(&number).map(|judged| &judged.admission);
-            if let Some(said) = said(&entry, judged, (&required, method)) {
-                self.say(&pull, &entry, &said).await?;
+            let (known, car) = (entry.known.as_ref(), entry.car.as_deref());
+            let basis = Basis { known, car, judged, required: &required, method };
+            if let Some(report) = Report::of(basis) {
+                let said = self.say(&pull, &entry, &report).await;
+                self.or_skip(number, said)?;
             }
-            let is_open = entry.car.as_ref().is_some_and(|car| car.state.is_open());
-            if over && !is_open {
+            if over && !entry.is_in() {
                 self.forget(memory, number).await?;
             }
         }
@@ -65,7 +45,8 @@ impl Pulls {
         Ok(())
     }
 
-    async fn gates(&self) -> Result<(Vec<GateName>, Method), PullsError> {
+    /// The gates that the base requires, and how it lands.
+    pub(super) async fn gates(&self) -> Result<(Vec<GateName>, Method), PullsError> {
         let name = self.repo.clone();
         let read = self.handle.read(move |at| {
             let policy = &at.board.tables().repos.get(&name)?.policy;
@@ -79,11 +60,11 @@ impl Pulls {
         &self,
         pull: &shape::Pull,
         entry: &OnBoard,
-        said: &Said,
+        report: &Report,
     ) -> Result<(), PullsError> {
         let told = &entry.known.told;
         let head = read::commit(&pull.head.sha)?;
-        let digest = said.digest(head.as_str());
+        let digest = report.digest(head.as_str());
         if told.digest == digest {
             return Ok(());
         }
@@ -91,15 +72,15 @@ impl Pulls {
         if let (None, Some(old)) = (known, &told.check) {
             self.drop_check(pull.number, old).await?;
         }
-        let report = self.report(pull.number, &pull.head.sha, &said.check)?;
+        let run = self.check_report(pull.number, &pull.head.sha, &report.check)?;
         let check = if self.account.client().credentials().is_app() {
-            let id = self.account.client().report_check(&self.slug, known, &report).await?;
+            let id = self.account.client().report_check(&self.slug, known, &run).await?;
             Some(CheckTold { head, id })
         } else {
-            self.account.client().report_status(&self.slug, &report).await?;
+            self.account.client().report_status(&self.slug, &run).await?;
             None
         };
-        let comment = match &said.comment {
+        let comment = match &report.comment {
             Some(text) => Some(self.comment(pull.number, told.comment, text).await?),
             None => told.comment,
         };
@@ -115,12 +96,17 @@ impl Pulls {
             title: "head-moved: the pull request has another head".to_owned(),
             summary: "What was tested of this head is void.\n".to_owned(),
         };
-        let report = self.report(number, old.head.as_str(), &check)?;
+        let report = self.check_report(number, old.head.as_str(), &check)?;
         self.account.client().report_check(&self.slug, Some(old.id), &report).await?;
         Ok(())
     }
 
-    fn report(&self, number: u64, head: &str, check: &CheckRun) -> Result<CheckReport, PullsError> {
+    fn check_report(
+        &self,
+        number: u64,
+        head: &str,
+        check: &CheckRun,
+    ) -> Result<CheckReport, PullsError> {
         let head: Oid = head.parse().map_err(|_| PullsError::Commit { text: head.to_owned() })?;
         Ok(CheckReport {
             name: self.account.check.clone(),
@@ -141,61 +127,9 @@ impl Pulls {
     ) -> Result<u64, PullsError> {
         let (us, _) = self.account.ourselves().await?;
         let mark = Marker(number).to_string();
-        // The mark is the text's own first line, which the report sets before it.
-        let text = text.strip_prefix(&mark).map_or(text, |rest| rest.trim_start_matches('\n'));
-        let said = (us, mark.as_str(), text);
+        let said = CommentReport { us, mark: &mark, text };
         Ok(self.account.client().report_comment(&self.slug, number, known, said).await?)
     }
-}
-
-/// What there is to say, if anything: of who asked for nothing nothing is said.
-fn said(
-    entry: &OnBoard,
-    judged: Option<&Admission>,
-    (required, method): (&[GateName], Method),
-) -> Option<Said> {
-    let known = &entry.known;
-    let of_head = entry
-        .car
-        .as_ref()
-        .filter(|car| known.seen.last().is_some_and(|it| it.head.as_str() == car.head));
-    let (check, state, is_refused) = match (judged, of_head) {
-        (Some(admission @ (Admission::Wait { .. } | Admission::Refused(_))), _) => {
-            let state = match admission {
-                Admission::Wait { first, .. } => words::Told::from(first),
-                Admission::Refused(refusal) => words::Told::from(refusal),
-                Admission::NotAsked | Admission::Enter { .. } => return None,
-            };
-            let refused = matches!(admission, Admission::Refused(it) if *it != Refusal::Withdrawn);
-            (CheckRun::of(admission), state, refused)
-        }
-        (_, Some(car)) => {
-            let (light, state) = standing(car, required, method);
-            let refused = matches!(car.state, State::Ejected { .. }) && light == Light::Red;
-            (CheckRun::listing(light, std::slice::from_ref(&state)), state, refused)
-        }
-        (Some(Admission::NotAsked | Admission::Enter { .. }) | None, None) => {
-            let admission = Admission::NotAsked;
-            let nothing = known.answers.is_empty() && known.told.check.is_none();
-            if nothing {
-                return None;
-            }
-            let state = words::Told {
-                code: "closed",
-                what: "nobody asked for it to land".to_owned(),
-                remedy: "ask for it by a comment",
-            };
-            (CheckRun::of(&admission), state, false)
-        }
-    };
-    let has_comment = known.told.comment.is_some();
-    let comment = (is_refused || has_comment || !known.answers.is_empty())
-        .then(|| comment_of(known.number, &state, &known.answers));
-    Some(Said { check, comment })
-}
-
-fn comment_of(number: u64, state: &words::Told, answers: &[Answer]) -> String {
-    Marker(number).comment(state, answers)
 }
 
 fn outcome(light: Light) -> Outcome {
