@@ -185,10 +185,11 @@ scenarios! {
         |tally| tally.terms == 2 && tally.returned_late > 0 && tally.events.contains_key("extended");
 }
 
-/// All hosts but one are stopped from the beginning, and go on one after the other.
+/// All hosts but one are stopped from the beginning, and go on one after the other, for so long
+/// that some come back just before their grace ends, whenever the next leader began.
 fn frozen(until: u64) -> Vec<Timed> {
     let hosts = 0..HOSTS - 1;
-    hosts.map(|host| (Fault::Freeze(host), 0, until + 250 * host as u64)).collect()
+    hosts.map(|host| (Fault::Freeze(host), 0, until + 1_100 * host as u64)).collect()
 }
 
 /// The link by which a coordinator's commits reach the store.
