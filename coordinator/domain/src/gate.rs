@@ -217,6 +217,15 @@ pub struct Finding {
     pub peak: u64,
 }
 
+impl Finding {
+    /// The line for people, where these red items block. It is about one item, nobody knows which,
+    /// so that there is none where some of them are excused.
+    #[must_use]
+    pub fn note_on(&self, red: &[String]) -> &str {
+        if self.red.iter().all(|item| red.contains(item)) { &self.note } else { "" }
+    }
+}
+
 /// What a gate found on trees of one digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
@@ -322,6 +331,17 @@ mod tests {
         for class in [Class::Oom, Class::Timeout, Class::Killed, Class::Infra, Class::Vacuous] {
             assert_eq!(verdict(class, 9, &[]), Verdict::Fail { class, red: Vec::new() });
         }
+    }
+
+    #[test]
+    fn a_note_that_may_be_about_an_excused_item_is_left_out() {
+        let note = "not ok 1 - a".to_owned();
+        let found = Finding { note, ..finding(Class::Failed, 5, &["a", "b"]) };
+        let red = |items: &[&str]| items.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
+        assert_eq!(found.note_on(&red(&["a", "b"])), "not ok 1 - a");
+        assert_eq!(found.note_on(&red(&["b"])), "");
+        let killed = Finding { red: BTreeSet::new(), ..found };
+        assert_eq!(killed.note_on(&[]), "not ok 1 - a");
     }
 
     #[test]

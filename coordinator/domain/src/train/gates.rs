@@ -291,8 +291,8 @@ fn look(
                 Some(red) => Look::Failed(Ejection::GateFailed {
                     gate: name.clone(),
                     class,
+                    note: found.finding.note_on(&red).to_owned(),
                     red: red.into_iter().take(20).collect(),
-                    note: found.finding.note,
                     job: found.job,
                 }),
             }
