@@ -20,6 +20,7 @@ demo: ## show the whole job on this machine; REPO=. shows it on a copy of a repo
 
 demo-github: ## tell twenty gated merges at a simulated GitHub as a story
 	@tests/tools.sh
+	$(CARGO) build --locked -p molt-coordinator -p molt-agent
 	$(CARGO) test --locked -p molt-tests --test github story::demo -- --ignored --nocapture
 
 tools: ## install what lint and test need, saying what

@@ -34,7 +34,7 @@ pub(crate) use self::hear::hear;
 pub use self::known::{
     AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_SEEN, PullKey, Told,
 };
-pub use self::report::{Basis, Report};
+pub use self::report::{Basis, Report, pause};
 pub use self::standing::standing;
 pub use self::wish::{Shown, Wanted};
 

@@ -1,7 +1,9 @@
 //! All that there is to say of a pull request at the forge: at its door, in the train, or after it.
 //! Not here: how it is written ([`super::words`]), and what was said last ([`super::Told`]).
 
-use super::admission::{Admission, Refusal};
+use std::time::Duration;
+
+use super::admission::{Admission, Refusal, Wait};
 use super::words::{CheckRun, Light, Marker, Reason};
 use super::{Known, standing};
 use crate::name::GateName;
@@ -15,6 +17,18 @@ pub struct Report {
     pub check: CheckRun,
     /// In our one comment, if there is to be one.
     pub comment: Option<String>,
+    /// What it is only progress of, where nothing was decided and nobody new has to act. Reports
+    /// of the same progress follow each other at a distance ([`pause`]).
+    pub progress: Option<String>,
+}
+
+/// How long the next report of the same progress waits, after so many of them. Requests that
+/// change something are few (80 a minute, 8 for a landing), and a run takes minutes.
+#[must_use]
+pub fn pause(reports: u32) -> Duration {
+    const FIRST: Duration = Duration::from_secs(15);
+    const LONGEST: Duration = Duration::from_secs(16 * 60);
+    FIRST.saturating_mul(4_u32.saturating_pow(reports)).min(LONGEST)
 }
 
 /// What a report follows from.
@@ -38,11 +52,11 @@ impl Report {
     #[must_use]
     pub fn of(basis: Basis<'_>) -> Option<Self> {
         let known = basis.known;
-        let (check, reason, refused) =
+        let Said { check, reason, refused, progress } =
             at_the_door(basis.judged).or_else(|| in_the_train(basis)).or_else(|| unasked(known))?;
         let commented = refused || known.told.comment.is_some() || !known.answers.is_empty();
         let comment = commented.then(|| Marker(known.number).comment(&reason, &known.answers));
-        Some(Self { check, comment })
+        Some(Self { check, comment, progress })
     }
 
     /// The same as long as the same is said of the same head.
@@ -59,24 +73,41 @@ impl Report {
     }
 }
 
-/// A check run, the reason that is told first, and whether somebody is refused.
-type Said = (CheckRun, Reason, bool);
+struct Said {
+    check: CheckRun,
+    /// What is told first.
+    reason: Reason,
+    /// Whether somebody is refused.
+    refused: bool,
+    progress: Option<String>,
+}
 
 fn at_the_door(judged: Option<&Admission>) -> Option<Said> {
     let admission = judged?;
-    let (reason, refused) = match admission {
-        Admission::Wait { first, .. } => (Reason::from(first), false),
-        Admission::Refused(refusal) => (Reason::from(refusal), *refusal != Refusal::Withdrawn),
-        Admission::NotAsked | Admission::Enter { .. } => return None,
-    };
-    Some((CheckRun::of(admission), reason, refused))
+    let check = CheckRun::of(admission);
+    match admission {
+        Admission::Wait { first, .. } => {
+            let reason = Reason::from(first);
+            // Programs report one after the other: how many more are waited for is progress.
+            let awaited = matches!(first, Wait::Check(it) if it.lack.may_pass());
+            let progress = awaited.then(|| reason.what.clone());
+            Some(Said { check, reason, refused: false, progress })
+        }
+        Admission::Refused(refusal) => {
+            let refused = *refusal != Refusal::Withdrawn;
+            Some(Said { check, reason: refusal.into(), refused, progress: None })
+        }
+        Admission::NotAsked | Admission::Enter { .. } => None,
+    }
 }
 
 fn in_the_train(basis: Basis<'_>) -> Option<Said> {
     let car = basis.car.filter(|car| basis.known.head().as_str() == car.head)?;
     let (light, reason) = standing(car, basis.required, basis.method);
     let refused = matches!(car.state, State::Ejected { .. }) && light == Light::Red;
-    Some((CheckRun::listing(light, std::slice::from_ref(&reason)), reason, refused))
+    let check = CheckRun::listing(light, std::slice::from_ref(&reason));
+    let progress = (light == Light::Pending).then(|| "train".to_owned());
+    Some(Said { check, reason, refused, progress })
 }
 
 /// Somebody is to be answered, or what was said of an earlier wish to be taken back.
@@ -86,14 +117,15 @@ fn unasked(known: &Known) -> Option<Said> {
     }
     let what = "nobody asked for it to land".to_owned();
     let reason = Reason { code: "closed", what, remedy: "ask for it by a comment" };
-    Some((CheckRun::of(&Admission::NotAsked), reason, false))
+    let check = CheckRun::of(&Admission::NotAsked);
+    Some(Said { check, reason, refused: false, progress: None })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::admission::Wait;
+    use super::super::check::{Lack, Lacking, Required, Source};
     use super::super::words::Answer;
-    use super::super::{CheckTold, ForgeTime, PullKey, Sighting, Told, UserId};
+    use super::super::{AppId, CheckTold, ForgeTime, PullKey, Sighting, Told, UserId};
     use super::*;
     use crate::train::Origin;
 
@@ -128,11 +160,38 @@ mod tests {
         assert!(comments(&known(), Some(&CLOSED)));
         assert!(!comments(&known(), Some(&Admission::Refused(Refusal::Withdrawn))));
         assert!(!comments(&known(), Some(&DRAFT)));
+        assert_eq!(said(&known(), Some(&DRAFT)).and_then(|it| it.progress), None);
         let answered = Known { answers: vec![Answer::new("ann", "no")], ..known() };
         assert!(comments(&answered, Some(&DRAFT)));
         assert!(comments(&answered, None));
         let told = Told { comment: Some(9), ..Told::default() };
         assert!(comments(&Known { told, ..known() }, Some(&DRAFT)));
+    }
+
+    #[test]
+    fn only_what_ends_by_itself_is_progress() {
+        let progress = |lack, more| {
+            let required = Required { name: "ci".to_owned(), source: Source::App(AppId(3)) };
+            let first = Wait::Check(Lacking { required, lack });
+            said(&known(), Some(&Admission::Wait { first, more })).and_then(|it| it.progress)
+        };
+        let pending = progress(Lack::Pending, vec![Wait::Draft]);
+        assert!(pending.is_some());
+        assert_eq!(pending, progress(Lack::Pending, Vec::new()));
+        assert_ne!(pending, progress(Lack::Unsaid, Vec::new()));
+        assert_eq!(progress(Lack::Red { word: "failure".to_owned() }, Vec::new()), None);
+    }
+
+    #[test]
+    fn reports_of_progress_are_few_however_long_it_takes() {
+        let (mut passed, mut reports) = (Duration::ZERO, 0);
+        while passed < Duration::from_secs(60 * 60) {
+            passed += pause(reports);
+            reports += 1;
+        }
+        assert!(reports <= 7, "{reports}");
+        assert_eq!(pause(0), Duration::from_secs(15));
+        assert_eq!(pause(u32::MAX), Duration::from_secs(16 * 60));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::judge::Judged;
+use self::tell::Spoken;
 use super::chain;
 use crate::engine::{Failure, Handle};
 use crate::github::Account;
@@ -105,6 +106,8 @@ struct Memory {
     pulls: BTreeMap<u64, shape::Pull>,
     /// How each was judged last.
     judged: BTreeMap<u64, Judged>,
+    /// What was said of each last.
+    spoken: BTreeMap<u64, Spoken>,
 }
 
 /// What the board has of a pull request.

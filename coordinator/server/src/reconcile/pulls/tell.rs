@@ -2,18 +2,47 @@
 //!
 //! What is said follows from the board and from the last judgement. What was said last is on the
 //! board, so that nothing is said twice, and a coordinator that takes over goes on with the same
-//! check run and the same comment.
+//! check run and the same comment. Of mere progress less is said than there is: a request that
+//! changes something costs more than a reader gains.
 
 use molt_domain::board::Command;
 use molt_domain::name::GateName;
 use molt_domain::policy::Method;
 use molt_domain::pull::admission::Stage;
 use molt_domain::pull::words::{CheckRun, Light, Marker};
-use molt_domain::pull::{Basis, CheckTold, Report, Told};
+use molt_domain::pull::{Basis, CheckTold, CommitId, Report, Told, pause};
 use molt_forge::Oid;
 use molt_forge::github::{CheckReport, CommentReport, Outcome, shape};
+use tokio::time::Instant;
 
 use super::{Memory, OnBoard, Pulls, PullsError, read};
+
+/// What this coordinator said of a pull request last.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    head: CommitId,
+    progress: Option<String>,
+    at: Instant,
+    /// Reports of the same progress before this one.
+    before: u32,
+}
+
+impl Spoken {
+    /// After it was said now.
+    fn of(head: CommitId, report: &Report, last: Option<&Self>) -> Self {
+        let before = last.filter(|it| it.goes_on(&head, report)).map_or(0, |it| it.before + 1);
+        Self { head, progress: report.progress.clone(), at: Instant::now(), before }
+    }
+
+    fn goes_on(&self, head: &CommitId, report: &Report) -> bool {
+        self.head == *head && report.progress.is_some() && self.progress == report.progress
+    }
+
+    /// Whether a report is to wait.
+    fn holds_back(&self, head: &CommitId, report: &Report) -> bool {
+        self.goes_on(head, report) && self.at.elapsed() < pause(self.before)
+    }
+}
 
 impl Pulls {
     /// Says what is to be said and was not yet.
@@ -26,7 +55,7 @@ impl Pulls {
             let (known, car) = (entry.known.as_ref(), entry.car.as_deref());
             let basis = Basis { known, car, judged, required: &required, method };
             if let Some(report) = Report::of(basis) {
-                let said = self.say(&pull, &entry, &report).await;
+                let said = self.say(memory, &pull, &entry, &report).await;
                 self.or_skip(number, said)?;
             }
             if over && !entry.is_in() {
@@ -42,6 +71,7 @@ impl Pulls {
         self.tell_board(number, command).await?;
         memory.pulls.remove(&number);
         memory.judged.remove(&number);
+        memory.spoken.remove(&number);
         Ok(())
     }
 
@@ -58,6 +88,7 @@ impl Pulls {
     /// Says it, unless it was said, and takes note of it.
     async fn say(
         &self,
+        memory: &mut Memory,
         pull: &shape::Pull,
         entry: &OnBoard,
         report: &Report,
@@ -65,9 +96,11 @@ impl Pulls {
         let told = &entry.known.told;
         let head = read::commit(&pull.head.sha)?;
         let digest = report.digest(head.as_str());
-        if told.digest == digest {
+        let last = memory.spoken.get(&pull.number);
+        if told.digest == digest || last.is_some_and(|it| it.holds_back(&head, report)) {
             return Ok(());
         }
+        let spoken = Spoken::of(head.clone(), report, last);
         let known = told.check.as_ref().filter(|check| check.head == head).map(|check| check.id);
         if let (None, Some(old)) = (known, &told.check) {
             self.drop_check(pull.number, old).await?;
@@ -86,7 +119,9 @@ impl Pulls {
         };
         let told = Told { check, comment, digest };
         let (repo, number) = (self.repo.clone(), pull.number);
-        self.tell_board(number, Command::TellPull { repo, number, told }).await
+        self.tell_board(number, Command::TellPull { repo, number, told }).await?;
+        memory.spoken.insert(number, spoken);
+        Ok(())
     }
 
     /// A head that is another one's by now waits for nothing any more.
