@@ -121,7 +121,7 @@ impl Coordinator {
 }
 
 /// Pushes a policy with `scopes` scopes into a fresh remote.
-fn publish(folder: &Path, remote: &Path, scopes: usize) -> anyhow::Result<()> {
+pub(crate) fn publish(folder: &Path, remote: &Path, scopes: usize) -> anyhow::Result<()> {
     let work = folder.join("work");
     let mut policy =
         "version = 1\n[merge]\nmethod = \"merge\"\nrequired = [\"scope\"]\n".to_owned();

@@ -12,8 +12,10 @@ mod clock;
 mod commands;
 mod coordinator;
 mod crowd;
+mod deliveries;
 mod etcd;
 mod freed;
+mod github;
 mod handover;
 mod hosts;
 mod load;
@@ -21,10 +23,12 @@ mod machine;
 mod member;
 mod mutex;
 mod process;
+mod receiver;
 mod report;
 mod takeover;
 mod usage;
 mod watchers;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,6 +74,24 @@ struct Args {
 enum Role {
     #[command(hide = true)]
     Watch(watchers::Watch),
+    #[command(hide = true)]
+    Receive(receiver::Receive),
+}
+
+impl Role {
+    fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Watch(watch) => {
+                // One thread: who watches is not to keep the one that is watched from its work.
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(watch.run())
+            }
+            Self::Receive(receive) => {
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+                runtime.block_on(receive.run())
+            }
+        }
+    }
 }
 
 /// A part of the measurements; each has a coordinator of its own.
@@ -93,14 +115,14 @@ enum Part {
     Takeover,
     /// An agent that is killed
     Freed,
+    /// Webhooks that a forge sends
+    Webhooks,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    if let Some(Role::Watch(watch)) = &args.role {
-        // One thread: who watches is not to keep the one that is watched from its work.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        return runtime.block_on(watch.run()).map(|()| ExitCode::SUCCESS);
+    if let Some(role) = &args.role {
+        return role.run().map(|()| ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(until_stopped(measured(&args)))?;
@@ -157,6 +179,7 @@ impl Stage<'_> {
             Part::Member => member::measure(&folder, self.etcd, self.effort).await,
             Part::Takeover => takeover::measure(&folder, self.etcd).await,
             Part::Freed => freed::measure(&folder).await,
+            Part::Webhooks => webhooks::measure(&folder, self.effort).await,
         }
     }
 

@@ -24,6 +24,20 @@ pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
     Ok(kilobytes * 1024)
 }
 
+/// The most memory of a process that was in core at any time, in bytes; `None` where nothing tells.
+pub(crate) fn peak(pid: u32) -> anyhow::Result<Option<u64>> {
+    match fs::read_to_string(format!("/proc/{pid}/status")) {
+        Ok(status) => Ok(Some(peak_of_status(&status)?)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn peak_of_status(status: &str) -> anyhow::Result<u64> {
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|text| text.trim().strip_suffix(" kB")).context("no peak")?;
+    Ok(peak.parse::<u64>()? * 1024)
+}
+
 fn ps(pid: u32, what: &str) -> anyhow::Result<String> {
     output(Command::new("ps").args(["-o", what, "-p", &pid.to_string()]))
 }
@@ -59,6 +73,13 @@ mod tests {
         assert_eq!(from_ps("  1:02.50\n").unwrap(), Duration::from_millis(62_500));
         assert_eq!(from_ps("1:00:01.00").unwrap(), Duration::from_secs(3601));
         assert!(from_ps("-").is_err());
+    }
+
+    #[test]
+    fn a_peak_is_read() {
+        let status = "Name:\tVmHWM\nVmPeak:\t   9 kB\nVmHWM:\t    512 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(peak_of_status(status).unwrap(), 512 << 10);
+        assert!(peak_of_status("VmRSS:\t 1 kB\n").is_err());
     }
 
     #[test]

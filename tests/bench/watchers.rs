@@ -237,7 +237,8 @@ async fn watch(mut entries: Streaming<v1::Entry>, seen: Arc<Mutex<Seen>>) -> any
     Ok(())
 }
 
-async fn input_ended() -> anyhow::Result<()> {
+/// Returns once whoever started this process has no more to say to it.
+pub(crate) async fn input_ended() -> anyhow::Result<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let read = std::io::stdin().read_to_end(&mut Vec::new());
@@ -247,8 +248,9 @@ async fn input_ended() -> anyhow::Result<()> {
     Ok(receiver.await??)
 }
 
+/// Tells the process that started this one.
 #[expect(clippy::print_stdout, reason = "what the process that started this one waits for")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     println!("{line}");
 }
 
