@@ -126,11 +126,7 @@ pub(crate) fn under_load(scene: &Scene, faults: impl FnOnce(&Load<'_>)) -> Repor
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             load.all_go_on(&load.counts(), 4 * PROGRESS);
             faults(load);
-            until("there was enough of everything", || {
-                let counts = load.counts();
-                let enough = |(kind, least): &(&str, u64)| counts.get(kind) >= Some(least);
-                LEAST.iter().all(enough).then_some(())
-            });
+            load.goes_on_until_enough();
             load.book.write(Sign::Over);
         }));
         load.over.store(true, Ordering::Relaxed);
@@ -177,6 +173,21 @@ impl Load<'_> {
                 return;
             }
             pause(step);
+        }
+    }
+
+    /// Waits until there was enough of everything, for as long as there is more of it: how fast a
+    /// machine is decides nothing.
+    fn goes_on_until_enough(&self) {
+        for (kind, least) in LEAST {
+            let count = || self.counts().get(kind).copied().unwrap_or_default();
+            loop {
+                let before = count();
+                if before >= least {
+                    break;
+                }
+                until("there is more of everything", || (count() > before).then_some(()));
+            }
         }
     }
 
