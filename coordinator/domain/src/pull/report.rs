@@ -56,6 +56,9 @@ impl Report {
             at_the_door(basis.judged).or_else(|| in_the_train(basis)).or_else(|| unasked(known))?;
         let commented = refused || known.told.comment.is_some() || !known.answers.is_empty();
         let comment = commented.then(|| Marker(known.number).comment(&reason, &known.answers));
+        // Whoever asked something is answered at once.
+        let answer = known.answers.last().map(ToString::to_string).unwrap_or_default();
+        let progress = progress.map(|it| it + &answer);
         Some(Self { check, comment, progress })
     }
 
@@ -180,6 +183,19 @@ mod tests {
         assert_eq!(pending, progress(Lack::Pending, Vec::new()));
         assert_ne!(pending, progress(Lack::Unsaid, Vec::new()));
         assert_eq!(progress(Lack::Red { word: "failure".to_owned() }, Vec::new()), None);
+    }
+
+    #[test]
+    fn an_answer_is_no_progress() {
+        let required = Required { name: "ci".to_owned(), source: Source::App(AppId(3)) };
+        let first = Wait::Check(Lacking { required, lack: Lack::Pending });
+        let waits = Admission::Wait { first, more: Vec::new() };
+        let progress = |answers: &[&str]| {
+            let answers = answers.iter().map(|it| Answer::new("ann", it)).collect();
+            said(&Known { answers, ..known() }, Some(&waits)).and_then(|it| it.progress)
+        };
+        assert_ne!(progress(&[]), progress(&["it waits"]));
+        assert_ne!(progress(&["it waits"]), progress(&["it waits", "it still does"]));
     }
 
     #[test]
