@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a broken fixture is a failed test")]
 
+#[path = "verify/methods.rs"]
+mod methods;
 #[path = "verify/overrides.rs"]
 mod overrides;
 
@@ -40,6 +42,7 @@ struct Story {
     told: Vec<Told>,
     /// Before which event nothing happens for how long, in milliseconds.
     pause: (usize, u64),
+    way: methods::Way,
 }
 
 #[derive(Clone)]
@@ -57,10 +60,16 @@ struct Point {
 
 impl Story {
     fn new() -> Self {
+        Self::landing_by(methods::Way::MERGE)
+    }
+
+    fn landing_by(way: methods::Way) -> Self {
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        let mut story = Self { scratch, told: Vec::new(), pause: (0, 0) };
+        let mut story = Self { scratch, told: Vec::new(), pause: (0, 0), way };
         story.git(&["init", "--quiet", "--initial-branch=main"]);
-        for (path, text) in [("molt.toml", POLICY), ("docs/a.md", "a\n"), ("runtime/a.c", "a\n")] {
+        let policy = format!("{POLICY}method = \"{}\"\n", way.method);
+        for (path, text) in [("molt.toml", &*policy), ("docs/a.md", "a\n"), ("runtime/a.c", "a\n")]
+        {
             story.write(path, text);
         }
         let base = story.commit("begin");
@@ -128,12 +137,8 @@ impl Story {
     fn land(&mut self, n: u64, scope: &str, base: &Point, spelled_by: Option<&str>) -> Point {
         let (car, session) = (format!("car_000{n}"), format!("ses_000{n}"));
         let claim = format!("clm_000{n}");
-        self.git(&["checkout", "--quiet", "-b", &format!("change-{n}")]);
-        self.write(&format!("{scope}/new{n}"), "new\n");
-        let head = self.commit(&format!("change {n}"));
-        self.git(&["checkout", "--quiet", "main"]);
-        self.git(&["merge", "--quiet", "--no-ff", "--no-edit", &head.commit]);
-        let landed = self.point();
+        let head = self.propose(n, scope);
+        let landed = self.join(&head);
         self.by_session(&session, json!({
             "what": "claimed", "claim": claim, "session": session, "name": "ann", "scopes": [scope],
             "fence": {"epoch": 0, "n": n * 100}, "task": null

@@ -92,6 +92,26 @@ pub enum Method {
     Merge,
     /// The change's head itself, when it descends from the base.
     Ff,
+    /// One commit on the base with all that the change's head changes.
+    Squash,
+    /// Each commit of the change's head anew on the base.
+    Rebase,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Merge, Self::Ff, Self::Squash, Self::Rebase];
+
+    /// Its word in the policy.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Ff => "ff",
+            Self::Squash => "squash",
+            Self::Rebase => "rebase",
+        }
+    }
 }
 
 /// A repository of the fleet: where it is and what its base said last.

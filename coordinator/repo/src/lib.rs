@@ -17,6 +17,7 @@ mod mirror;
 mod oid;
 mod path;
 mod program;
+mod rebase;
 mod worktree;
 
 pub use access::{Access, Variables};

@@ -3,7 +3,8 @@
 //! Git's own strategy does the merge, and everything in the commit comes from
 //! the caller, so that a redo on any machine has the same id. Attributes do not
 //! steer merges: a driver such as `union` would make a result that nobody
-//! wrote. Not here: the order of candidates, which is the train's.
+//! wrote. Not here: a head's commits carried one by one ([`crate::rebase`]), and
+//! the order of candidates, which is the train's.
 
 use crate::{Mirror, Oid, RepoError, TreePath};
 
@@ -14,13 +15,16 @@ const NO_ATTRIBUTES: &str = "attr.tree=4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 /// Everything of a candidate that is not its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateIdentity {
-    /// The author's and committer's name.
+    /// The committer's name; the author's too, of a merge.
     pub name: String,
-    /// The author's and committer's address.
+    /// The committer's address; the author's too, of a merge.
     pub email: String,
-    /// The whole message, with its trailers.
+    /// The message of a commit that nobody wrote, with an empty line at its end.
     pub message: String,
-    /// Author and committer time, in seconds since 1970 UTC.
+    /// The lines that end the message of the candidate itself, whoever wrote the rest.
+    pub trailers: String,
+    /// The committer's time, in seconds since 1970 UTC; the author's too, except of what is
+    /// carried.
     pub time: u64,
 }
 
@@ -31,6 +35,10 @@ pub enum Method {
     Merge,
     /// The head itself, if it descends from the base.
     FastForward,
+    /// A new commit on the base alone with all that the head changes, by the head's author.
+    Squash,
+    /// Each commit of the head anew on the base, with its own author and message.
+    Rebase,
 }
 
 /// What a merge came to.
@@ -52,6 +60,26 @@ pub enum Merge {
     UpToDate,
     /// The head does not descend from the base, and the method makes no commit.
     Diverged,
+    /// The base has all that the head changes, so that the method has nothing to commit.
+    Nothing,
+    /// A commit of the head is a merge, and the method carries each by itself.
+    HasMerge {
+        /// The merge.
+        commit: Oid,
+    },
+    /// The head has more commits than the method carries.
+    TooMany {
+        /// How many it carries.
+        limit: usize,
+    },
+}
+
+/// Where two commits meet.
+pub(crate) enum Met {
+    /// In this tree.
+    Tree(Oid),
+    /// Nowhere, because of these paths.
+    Conflict(Vec<TreePath>),
 }
 
 impl Mirror {
@@ -76,6 +104,8 @@ impl Mirror {
             }
             Method::FastForward => Ok(Merge::Diverged),
             Method::Merge => self.merge_commit(base, head, identity),
+            Method::Squash => self.squash(base, head, identity),
+            Method::Rebase => self.rebase(base, head, identity),
         }
     }
 
@@ -85,20 +115,43 @@ impl Mirror {
         head: &Oid,
         identity: &CandidateIdentity,
     ) -> Result<Merge, RepoError> {
+        let tree = match self.meet(base, head)? {
+            Met::Tree(tree) => tree,
+            Met::Conflict(paths) => return Ok(Merge::Conflict { paths }),
+        };
+        let commit = self.commit_tree(&tree, &[base, head], identity)?;
+        Ok(Merge::Clean { commit, tree })
+    }
+
+    fn squash(
+        &self,
+        base: &Oid,
+        head: &Oid,
+        identity: &CandidateIdentity,
+    ) -> Result<Merge, RepoError> {
+        let tree = match self.meet(base, head)? {
+            Met::Tree(tree) => tree,
+            Met::Conflict(paths) => return Ok(Merge::Conflict { paths }),
+        };
+        if tree == self.tree_of(base)? {
+            return Ok(Merge::Nothing);
+        }
+        let commit = self.commit_of(base, head, &tree, identity)?;
+        Ok(Merge::Clean { commit, tree })
+    }
+
+    /// Merges two commits into a tree, by git's own strategy.
+    pub(crate) fn meet(&self, ours: &Oid, theirs: &Oid) -> Result<Met, RepoError> {
         let call = self
             .call()
             .args(["-c", NO_ATTRIBUTES, "merge-tree", "--write-tree", "-z", "--name-only"])
-            .args(["--no-messages", base.as_str(), head.as_str()]);
+            .args(["--no-messages", ours.as_str(), theirs.as_str()]);
         let finished = call.finish().map_err(|source| self.failed(source))?;
         if !matches!(finished.code, 0 | 1) {
             return Err(self.failed(finished.into_error()));
         }
         let (tree, paths) = parse(&finished.stdout)?;
-        if finished.code == 1 {
-            return Ok(Merge::Conflict { paths });
-        }
-        let commit = self.commit_tree(&tree, &[base, head], identity)?;
-        Ok(Merge::Clean { commit, tree })
+        Ok(if finished.code == 1 { Met::Conflict(paths) } else { Met::Tree(tree) })
     }
 
     fn commit_tree(
@@ -120,7 +173,7 @@ impl Mirror {
             .env("GIT_COMMITTER_NAME", &identity.name)
             .env("GIT_COMMITTER_EMAIL", &identity.email)
             .env("GIT_COMMITTER_DATE", &date)
-            .stdin(identity.message.as_bytes());
+            .stdin(format!("{}{}", identity.message, identity.trailers).as_bytes());
         let printed = self.run(call)?;
         parse_oid("commit-tree", printed.trim_ascii())
     }

@@ -19,6 +19,16 @@ pub(super) struct Commit {
     pub(super) parents: Vec<String>,
 }
 
+/// What a commit says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Words {
+    /// The author's name and address.
+    pub(super) author: String,
+    /// When it was written, with the zone.
+    pub(super) date: String,
+    pub(super) message: String,
+}
+
 impl Git {
     /// The repository at `path`: a bare one, or a worktree's.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
@@ -108,6 +118,29 @@ impl Git {
             self.bytes(&["diff-tree", "-r", "-z", "--no-renames", "--name-only", from, to])?;
         let named = String::from_utf8_lossy(&named).into_owned();
         Ok(named.split_terminator('\0').map(str::to_owned).collect())
+    }
+
+    /// What a commit says.
+    pub(super) fn words(&self, commit: &str) -> anyhow::Result<Words> {
+        let text = self.bytes(&["cat-file", "commit", commit])?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let (header, message) = text.split_once("\n\n").context("a commit without an end")?;
+        let author = header.lines().find_map(|line| line.strip_prefix("author "));
+        let (author, date) = author
+            .and_then(|author| author.rsplit_once("> "))
+            .with_context(|| format!("{commit} has no author"))?;
+        Ok(Words {
+            author: format!("{author}>"),
+            date: date.to_owned(),
+            message: message.to_owned(),
+        })
+    }
+
+    /// The commits of a head that a base lacks, oldest first.
+    pub(super) fn lacking(&self, base: &str, head: &str) -> anyhow::Result<Vec<String>> {
+        let range = format!("{base}..{head}");
+        let listed = self.text(&["rev-list", "--topo-order", "--reverse", &range])?;
+        Ok(listed.lines().map(str::to_owned).collect())
     }
 
     /// Where two commits parted.

@@ -15,6 +15,7 @@ mod history;
 mod policy;
 mod proof;
 mod report;
+mod shape;
 
 use std::path::PathBuf;
 

@@ -43,6 +43,8 @@ pub(super) enum Method {
     #[default]
     Merge,
     Ff,
+    Squash,
+    Rebase,
 }
 
 #[derive(Debug)]

@@ -167,7 +167,7 @@ fn explained(tree: &Tree) -> Vec<String> {
 fn rules(page: &str) -> Vec<String> {
     let rows = rows(page, "## Branch protection and rulesets");
     // Below its head and the line under that.
-    let rows: Vec<_> = rows.into_iter().filter(|cells| cells.len() == 5).skip(2).collect();
+    let rows: Vec<_> = rows.into_iter().filter(|cells| cells.len() == 7).skip(2).collect();
     let named: BTreeSet<&str> = rows.iter().filter_map(|cells| code(cells[0])).collect();
     let mut complaints = Vec::new();
     for word in words_of_rules() {
@@ -177,13 +177,19 @@ fn rules(page: &str) -> Vec<String> {
     }
     for cells in rows {
         let rule = rule(cells[0]);
-        let cases = [Method::Merge, Method::Ff]
-            .into_iter()
-            .flat_map(|method| [Bypass::Never, Bypass::Always].map(|bypass| (method, bypass)));
-        for ((method, bypass), cell) in cases.zip(&cells[1..]) {
+        let columns: [&[Method]; 3] =
+            [&[Method::Merge], &[Method::Squash, Method::Rebase], &[Method::Ff]];
+        let columns = columns.into_iter().zip(cells[1..].chunks(2));
+        let cases = columns.flat_map(|(methods, pair)| {
+            let pair = [(Bypass::Never, pair[0]), (Bypass::Always, pair[1])];
+            methods
+                .iter()
+                .flat_map(move |method| pair.map(|(bypass, cell)| (*method, bypass, cell)))
+        });
+        for (method, bypass, cell) in cases {
             let place = Place::Ruleset("main".to_owned());
             let met = told(met(&Found { rule: rule.clone(), place, bypass }, method));
-            if *cell != met {
+            if cell != met {
                 let case = format!("{} with {method:?}, {bypass:?}", cells[0]);
                 complaints.push(format!("{PAGE}: {case}: is {met}, not {cell}"));
             }

@@ -25,6 +25,7 @@ mod identity;
 mod locks;
 mod logs;
 mod messages;
+mod methods;
 mod readme;
 mod reports;
 mod scenarios;

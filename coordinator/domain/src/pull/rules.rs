@@ -190,9 +190,11 @@ pub fn met(found: &Found, method: Method) -> Met {
         // Beside the forge's queue there would be two orders for one branch (B17).
         (Rule::MergeQueue, _) => Met::InTheWay,
         (Rule::PullRequest { beyond, .. }, _) if beyond.is_empty() => unless(Met::Judged),
+        // No merge commit is made, and what is carried has none.
+        (Rule::LinearHistory, Method::Squash | Method::Rebase) => Met::Kept,
         // The head itself lands, and its checks with it.
         (Rule::StatusChecks { .. }, Method::Ff) => Met::Judged,
-        (Rule::StatusChecks { .. }, Method::Merge) => unless(Met::Judged),
+        (Rule::StatusChecks { .. }, _) => unless(Met::Judged),
         (Rule::LinearHistory | Rule::Signatures, Method::Ff) | (Rule::Content(_), _) => {
             if passes {
                 Met::Bypassed
@@ -200,9 +202,10 @@ pub fn met(found: &Found, method: Method) -> Met {
                 Met::AtLanding
             }
         }
-        (Rule::LinearHistory | Rule::Signatures, Method::Merge)
-        | (
+        (
             Rule::PullRequest { .. }
+            | Rule::LinearHistory
+            | Rule::Signatures
             | Rule::Deployments
             | Rule::Update
             | Rule::Program(_)
@@ -413,10 +416,10 @@ impl Obstacle {
 fn fix(rule: &Rule) -> &'static str {
     match rule {
         Rule::MergeQueue => "turn the merge queue off for this branch: the train is one",
-        Rule::LinearHistory => "set `method = \"ff\"` in molt.toml, or let the App bypass the rule",
-        Rule::Signatures => {
-            "let the App bypass the rule, as the train's merge commits are not signed"
+        Rule::LinearHistory => {
+            "set `method` in molt.toml to squash, rebase or ff, or let the App bypass the rule"
         }
+        Rule::Signatures => "let the App bypass the rule, as the train's commits are not signed",
         Rule::Deployments => {
             "let the App bypass the rule, as the commit that lands was deployed nowhere"
         }

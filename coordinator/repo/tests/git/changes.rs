@@ -108,6 +108,7 @@ fn a_candidates_own_changes_are_the_cars_plus_nothing() {
         name: "Molt".to_owned(),
         email: "molt@example.org".to_owned(),
         message: "m".to_owned(),
+        trailers: String::new(),
         time: 1,
     };
     let merged = mirror.merge(&base, &head, Method::Merge, &identity).unwrap();

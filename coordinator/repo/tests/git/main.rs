@@ -7,4 +7,5 @@ mod fixture;
 mod history;
 mod merge;
 mod mirror;
+mod rebase;
 mod worktree;

@@ -4,11 +4,12 @@ use molt_repo::{CandidateIdentity, Merge, Method, Mirror, Oid, RepoError, TreePa
 
 use crate::fixture::Fixture;
 
-fn identity() -> CandidateIdentity {
+pub(crate) fn identity() -> CandidateIdentity {
     CandidateIdentity {
         name: "Molt Coordinator".to_owned(),
         email: "molt@example.org".to_owned(),
-        message: "Land change 7: größer\n\nMolt-Change: 7\n".to_owned(),
+        message: "Land change 7: größer\n\n".to_owned(),
+        trailers: "Molt-Change: 7\n".to_owned(),
         time: 1_700_000_000,
     }
 }
@@ -18,7 +19,7 @@ fn merge(mirror: &Mirror, base: &Oid, head: &Oid) -> Merge {
 }
 
 /// A base and a head that forked from the first commit, by what each one writes.
-fn forked(base: &[(&str, &str)], head: &[(&str, &str)]) -> (Fixture, Oid, Oid) {
+pub(crate) fn forked(base: &[(&str, &str)], head: &[(&str, &str)]) -> (Fixture, Oid, Oid) {
     let fixture = Fixture::new();
     let first = fixture.head();
     fixture.branch("topic", &first);

@@ -1,8 +1,8 @@
 //! GitHub: whether it takes our key or token, what it lets us do, and what of its rules is in the
 //! way of everything that is to land.
 //!
-//! How a base's policy lands changes is not known before it was read, so both ways are looked at:
-//! what is in the way of one alone is told as a thing to know.
+//! How a base's policy lands changes is not known before it was read, so every way is looked at:
+//! what is not in the way of all is told as a thing to know.
 
 use molt_domain::policy::Method;
 use molt_domain::pull::rules::{Found, Installation, Obstacle, preflight, wanted};
@@ -91,7 +91,7 @@ async fn look(
     };
     if !matches!(installation, Installation::Active(_)) {
         let obstacles = preflight(&[], Method::Merge, &installation);
-        return Ok(obstacles.iter().map(|it| blocked(repo, slug, it, Scope::Always)).collect());
+        return Ok(obstacles.iter().map(|it| blocked(repo, slug, it, &[])).collect());
     }
     let client = door.client(slug).await?;
     let seen: Repository = client.read(slug.route(Operation::REPOSITORY)).await?;
@@ -131,31 +131,24 @@ fn judged(found: &[Found]) -> String {
     words
 }
 
-/// In whose way something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// Of every change.
-    Always,
-    /// Of those that land by a merge commit.
-    Merges,
-}
-
 fn obstacles(
     repo: &RepoConfig,
     slug: &Slug,
     found: &[Found],
     installation: &Installation,
 ) -> Vec<Finding> {
-    let always = preflight(found, Method::Ff, installation);
-    let merges = preflight(found, Method::Merge, installation);
-    let scope = |obstacle: &Obstacle| match always.contains(obstacle) {
-        true => Scope::Always,
-        false => Scope::Merges,
+    let of_each = Method::ALL.map(|method| (method, preflight(found, method, installation)));
+    let without = |obstacle: &Obstacle| -> Vec<&str> {
+        let without = of_each.iter().filter(|(_, obstacles)| !obstacles.contains(obstacle));
+        without.map(|(method, _)| method.as_str()).collect()
     };
-    merges.iter().map(|obstacle| blocked(repo, slug, obstacle, scope(obstacle))).collect()
+    // Nothing is in the way of another method that is not in the way of a merge commit.
+    let [(_, merges), ..] = &of_each;
+    merges.iter().map(|obstacle| blocked(repo, slug, obstacle, &without(obstacle))).collect()
 }
 
-fn blocked(repo: &RepoConfig, slug: &Slug, obstacle: &Obstacle, scope: Scope) -> Finding {
+/// What is told of an obstacle; `without` are the methods that it is in no way of.
+fn blocked(repo: &RepoConfig, slug: &Slug, obstacle: &Obstacle, without: &[&str]) -> Finding {
     let (reason, fix) = (obstacle.reason(), obstacle.fix());
     let detail = format!("{}: {slug}: {reason}: {obstacle}: {fix}", repo.name);
     let exit = match obstacle {
@@ -165,13 +158,11 @@ fn blocked(repo: &RepoConfig, slug: &Slug, obstacle: &Obstacle, scope: Scope) ->
         | Obstacle::Gone
         | Obstacle::Workflows { .. } => Exit::Forbidden,
     };
-    match scope {
-        Scope::Always => Finding::fail("github", exit, detail),
-        Scope::Merges => {
-            let detail = format!("{detail} (not with `method = \"ff\"` in molt.toml)");
-            Finding::warn("github", detail)
-        }
+    if without.is_empty() {
+        return Finding::fail("github", exit, detail);
     }
+    let without = without.join(" or ");
+    Finding::warn("github", format!("{detail} (not with `method` {without} in molt.toml)"))
 }
 
 /// What failed at `place`, by who can act on it.
@@ -233,7 +224,11 @@ mod tests {
         );
         let linear = told(&[rule("required_linear_history")], &rules::personal());
         let [(Seen::Warn, detail)] = &*linear else { panic!("{linear:?}") };
-        assert!(detail.ends_with("(not with `method = \"ff\"` in molt.toml)"), "{detail}");
+        let methods = "(not with `method` ff or squash or rebase in molt.toml)";
+        assert!(detail.ends_with(methods), "{detail}");
+        let signed = told(&[rule("required_signatures")], &rules::personal());
+        let [(Seen::Warn, detail)] = &*signed else { panic!("{signed:?}") };
+        assert!(detail.ends_with("(not with `method` ff in molt.toml)"), "{detail}");
         let Installation::Active(mut granted) = rules::personal() else { panic!("it works") };
         granted.insert(Permission::Contents, Level::Read);
         let less = told(&[], &Installation::Active(granted));

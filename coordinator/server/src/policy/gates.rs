@@ -215,14 +215,7 @@ fn protect(item: &Item<'_>, findings: &mut Findings<'_>) -> Option<Vec<(Pattern,
 }
 
 fn method(item: &Item<'_>, findings: &mut Findings<'_>) -> Option<Method> {
-    let text = item.text(findings)?;
-    if matches!(text, "squash" | "rebase") {
-        let what = format!("`{text}`");
-        let instead = Some("use merge or ff");
-        findings.error(item.at, &item.key, Problem::Unsupported { what, instead });
-        return None;
-    }
-    item.choice(&[("merge", Method::Merge), ("ff", Method::Ff)], findings)
+    item.choice(&Method::ALL.map(|method| (method.as_str(), method)), findings)
 }
 
 fn required(

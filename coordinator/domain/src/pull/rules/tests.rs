@@ -6,8 +6,6 @@ use super::*;
 use crate::pull::AppId;
 use crate::pull::check::Source;
 
-const BOTH: [Method; 2] = [Method::Merge, Method::Ff];
-
 fn found(rule: Rule, bypass: Bypass) -> Found {
     Found { rule, place: Place::Ruleset("main".to_owned()), bypass }
 }
@@ -25,37 +23,48 @@ fn active(granted: &[(Permission, Level)]) -> Installation {
     Installation::Active(granted.iter().copied().collect())
 }
 
-/// How a rule is met without a bypass and with one, merging and fast-forwarding.
-fn ways(rule: &Rule) -> [Met; 4] {
+/// How a rule is met without a bypass and with one: merging, as commits of our own, and
+/// fast-forwarding.
+fn ways(rule: &Rule) -> [Met; 6] {
     let way = |bypass, method| met(&found(rule.clone(), bypass), method);
-    let [merge, ff] = BOTH;
-    let pairs = [(Bypass::Never, merge), (Bypass::Never, ff)];
-    let more = [(Bypass::Always, merge), (Bypass::Always, ff)];
-    let [one, two] = pairs.map(|(bypass, method)| way(bypass, method));
-    let [three, four] = more.map(|(bypass, method)| way(bypass, method));
-    assert_eq!(way(Bypass::PullRequests, merge), one, "{rule}: not our way");
-    [one, two, three, four]
+    for method in Method::ALL {
+        assert_eq!(way(Bypass::PullRequests, method), way(Bypass::Never, method), "{rule}");
+    }
+    let [one, two] = [Bypass::Never, Bypass::Always].map(|bypass| {
+        assert_eq!(way(bypass, Method::Squash), way(bypass, Method::Rebase), "{rule}");
+        [Method::Merge, Method::Squash, Method::Ff].map(|method| way(bypass, method))
+    });
+    [one[0], one[1], one[2], two[0], two[1], two[2]]
 }
 
 #[test]
 fn each_rule_is_kept_judged_or_in_the_way() {
     use Met::{AtLanding, Bypassed, InTheWay, Judged, Kept};
     let cases = [
-        (Rule::Creation, [Kept; 4]),
-        (Rule::Deletion, [Kept; 4]),
-        (Rule::NonFastForward, [Kept; 4]),
-        (Rule::MergeQueue, [InTheWay; 4]),
-        (Rule::Update, [InTheWay, InTheWay, Bypassed, Bypassed]),
-        (Rule::Deployments, [InTheWay, InTheWay, Bypassed, Bypassed]),
-        (Rule::LinearHistory, [InTheWay, AtLanding, Bypassed, Bypassed]),
-        (Rule::Signatures, [InTheWay, AtLanding, Bypassed, Bypassed]),
-        (checks(Strict::Yes), [InTheWay, Judged, Judged, Judged]),
-        (checks(Strict::No), [InTheWay, Judged, Judged, Judged]),
-        (reviewed(1, &[]), [InTheWay, InTheWay, Judged, Judged]),
-        (reviewed(1, &[Beyond::CodeOwners]), [InTheWay, InTheWay, Bypassed, Bypassed]),
-        (Rule::plain("commit_message_pattern"), [AtLanding, AtLanding, Bypassed, Bypassed]),
-        (Rule::plain("code_scanning"), [InTheWay, InTheWay, Bypassed, Bypassed]),
-        (Rule::plain("moon_phase"), [InTheWay, InTheWay, Bypassed, Bypassed]),
+        (Rule::Creation, [Kept; 6]),
+        (Rule::Deletion, [Kept; 6]),
+        (Rule::NonFastForward, [Kept; 6]),
+        (Rule::MergeQueue, [InTheWay; 6]),
+        (Rule::Update, [InTheWay, InTheWay, InTheWay, Bypassed, Bypassed, Bypassed]),
+        (Rule::Deployments, [InTheWay, InTheWay, InTheWay, Bypassed, Bypassed, Bypassed]),
+        (Rule::LinearHistory, [InTheWay, Kept, AtLanding, Bypassed, Kept, Bypassed]),
+        (Rule::Signatures, [InTheWay, InTheWay, AtLanding, Bypassed, Bypassed, Bypassed]),
+        (checks(Strict::Yes), [InTheWay, InTheWay, Judged, Judged, Judged, Judged]),
+        (checks(Strict::No), [InTheWay, InTheWay, Judged, Judged, Judged, Judged]),
+        (reviewed(1, &[]), [InTheWay, InTheWay, InTheWay, Judged, Judged, Judged]),
+        (
+            reviewed(1, &[Beyond::CodeOwners]),
+            [InTheWay, InTheWay, InTheWay, Bypassed, Bypassed, Bypassed],
+        ),
+        (
+            Rule::plain("commit_message_pattern"),
+            [AtLanding, AtLanding, AtLanding, Bypassed, Bypassed, Bypassed],
+        ),
+        (
+            Rule::plain("code_scanning"),
+            [InTheWay, InTheWay, InTheWay, Bypassed, Bypassed, Bypassed],
+        ),
+        (Rule::plain("moon_phase"), [InTheWay, InTheWay, InTheWay, Bypassed, Bypassed, Bypassed]),
     ];
     for (rule, expected) in cases {
         assert_eq!(ways(&rule), expected, "{rule}");
@@ -77,11 +86,13 @@ fn an_obstacle_names_its_fix() {
     let expected = [
         "ruleset-blocked: the ruleset main wants merge queue: turn the merge queue off for this \
          branch: the train is one",
-        "ruleset-blocked: the ruleset main wants linear history: set `method = \"ff\"` in \
-         molt.toml, or let the App bypass the rule",
+        "ruleset-blocked: the ruleset main wants linear history: set `method` in molt.toml to \
+         squash, rebase or ff, or let the App bypass the rule",
     ];
     assert_eq!(told, expected);
-    assert_eq!(preflight(&rules[1..], Method::Ff, &all), []);
+    for method in [Method::Ff, Method::Squash, Method::Rebase] {
+        assert_eq!(preflight(&rules[1..], method, &all), []);
+    }
 }
 
 #[test]
@@ -140,7 +151,7 @@ proptest! {
         prop_assert!(known || Bypass::of(&word) != Bypass::Always);
         let rule = Rule::plain(&word);
         if matches!(rule, Rule::Unknown(_)) {
-            for method in BOTH {
+            for method in Method::ALL {
                 prop_assert_eq!(met(&found(rule.clone(), Bypass::Never), method), Met::InTheWay);
             }
         }

@@ -96,7 +96,7 @@ fn parameters_of_a_new_shape_are_in_the_way_of_everybody() {
         let rule: shape::Rule = serde_json::from_value(rule).expect("a rule");
         let found = found(&rule, &rulesets("always"));
         assert_eq!(found.rule, Rule::Unknown(kind.to_owned()), "{parameters}");
-        for method in [Method::Merge, Method::Ff] {
+        for method in Method::ALL {
             assert_eq!(met(&found, method), Met::InTheWay, "{kind} {parameters}");
         }
     }

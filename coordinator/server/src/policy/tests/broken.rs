@@ -129,9 +129,10 @@ fn what_this_version_cannot_do_is_refused() {
         ],
     );
     expect(
-        "[merge]\nmethod = 'squash'\nprotect = ['x', '/x', 'x', 3]",
+        "[merge]\nmethod = 'squahs'\nprotect = ['x', '/x', 'x', 3]",
         &[
-            "molt.toml:3: merge.method: `squash` is not supported by this version: use merge or ff",
+            "molt.toml:3: merge.method: `squahs` is not one of merge, ff, squash, rebase, \
+             did you mean `squash`?",
             "molt.toml:4: merge.protect: pattern `/x` is invalid at character 1: a leading `/`: \
              patterns start at the root anyway",
             "molt.toml:4: merge.protect: names `x` twice",

@@ -86,6 +86,20 @@ fn every_key_is_honoured() {
 }
 
 #[test]
+fn every_method_has_its_word() {
+    for (word, method) in [
+        ("merge", Method::Merge),
+        ("ff", Method::Ff),
+        ("squash", Method::Squash),
+        ("rebase", Method::Rebase),
+    ] {
+        let text = format!("version = 1\n[gate.lint]\nrun = 'true'\n[merge]\nmethod = '{word}'\n");
+        assert_eq!(read(&text).unwrap().merge.method, method);
+        assert_eq!(serde_json::to_value(method).unwrap(), word, "in records too");
+    }
+}
+
+#[test]
 fn what_is_left_out_is_the_careful_choice() {
     let policy = read("version = 1\n[gate.lint]\nrun = 'true'\n").unwrap();
     let lint = &policy.gates[&"lint".parse().unwrap()];

@@ -37,6 +37,8 @@ fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
     let method = match repo.policy.merge.method {
         Method::Merge => molt_repo::Method::Merge,
         Method::Ff => molt_repo::Method::FastForward,
+        Method::Squash => molt_repo::Method::Squash,
+        Method::Rebase => molt_repo::Method::Rebase,
     };
     let mut merged = git.mirror.merge(&base, &head, method, &identity(car));
     if matches!(merged, Err(RepoError::MissingCommit { .. })) {
@@ -58,9 +60,18 @@ fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
             Ok(Command::Conflict { car: car.id, base: repo.base.clone(), paths })
         }
         Ok(Merge::UpToDate) => Ok(unmergeable("the base holds this head already".to_owned())),
+        Ok(Merge::Nothing) => {
+            Ok(unmergeable("the base has all that it changes already".to_owned()))
+        }
         Ok(Merge::Diverged) => {
             let reason = format!("the head does not descend from {}: rebase it", repo.base);
             Ok(unmergeable(reason))
+        }
+        Ok(Merge::HasMerge { commit }) => Ok(unmergeable(format!(
+            "{commit} of it is a merge, and only single commits are carried"
+        ))),
+        Ok(Merge::TooMany { limit }) => {
+            Ok(unmergeable(format!("it has more than the {limit} commits that are carried")))
         }
         Err(error @ (RepoError::MissingCommit { .. } | RepoError::Unrelated { .. })) => {
             Ok(unmergeable(error.to_string()))
@@ -69,7 +80,7 @@ fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
     }
 }
 
-/// Author, date and message come from the car alone, so that a redo has the same id.
+/// All of it comes from the car alone, so that a redo has the same id.
 fn identity(car: &Car) -> CandidateIdentity {
     let body = if car.body.is_empty() { String::new() } else { format!("{}\n\n", car.body) };
     let overrides = car.overrides.iter().map(|it| format!("Molt-Override: {it}\n"));
@@ -77,9 +88,10 @@ fn identity(car: &Car) -> CandidateIdentity {
     CandidateIdentity {
         name: car.agent.to_string(),
         email: "train@molt.invalid".to_owned(),
-        message: format!(
-            "{}\n\n{body}Molt-Car: {}\nMolt-Head: {}\nMolt-Agent: {}\n{overrides}",
-            car.title, car.id, car.head, car.agent
+        message: format!("{}\n\n{body}", car.title),
+        trailers: format!(
+            "Molt-Car: {}\nMolt-Head: {}\nMolt-Agent: {}\n{overrides}",
+            car.id, car.head, car.agent
         ),
         time: car.proposed / 1000,
     }
