@@ -85,6 +85,8 @@ pub enum Bug {
     StaleSigns,
     /// A pull request's car goes on with a head that is another one by now.
     HeadMovedKeepsCar,
+    /// A head's branch that we moved for a landing is taken for a new head.
+    OwnMoveIsNewHead,
     /// A comment that was heard is heard again.
     CommentHeardTwice,
     /// A pull request enters although somebody cancelled it.
@@ -95,7 +97,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -137,6 +139,7 @@ impl Bug {
         Self::IdleNeverAsked,
         Self::StaleSigns,
         Self::HeadMovedKeepsCar,
+        Self::OwnMoveIsNewHead,
         Self::CommentHeardTwice,
         Self::CancelledEnters,
         Self::OverrideCoversAll,

@@ -102,6 +102,12 @@ impl Method {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Merge, Self::Ff, Self::Squash, Self::Rebase];
 
+    /// Whether what lands has the change's head in its history.
+    #[must_use]
+    pub fn lands_the_head(self) -> bool {
+        matches!(self, Self::Merge | Self::Ff)
+    }
+
     /// Its word in the policy.
     #[must_use]
     pub fn as_str(self) -> &'static str {

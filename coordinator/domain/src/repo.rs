@@ -1,9 +1,23 @@
 //! What the base of a repository says, as it was last read.
 
 use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
+use crate::fault::fault;
 use crate::name::RepoName;
 use crate::policy::{Policy, Repo};
 use crate::{claim, plan, slot, train, wait};
+
+/// The format whose programs know how commits of our own land in place of a change's.
+const OWN_COMMITS: u32 = 3;
+
+/// A policy as far as the store's format has words for it: an older program may lead next.
+fn writable<'p>(draft: &Draft<'_>, policy: &'p Policy) -> Result<&'p Policy, String> {
+    let method = policy.merge.method;
+    if method.lands_the_head() || draft.has_format(OWN_COMMITS) || fault!(FormatIgnored) {
+        return Ok(policy);
+    }
+    let method = method.as_str();
+    Err(format!("merge.method: `{method}` takes format {OWN_COMMITS} of the store: raise it"))
+}
 
 /// Takes what a reconciler read from the base.
 ///
@@ -18,10 +32,11 @@ pub(crate) fn read_base(
     policy: &Result<Policy, String>,
 ) -> Result<Reply, Box<Refusal>> {
     let before = draft.tables.repos.get(name).cloned();
+    let policy = policy.as_ref().map_err(Clone::clone).and_then(|it| writable(draft, it));
     let (policy, unreadable) = match (policy, &before) {
         (Ok(policy), _) => (policy.clone(), None),
-        (Err(reason), Some(before)) => (before.policy.clone(), Some(reason.clone())),
-        (Err(reason), None) => return Err(Refusal::Closed { reason: reason.clone() }.into()),
+        (Err(reason), Some(before)) => (before.policy.clone(), Some(reason)),
+        (Err(reason), None) => return Err(Refusal::Closed { reason }.into()),
     };
     let repo = Repo {
         name: name.clone(),

@@ -9,6 +9,7 @@ mod gates;
 mod landing;
 mod order;
 mod overriding;
+mod passage;
 mod pulls;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::approval::{Approval, Need, Origin};
 pub(crate) use self::approval::{Approving, approve};
 pub(crate) use self::gates::{advance, set_base_inputs, set_candidate};
-pub(crate) use self::landing::{confirm, intend, lands, withdraw};
+pub(crate) use self::landing::{confirm, intend, lands, leave_head, withdraw};
 pub use self::order::first;
 pub(crate) use self::order::{
     Proposal, ahead_of, conflict, dequeue, eject_of_claim, may_retry, put_back, retry, submit,
@@ -27,6 +28,7 @@ pub(crate) use self::order::{
 };
 pub use self::overriding::{ACCEPTED_FOR, Accepted, MAX_OVERRIDES, Override};
 pub(crate) use self::overriding::{Overriding, may_override, override_gate, put_override};
+pub use self::passage::Passage;
 pub(crate) use self::pulls::{Entering, cars_of_pull, eject_pull, enter, head_moved, let_pull_on};
 
 use crate::claim::Part;
@@ -141,6 +143,9 @@ pub enum State {
         candidate: Candidate,
         /// The landing's fence.
         fence: Fence,
+        /// How its head gets into the base.
+        #[serde(default, skip_serializing_if = "Passage::is_within")]
+        passage: Passage,
     },
     /// It landed.
     Landed {
@@ -148,6 +153,9 @@ pub enum State {
         commit: String,
         /// When.
         at: BoardTime,
+        /// How its head got into the base.
+        #[serde(default, skip_serializing_if = "Passage::is_within")]
+        passage: Passage,
     },
     /// It left without landing.
     Ejected {

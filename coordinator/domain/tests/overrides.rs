@@ -316,7 +316,7 @@ fn failures_are_the_bases_only_once_they_landed() {
     let (mut line, car) = ejected(&["a"]);
     line.answer_for(car, "unit").unwrap();
     line.test(car, &[("unit", red(&["a"]))]);
-    line.forge.tell(Command::Intend { car }).unwrap();
+    line.forge.tell(Command::Intend { car, branch: None }).unwrap();
     let (fence, reason) = (line.fence(car), "the push was refused".to_owned());
     line.forge.tell(Command::WithdrawIntent { car, fence, reason }).unwrap();
     assert_eq!(line.repo().accepted, []);

@@ -7,6 +7,8 @@
 mod any_order;
 #[path = "pulls/desk.rs"]
 mod desk;
+#[path = "pulls/passage.rs"]
+mod passage;
 #[path = "pulls/records.rs"]
 mod records;
 #[expect(dead_code, reason = "a room that several tests share")]
@@ -230,7 +232,7 @@ fn a_moved_head_takes_its_car_out_and_every_look_with_it() {
 fn a_decided_landing_goes_on_whatever_moves() {
     let (mut forge, car) = entered();
     set_candidate(&mut forge, car, &["runtime/x.rs"]);
-    forge.tell(Command::Intend { car }).unwrap();
+    forge.tell(Command::Intend { car, branch: None }).unwrap();
     forge.hear(17, comment(102, 31, "@molt cancel"));
     forge.leave(17, Left::Closed);
     let mut moved = Forge { world: forge.world.clone() };

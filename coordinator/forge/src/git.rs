@@ -15,7 +15,8 @@ use crate::fence::{self, FENCE_REF};
 use crate::program::{Finished, GitError, Program, redact};
 use crate::{
     Access, Branch, Description, FenceCommit, FenceMove, FenceRecord, Fencing, Forge, ForgeError,
-    Landed, Landing, Oid, Proposed, ReadBack, RefId, Report, Settled, Withdrawn,
+    HeadMove, HeadMoved, Landed, Landing, Oid, Proposed, ReadBack, RefId, Report, Settled,
+    Withdrawn,
 };
 
 const CHANGES: &str = "refs/molt/changes/";
@@ -207,13 +208,18 @@ impl GitForge {
         Err(ForgeError::ForeignFence { expected, next })
     }
 
+    /// Refuses to go on without a commit that nobody brought here.
+    pub(crate) fn check_here(&self, commit: &Oid) -> Result<(), ForgeError> {
+        if self.has(commit)? {
+            return Ok(());
+        }
+        Err(ForgeError::MissingCommit { commit: commit.clone(), remote: redact(&self.remote) })
+    }
+
     pub(crate) fn check_candidate(&self, landing: &Landing) -> Result<(), ForgeError> {
         let Landing { expected_base: base, candidate, .. } = landing;
         for commit in [base, candidate] {
-            if !self.has(commit)? {
-                let (commit, remote) = (commit.clone(), redact(&self.remote));
-                return Err(ForgeError::MissingCommit { commit, remote });
-            }
+            self.check_here(commit)?;
         }
         if base == candidate || !self.is_ancestor(base, candidate)? {
             let (base, candidate) = (base.clone(), candidate.clone());
@@ -257,6 +263,17 @@ impl GitForge {
         } else {
             Ok(Landed::Refused { base_now, fence_now })
         }
+    }
+
+    /// What is decided of a step of a head by where its branch stands; `None` where it may happen.
+    pub(crate) fn decided_head(&self, step: &HeadMove) -> Result<Option<HeadMoved>, ForgeError> {
+        let name = head_ref(&step.branch);
+        let now = Self::find(&self.list(&[&name])?, &name);
+        Ok(match now {
+            Some(now) if now == step.to => Some(HeadMoved::Moved),
+            Some(now) if now == step.from => None,
+            now => Some(HeadMoved::Elsewhere { now }),
+        })
     }
 
     /// What a withdrawal came to that the remote refused for `reason`.
@@ -362,6 +379,23 @@ impl Forge for GitForge {
             Pushed::Moved => Ok(Withdrawn::Moved),
             Pushed::Unknown(why) => Ok(Withdrawn::Unknown { why: why.into() }),
             Pushed::Refused { reason } => self.refused_withdrawal(fence, reason),
+        }
+    }
+
+    fn move_head(&self, step: &HeadMove) -> Result<HeadMoved, ForgeError> {
+        if let Some(decided) = self.decided_head(step)? {
+            return Ok(decided);
+        }
+        self.check_here(&step.to)?;
+        let name = head_ref(&step.branch);
+        // A lease lets it go anywhere from there. A plus would let it go from anywhere.
+        let (lease, refspec) = (format!("{name}:{}", step.from), format!("{}:{name}", step.to));
+        match self.push(&[lease], &[refspec])? {
+            Pushed::Moved => Ok(HeadMoved::Moved),
+            Pushed::Unknown(why) => Ok(HeadMoved::Unknown { why: why.into() }),
+            Pushed::Refused { reason } => {
+                Ok(self.decided_head(step)?.unwrap_or(HeadMoved::Declined { reason }))
+            }
         }
     }
 

@@ -19,6 +19,39 @@ pub struct Landing {
     pub fence: FenceMove,
 }
 
+/// A step of the branch that a change's head is on, from a named commit to any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadMove {
+    /// The branch.
+    pub branch: Branch,
+    /// Where it must stand before.
+    pub from: Oid,
+    /// Where it stands then.
+    pub to: Oid,
+}
+
+/// What a step of a head's branch came to.
+#[derive(Debug)]
+pub enum HeadMoved {
+    /// It stands where it was to go.
+    Moved,
+    /// It did not move, because it stood elsewhere.
+    Elsewhere {
+        /// Where; `None` if the branch is gone.
+        now: Option<Oid>,
+    },
+    /// It stands where it stood, and may not be moved.
+    Declined {
+        /// In the forge's words.
+        reason: String,
+    },
+    /// The answer was lost. Moving it again is safe: it tells what became of the first.
+    Unknown {
+        /// What was heard instead of an answer.
+        why: Unheard,
+    },
+}
+
 /// What was heard of a step in place of an answer, from whoever was to make it.
 #[derive(Debug, thiserror::Error)]
 pub enum Unheard {

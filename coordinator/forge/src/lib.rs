@@ -21,7 +21,7 @@ pub use access::{Access, Variables};
 pub use error::ForgeError;
 pub use fence::{FenceCommit, FenceMove, FenceRecord};
 pub use git::GitForge;
-pub use landing::{Landed, Landing, ReadBack, Settled, Unheard, Withdrawn};
+pub use landing::{HeadMove, HeadMoved, Landed, Landing, ReadBack, Settled, Unheard, Withdrawn};
 pub use name::{Branch, InvalidName, RefId};
 pub use oid::{InvalidOid, Oid};
 pub use program::{GitError, GitFailure};
@@ -126,6 +126,10 @@ pub trait Forge: Send + Sync + std::fmt::Debug {
 
     /// Moves the fence alone, which kills every landing that expects the old one.
     fn withdraw(&self, fence: &FenceMove) -> Result<Withdrawn, ForgeError>;
+
+    /// Moves the branch that a change's head is on, if it stands where the step expects it: what
+    /// somebody pushed there meanwhile is never lost. No fence is asked.
+    fn move_head(&self, step: &HeadMove) -> Result<HeadMoved, ForgeError>;
 
     /// Where base and fence stand now, read in one exchange.
     fn read_back(&self, branch: &Branch) -> Result<ReadBack, ForgeError>;

@@ -278,7 +278,7 @@ fn a_car_is_followed_from_the_queue_to_its_end() {
     assert_eq!((ready.state.as_str(), gates(&ready)[2]), ("ready", ("test", "passed")));
     assert_eq!((ready.gates[2].green, ready.gates[2].red), (7, 1));
 
-    world.own(Command::Intend { car: id });
+    world.own(Command::Intend { car: id, branch: None });
     let train = &world.board.tables().cars[&id].state;
     let molt_domain::train::State::Landing { fence, .. } = *train else { panic!("{train:?}") };
     world.own(Command::ConfirmLanding { car: id, fence });

@@ -6,7 +6,7 @@ use molt_forge::Oid;
 use molt_forge::github::permission::asked_for;
 use molt_forge::github::shape::{Installation, Permission, Pull, Repository, Review, Rule};
 use molt_forge::github::{
-    Annotation, App, Cause, CheckReport, Client, Clock, CommentReport, Credentials, Moved,
+    Annotation, App, Cause, CheckReport, Client, Clock, CommentReport, Course, Credentials, Moved,
     Operation, Ourselves, Outcome, RefMove, Slug, Transport,
 };
 use serde_json::{Value, json};
@@ -112,8 +112,14 @@ async fn a_change_is_read_reported_and_landed() {
             name: "refs/heads/main".to_owned(),
             from: Some(oid(&ground.base)),
             to: oid(&ground.head),
+            course: Course::Forward,
         },
-        RefMove { name: "refs/molt/fence".to_owned(), from: None, to: oid(&ground.base) },
+        RefMove {
+            name: "refs/molt/fence".to_owned(),
+            from: None,
+            to: oid(&ground.base),
+            course: Course::Forward,
+        },
     ];
     assert_eq!(client.move_together(&repository.node_id, &moves).await, Ok(Moved::All));
     let again = client.move_together(&repository.node_id, &moves).await;
@@ -162,7 +168,8 @@ async fn a_move_that_lost_its_answer_is_never_sent_again() {
         client.read(ground.place.route(Operation::REPOSITORY)).await.expect("it is there");
     ground.loses_answer("POST /graphql");
     let name = "refs/heads/main".to_owned();
-    let step = RefMove { name, from: Some(oid(&ground.base)), to: oid(&ground.head) };
+    let course = Course::Forward;
+    let step = RefMove { name, from: Some(oid(&ground.base)), to: oid(&ground.head), course };
     let error = client.move_together(&repository.node_id, &[step]).await.expect_err("no answer");
     assert!(error.may_have_changed(), "{error}");
     assert_eq!(ground.asked(Operation::GRAPHQL), 1);

@@ -8,6 +8,7 @@ mod asking;
 mod crash;
 mod demo;
 mod faults;
+mod heads;
 mod landing;
 mod load;
 mod operation;

@@ -95,6 +95,7 @@ impl Right {
             | Command::Unmergeable { .. }
             | Command::SetBaseInputs { .. }
             | Command::Intend { .. }
+            | Command::LeaveHead { .. }
             | Command::ConfirmLanding { .. }
             | Command::WithdrawIntent { .. }
             | Command::Tick

@@ -199,8 +199,11 @@ pub enum Command {
     Unmergeable { car: CarId, reason: String },
     /// Digests of the base's inputs, where a verdict needs them.
     SetBaseInputs { car: CarId, base: String, inputs: BTreeMap<GateName, String> },
-    /// Decide the landing of a change that is ready.
-    Intend { car: CarId },
+    /// Decide the landing of a change that is ready; the branch is the one that the head of its
+    /// pull request is on, where that may be moved.
+    Intend { car: CarId, branch: Option<String> },
+    /// The forge does not let the branch of its head be moved: the landing goes on without.
+    LeaveHead { car: CarId, fence: Fence, reason: String },
     /// The base was read back: the candidate is on it.
     ConfirmLanding { car: CarId, fence: Fence },
     /// The fence moved on without the base: the landing can not happen any more.
@@ -280,6 +283,7 @@ impl Command {
             Self::Unmergeable { .. } => "unmergeable",
             Self::SetBaseInputs { .. } => "set-base-inputs",
             Self::Intend { .. } => "intend",
+            Self::LeaveHead { .. } => "leave-head",
             Self::ConfirmLanding { .. } => "confirm-landing",
             Self::WithdrawIntent { .. } => "withdraw-intent",
             Self::RaiseEpoch { .. } => "raise-epoch",
@@ -387,7 +391,8 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::SetBaseInputs { car, base, inputs } => {
             train::set_base_inputs(draft, *car, base, inputs)
         }
-        Command::Intend { car } => train::intend(draft, *car),
+        Command::Intend { car, branch } => train::intend(draft, *car, branch.as_deref()),
+        Command::LeaveHead { car, fence, reason } => train::leave_head(draft, *car, *fence, reason),
         Command::ConfirmLanding { car, fence } => train::confirm(draft, *car, *fence),
         Command::WithdrawIntent { car, fence, reason } => {
             train::withdraw(draft, *car, *fence, reason)

@@ -21,7 +21,7 @@ use crate::pull::{Look, UserId};
 use crate::report::Subject;
 use crate::scope::{Pattern, Risk, ScopeName};
 use crate::session::{Loss, Sign, reason};
-use crate::train::{Ejection, Need, Origin, Proposer};
+use crate::train::{Ejection, Need, Origin, Passage, Proposer};
 
 /// Who caused an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -352,7 +352,11 @@ pub enum Event {
         fence: Fence,
         gates: Vec<GateName>,
         policy: String,
+        #[serde(default, skip_serializing_if = "Passage::is_within")]
+        passage: Passage,
     },
+    /// The branch of a change's head is not moved to what lands: its pull request is to be closed.
+    HeadLeft { car: CarId, branch: String, reason: String },
     /// The base moved to the candidate, and was read back.
     Landed { car: CarId, branch: String, base: String, commit: String, tree: String, fence: Fence },
     /// A landing turned out not to have happened; the change goes on.
@@ -425,6 +429,8 @@ impl Event {
                 2
             }
             Self::DeskOpened { .. } | Self::ForgeCooled { .. } | Self::Overridden { .. } => 3,
+            Self::HeadLeft { .. } => 3,
+            Self::Intended { passage, .. } if !passage.is_within() => 3,
             Self::Submitted { proposer: Proposer::Pull(_), .. } => 3,
             _ if self.pull().is_some() => 3,
             _ => 1,
@@ -608,6 +614,9 @@ impl Event {
             Self::Ready { car, .. } => format!("ready     {car}"),
             Self::Intended { car, commit, .. } => format!("landing   {car} as {}", short(commit)),
             Self::Landed { car, commit, .. } => format!("landed    {car} as {}", short(commit)),
+            Self::HeadLeft { car, branch, reason } => {
+                format!("head left {car} on {branch}: {reason}")
+            }
             Self::IntentWithdrawn { car, reason, .. } => format!("withdrawn {car}: {reason}"),
             Self::Retried { car, name, .. } => format!("retried   {car} of {name}"),
             Self::Ejected { car, name, ejection, .. } => {

@@ -66,6 +66,10 @@ pub(crate) fn see(
 ) -> Result<Reply, Box<Refusal>> {
     let known = match draft.tables.pulls.get(key).cloned() {
         Some(known) if known.head() == read.head => return Ok(Reply::Done),
+        // Nobody changed anything: the branch goes on to the base, or back.
+        Some(known) if known.is_moved_to(read.head.as_str()) && !fault!(OwnMoveIsNewHead) => {
+            return Ok(Reply::Done);
+        }
         Some(mut known) => {
             known.see(read.head, read.at);
             known

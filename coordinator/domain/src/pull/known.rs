@@ -98,6 +98,10 @@ pub struct Known {
     /// What made it a car last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered: Option<Entered>,
+    /// The commit that its head's branch was to be moved to last by us, for a landing: seen there
+    /// it has no new head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<String>,
     /// What is answered to comments, the last [`MAX_ANSWERS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
@@ -197,6 +201,12 @@ impl Known {
         }
     }
 
+    /// Whether this commit is where we moved its head's branch.
+    #[must_use]
+    pub fn is_moved_to(&self, head: &str) -> bool {
+        self.moved.as_deref() == Some(head)
+    }
+
     /// The last look at the head now by somebody who may decide over it.
     #[must_use]
     pub fn look(&self) -> Option<&Look> {
@@ -215,6 +225,7 @@ impl Known {
             cancelled: None,
             looked: Vec::new(),
             entered: None,
+            moved: None,
             answers: Vec::new(),
             told: Told::default(),
         }

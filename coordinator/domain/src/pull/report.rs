@@ -8,7 +8,7 @@ use super::words::{CheckRun, Light, Marker, Reason};
 use super::{Known, standing};
 use crate::name::GateName;
 use crate::policy::Method;
-use crate::train::{Car, State};
+use crate::train::{Car, Passage, State};
 
 /// What is said of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,10 @@ impl Report {
         let known = basis.known;
         let Said { check, reason, refused, progress } =
             at_the_door(basis.judged).or_else(|| in_the_train(basis)).or_else(|| unasked(known))?;
-        let commented = refused || known.told.comment.is_some() || !known.answers.is_empty();
+        let commented = refused
+            || known.told.comment.is_some()
+            || !known.answers.is_empty()
+            || basis.car.is_some_and(is_closed_for);
         let comment = commented.then(|| Marker(known.number).comment(&reason, &known.answers));
         // Whoever asked something is answered at once.
         let answer = known.answers.last().map(ToString::to_string).unwrap_or_default();
@@ -111,6 +114,11 @@ fn in_the_train(basis: Basis<'_>) -> Option<Said> {
     let check = CheckRun::listing(light, std::slice::from_ref(&reason));
     let progress = (light == Light::Pending).then(|| "train".to_owned());
     Some(Said { check, reason, refused, progress })
+}
+
+/// Whether a car landed in place of its pull request's own commits, which nobody would see there.
+fn is_closed_for(car: &Car) -> bool {
+    matches!(car.state, State::Landed { passage: Passage::Outside, .. })
 }
 
 /// Somebody is to be answered, or what was said of an earlier wish to be taken back.

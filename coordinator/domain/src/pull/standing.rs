@@ -6,7 +6,7 @@
 use super::words::{Light, Reason};
 use crate::name::GateName;
 use crate::policy::Method;
-use crate::train::{Car, Ejection, Need, State};
+use crate::train::{Car, Ejection, Need, Passage, State};
 
 /// Where a car stands, for its check run.
 #[must_use]
@@ -30,6 +30,10 @@ pub fn standing(car: &Car, required: &[GateName], method: Method) -> (Light, Rea
             // Where the head itself lands, the forge may want to see it green before.
             let light = if method == Method::Ff { Light::Green } else { Light::Pending };
             (light, told(what, WAIT))
+        }
+        State::Landed { commit, passage: Passage::Outside, .. } => {
+            let what = format!("landed as {commit}; its own commits did not, so it is closed");
+            (Light::Green, told(what, "nothing: it is done"))
         }
         State::Landed { commit, .. } => {
             (Light::Green, told(format!("landed as {commit}"), "nothing: it is done"))

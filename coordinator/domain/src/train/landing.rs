@@ -3,12 +3,17 @@
 use super::order::{car, eject, eject_same_head, first, forget_old, stale};
 use super::overriding::accepted_after;
 use super::pulls::overtaken;
-use super::{Candidate, Car, State, void_candidates};
+use super::{Candidate, Car, Passage, Proposer, State, void_candidates};
 use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
 use crate::fault::fault;
 use crate::id::{CarId, Fence};
 use crate::name::RepoName;
 use crate::policy::Repo;
+use crate::pull::words::cut;
+use crate::pull::{Known, PullKey};
+
+/// The longest reason of a forge that is recorded, in bytes.
+const MAX_REASON: usize = 1000;
 
 /// Whether a decided landing of the repository makes this commit the base.
 pub(crate) fn lands(draft: &Draft<'_>, repo: &RepoName, commit: &str) -> bool {
@@ -18,8 +23,13 @@ pub(crate) fn lands(draft: &Draft<'_>, repo: &RepoName, commit: &str) -> bool {
     })
 }
 
-/// Decides a landing: from here on it is completed, or proven not to have happened.
-pub(crate) fn intend(draft: &mut Draft<'_>, id: CarId) -> Result<Reply, Box<Refusal>> {
+/// Decides a landing: from here on it is completed, or proven not to have happened. `branch` is the
+/// one that the head of a pull request is on, where that may be moved.
+pub(crate) fn intend(
+    draft: &mut Draft<'_>,
+    id: CarId,
+    branch: Option<&str>,
+) -> Result<Reply, Box<Refusal>> {
     let car = car(draft, id)?;
     let repo = draft.repo(&car.repo)?;
     if let Some(reason) = &repo.unreadable {
@@ -37,6 +47,8 @@ pub(crate) fn intend(draft: &mut Draft<'_>, id: CarId) -> Result<Reply, Box<Refu
     if candidate.base != repo.base && !fault!(StaleCandidateLands) {
         return Err(stale(&car, &candidate.base, &repo.base));
     }
+    let passage = Passage::of(&car, repo.policy.merge.method, branch)?;
+    note_move(draft, &car, &candidate, &passage);
     let fence = draft.fence();
     draft.record(Event::Intended {
         car: id,
@@ -47,15 +59,46 @@ pub(crate) fn intend(draft: &mut Draft<'_>, id: CarId) -> Result<Reply, Box<Refu
         fence,
         gates: repo.policy.merge.required.clone(),
         policy: repo.policy.digest.clone(),
+        passage: passage.clone(),
     });
-    draft.tables.cars.put(id, Car { state: State::Landing { candidate, fence }, ..car });
+    draft.tables.cars.put(id, Car { state: State::Landing { candidate, fence, passage }, ..car });
     Ok(Reply::Done)
 }
 
-fn landing(draft: &Draft<'_>, id: CarId, fence: Fence) -> Result<(Car, Candidate), Box<Refusal>> {
+/// Remembers where the head's branch will be seen, which is no new head.
+fn note_move(draft: &mut Draft<'_>, car: &Car, candidate: &Candidate, passage: &Passage) {
+    let (Passage::Ahead { .. }, Proposer::Pull(number)) = (passage, car.proposer) else { return };
+    let key = PullKey::of(&car.repo, number);
+    if let Some(known) = draft.tables.pulls.get(&key).cloned() {
+        draft.tables.pulls.put(key, Known { moved: Some(candidate.commit.clone()), ..known });
+    }
+}
+
+/// Takes the word of the forge that the head's branch is not moved: the landing goes on without.
+pub(crate) fn leave_head(
+    draft: &mut Draft<'_>,
+    id: CarId,
+    fence: Fence,
+    reason: &str,
+) -> Result<Reply, Box<Refusal>> {
+    let (car, candidate, passage) = landing(draft, id, fence)?;
+    let Passage::Ahead { branch } = passage else { return Ok(Reply::Done) };
+    draft.record(Event::HeadLeft { car: id, branch, reason: cut(reason, MAX_REASON) });
+    let passage = Passage::Outside;
+    draft.tables.cars.put(id, Car { state: State::Landing { candidate, fence, passage }, ..car });
+    Ok(Reply::Done)
+}
+
+fn landing(
+    draft: &Draft<'_>,
+    id: CarId,
+    fence: Fence,
+) -> Result<(Car, Candidate, Passage), Box<Refusal>> {
     let car = car(draft, id)?;
     match car.state.clone() {
-        State::Landing { candidate, fence: current } if current == fence => Ok((car, candidate)),
+        State::Landing { candidate, fence: current, passage } if current == fence => {
+            Ok((car, candidate, passage))
+        }
         State::Landing { fence: current, .. } => {
             Err(Refusal::stale_fence(format!("the landing of {id}"), fence, current))
         }
@@ -69,7 +112,7 @@ pub(crate) fn confirm(
     id: CarId,
     fence: Fence,
 ) -> Result<Reply, Box<Refusal>> {
-    let (car, candidate) = landing(draft, id, fence)?;
+    let (car, candidate, passage) = landing(draft, id, fence)?;
     let repo = draft.repo(&car.repo)?;
     let Candidate { base, commit, tree, .. } = candidate;
     draft.record(Event::Landed {
@@ -92,7 +135,7 @@ pub(crate) fn confirm(
     let accepted = accepted_after(&repo, &car, draft.now.board);
     let moved = Repo { base: commit.clone(), tree, accepted, ..Repo::clone(&repo) };
     draft.tables.repos.put(name.clone(), moved);
-    let state = State::Landed { commit, at: draft.now.board };
+    let state = State::Landed { commit, at: draft.now.board, passage };
     let car = Car { state, ..car };
     draft.tables.cars.put(id, car.clone());
     eject_same_head(draft, &car);
@@ -108,7 +151,7 @@ pub(crate) fn withdraw(
     fence: Fence,
     reason: &str,
 ) -> Result<Reply, Box<Refusal>> {
-    let (car, _) = landing(draft, id, fence)?;
+    let (car, ..) = landing(draft, id, fence)?;
     let branch = draft.repo(&car.repo)?.branch.clone();
     draft.record(Event::IntentWithdrawn { car: id, branch, reason: reason.to_owned(), fence });
     let car = Car { state: State::Queued, ..car };

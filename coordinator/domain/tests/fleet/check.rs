@@ -405,10 +405,13 @@ fn fences_grow(memory: &mut Memory, before: &Tables, step: &Step<'_>) -> Checked
                 let old = before.builds.get(key).and_then(|build| hold(build));
                 fences.extend(hold(build).filter(|new| Some(*new) != old).map(|(_, fence)| fence));
             }
-            Change::Car(_, Some(car)) => {
-                if let train::State::Landing { fence, .. } = car.state {
-                    fences.push(fence);
-                }
+            Change::Car(id, Some(car)) => {
+                let landing = |car: &train::Car| match car.state {
+                    train::State::Landing { fence, .. } => Some(fence),
+                    _ => None,
+                };
+                let old = before.cars.get(id).and_then(|car| landing(car));
+                fences.extend(landing(car).filter(|new| Some(*new) != old));
             }
             _ => {}
         }

@@ -26,7 +26,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 56] = [
+const WEIGHTS: [(&str, usize); 57] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -70,6 +70,7 @@ const WEIGHTS: [(&str, usize); 56] = [
     ("intend", 12),
     ("confirm-landing", 3),
     ("withdraw-intent", 2),
+    ("leave-head", 1),
     ("raise-epoch", 1),
     ("raise-format", 1),
     ("issue-token", 3),

@@ -109,7 +109,7 @@ pub fn policy(which: usize) -> Policy {
         pools: BTreeMap::from([(name::<PoolName>("cargo"), Pool { slots: [2, 1, 3, 2][which] })]),
         gates: gates(),
         merge: Merge {
-            method: Method::Merge,
+            method: [Method::Merge, Method::Squash, Method::Rebase, Method::Ff][which],
             required: required.iter().map(|gate| name::<GateName>(gate)).collect(),
             protect: protect.iter().map(|pattern| name::<Pattern>(pattern)).collect(),
             trust: if which == 1 { Trust::AgentHosts } else { Trust::Provers },

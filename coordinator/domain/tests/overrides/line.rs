@@ -190,7 +190,7 @@ impl Line {
 
     /// Lands a car that is ready.
     pub(crate) fn land(&mut self, car: CarId) {
-        self.forge.tell(Command::Intend { car }).unwrap();
+        self.forge.tell(Command::Intend { car, branch: None }).unwrap();
         let fence = self.fence(car);
         self.forge.tell(Command::ConfirmLanding { car, fence }).unwrap();
         assert_eq!(self.state(car), "landed");

@@ -2,8 +2,9 @@
 //!
 //! Reading, publishing and ancestry are a git remote's, so they are [`GitForge`]'s, let in by the
 //! client's token. A landing first stages its commits by git, then `updateRefs` moves both refs or
-//! neither. Not here: pull requests, comments and check runs. Changes and reports are refs as at any
-//! git remote; what people see of them at GitHub is somebody else's to write.
+//! neither; it moves the branch of a head as well, alone and from a named commit. Not here: pull
+//! requests, comments and check runs. Changes and reports are refs as at any git remote; what people
+//! see of them at GitHub is somebody else's to write.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,18 +15,21 @@ use super::client::Client;
 use super::error::GithubError;
 use super::operation::Operation;
 use super::place::Slug;
-use super::refs::{Moved, RefMove};
+use super::refs::{Course, Moved, RefMove};
 use super::shape::Repository;
 use crate::fence::FENCE_REF;
 use crate::git::head_ref;
 use crate::{
     Access, Branch, Description, FenceCommit, FenceMove, FenceRecord, Fencing, Forge, ForgeError,
-    GitForge, Landed, Landing, Oid, Proposed, ReadBack, RefId, Report, Settled, Unheard, Withdrawn,
+    GitForge, HeadMove, HeadMoved, Landed, Landing, Oid, Proposed, ReadBack, RefId, Report,
+    Settled, Unheard, Withdrawn,
 };
 
 /// Below which names a landing's commits are staged.
 const BASE: &str = "base";
 const FENCE: &str = "fence";
+/// And below which a head whose branch is moved away from it: nothing else may name it then.
+const HEAD: &str = "head";
 
 /// What a step of refs came to.
 enum Stepped {
@@ -173,6 +177,7 @@ fn base_move(landing: &Landing) -> RefMove {
         name: head_ref(&landing.branch),
         from: Some(landing.expected_base.clone()),
         to: landing.candidate.clone(),
+        course: Course::Forward,
     }
 }
 
@@ -181,6 +186,16 @@ fn fence_move(step: &FenceMove) -> RefMove {
         name: FENCE_REF.to_owned(),
         from: step.expected.clone(),
         to: step.next.commit.clone(),
+        course: Course::Forward,
+    }
+}
+
+fn head_move(step: &HeadMove) -> RefMove {
+    RefMove {
+        name: head_ref(&step.branch),
+        from: Some(step.from.clone()),
+        to: step.to.clone(),
+        course: Course::Anywhere,
     }
 }
 
@@ -245,6 +260,25 @@ impl Forge for GithubForge {
             Stepped::Moved => Ok(Withdrawn::Moved),
             Stepped::Refused(words) => self.git.refused_withdrawal(fence, words),
             Stepped::Unknown(why) => Ok(Withdrawn::Unknown { why }),
+        }
+    }
+
+    fn move_head(&self, step: &HeadMove) -> Result<HeadMoved, ForgeError> {
+        if let Some(decided) = self.git.decided_head(step)? {
+            return Ok(decided);
+        }
+        if self.fencing == Fencing::BaseAlone {
+            let reason = "this github moves no branch from a named commit".to_owned();
+            return Ok(HeadMoved::Declined { reason });
+        }
+        self.git.check_here(&step.from)?;
+        self.git.stage(&[(&step.from, HEAD)])?;
+        match self.move_together(&[head_move(step)])? {
+            Stepped::Moved => Ok(HeadMoved::Moved),
+            Stepped::Unknown(why) => Ok(HeadMoved::Unknown { why }),
+            Stepped::Refused(reason) => {
+                Ok(self.git.decided_head(step)?.unwrap_or(HeadMoved::Declined { reason }))
+            }
         }
     }
 

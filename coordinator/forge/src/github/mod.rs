@@ -36,6 +36,6 @@ pub use governor::Governor;
 pub use listing::Listing;
 pub use operation::{As, Effect, Operation, Route};
 pub use place::{InvalidSlug, Slug};
-pub use refs::{Moved, RefMove};
+pub use refs::{Course, Moved, RefMove};
 pub use report::{Annotation, CheckReport, CommentReport, Ourselves, Outcome};
 pub use transport::{GITHUB, InvalidAddress, Transport};

@@ -34,6 +34,17 @@ pub struct RefMove {
     pub from: Option<Oid>,
     /// What it names then.
     pub to: Oid,
+    /// Whether that must be ahead.
+    pub course: Course,
+}
+
+/// Where a ref may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// To what has its commit in its history.
+    Forward,
+    /// To any commit, which loses what it named unless something else names that.
+    Anywhere,
 }
 
 /// What a move came to.
@@ -64,7 +75,7 @@ struct Fault {
 
 impl Client {
     /// Moves refs of the repository with this id in GraphQL, all of them or none, each only from
-    /// where it is expected and only forward.
+    /// where it is expected.
     ///
     /// # Errors
     ///
@@ -130,5 +141,6 @@ fn came_to(said: Said) -> Result<Moved, Cause> {
 
 fn step(it: &RefMove) -> Value {
     let from = it.from.as_ref().map_or(NOTHING, Oid::as_str);
-    json!({"name": it.name, "beforeOid": from, "afterOid": it.to.as_str(), "force": false})
+    let force = it.course == Course::Anywhere;
+    json!({"name": it.name, "beforeOid": from, "afterOid": it.to.as_str(), "force": force})
 }

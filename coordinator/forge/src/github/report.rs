@@ -1,4 +1,5 @@
-//! What is said about a change at GitHub: one check run, edited in place, and at most one comment.
+//! What is said about a change at GitHub: one check run, edited in place, and at most one comment;
+//! and that it is over, where GitHub cannot see that by itself.
 //!
 //! Both are made once, whatever happens in between. A check run is found again by what its author
 //! calls it, a comment by a mark in its text. A personal token has no check runs: it sets a status,
@@ -11,7 +12,7 @@ use super::client::Client;
 use super::error::GithubError;
 use super::operation::Operation;
 use super::place::Slug;
-use super::shape::{Account, CheckRun, CheckRuns, Comment, Made};
+use super::shape::{Account, CheckRun, CheckRuns, Comment, Made, Pull};
 use crate::Oid;
 
 /// So many annotations go with one request, which is the most that GitHub takes.
@@ -238,6 +239,16 @@ impl Client {
             }
         };
         Ok(made.id)
+    }
+
+    /// Closes a pull request; what it is then.
+    ///
+    /// # Errors
+    ///
+    /// It was not closed, or nobody knows. Closing it again changes nothing.
+    pub async fn close_pull(&self, place: &Slug, number: u64) -> Result<Pull, GithubError> {
+        let route = place.route(Operation::EDIT_PULL).with("pull_number", number);
+        self.repeat(route.body(json!({"state": "closed"}))).await
     }
 
     /// Nobody else's: a mark is easily copied.

@@ -1,7 +1,7 @@
 //! Refs that move together, or do not.
 
 use molt_forge::Oid;
-use molt_forge::github::{Cause, Moved, Operation, RefMove};
+use molt_forge::github::{Cause, Course, Moved, Operation, RefMove};
 use serde_json::json;
 
 use crate::script::{Reply, say, served};
@@ -12,8 +12,18 @@ fn oid(digit: char) -> Oid {
 
 fn moves() -> [RefMove; 2] {
     [
-        RefMove { name: "refs/heads/main".into(), from: Some(oid('a')), to: oid('b') },
-        RefMove { name: "refs/molt/fence".into(), from: None, to: oid('c') },
+        RefMove {
+            name: "refs/heads/main".into(),
+            from: Some(oid('a')),
+            to: oid('b'),
+            course: Course::Forward,
+        },
+        RefMove {
+            name: "refs/molt/fence".into(),
+            from: None,
+            to: oid('c'),
+            course: Course::Anywhere,
+        },
     ]
 }
 
@@ -28,7 +38,7 @@ async fn each_ref_is_expected_where_it_stands() {
     let zero = "0".repeat(40);
     assert_eq!(updates[0]["beforeOid"], oid('a').as_str());
     assert_eq!(updates[1]["beforeOid"], zero.as_str(), "it must not be there");
-    assert_eq!((&updates[0]["force"], &updates[1]["force"]), (&json!(false), &json!(false)));
+    assert_eq!((&updates[0]["force"], &updates[1]["force"]), (&json!(false), &json!(true)));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod access;
 mod declined;
 mod fixture;
+mod heads;
 mod landing;
 mod leader;
 mod lost;

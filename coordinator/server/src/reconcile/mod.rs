@@ -14,7 +14,7 @@ pub use self::pulls::{Pulls, PullsError};
 pub use self::seal::{Archive, ArchiveError};
 pub use self::train::{AtGithub, Train, TrainError};
 
-pub(crate) use self::pulls::spread;
+pub(crate) use self::pulls::{Standing, spread};
 pub(crate) use self::seal::{SEGMENT, run as seal};
 pub(crate) use self::tick::run as tick;
 pub(crate) use self::train::chain;

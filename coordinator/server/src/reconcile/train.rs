@@ -5,6 +5,7 @@
 //! its steps: an open landing first, then the base, then the next candidate.
 
 mod candidate;
+mod head;
 mod landing;
 mod places;
 
@@ -21,10 +22,11 @@ use molt_repo::{Mirror, RepoError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use self::landing::Intent;
 pub use self::places::AtGithub;
 use self::places::Places;
 
-use super::{Pulls, PullsError};
+use super::{Pulls, PullsError, Standing};
 use crate::engine::{Failure, Handle};
 use crate::policy;
 
@@ -193,9 +195,9 @@ impl Train {
     /// One step: whatever comes first in the order that keeps landings safe.
     async fn step(&self) -> Result<Step, TrainError> {
         if let Some(car) = self.first().await?
-            && let State::Landing { candidate, fence } = car.state.clone()
+            && let State::Landing { candidate, fence, passage } = car.state.clone()
         {
-            return self.land(car, candidate, fence).await;
+            return self.land(Intent { car, candidate, fence, passage }).await;
         }
         let repo = self.read_base().await?;
         let Some(car) = self.first().await? else {
@@ -212,13 +214,18 @@ impl Train {
     /// Decides a landing. What GitHub demands is read once more before: rights, reviews and checks
     /// may have changed since the pull request was admitted.
     async fn intend(&self, car: Car) -> Result<Step, TrainError> {
-        if let (Proposer::Pull(number), Some(pulls)) = (car.proposer, &self.pulls)
-            && !pulls.still_admits(&car, number).await?
-        {
-            return Ok(Step::Idle);
+        let standing = match (car.proposer, &self.pulls) {
+            (Proposer::Pull(number), Some(pulls)) => pulls.still_admits(&car, number).await?,
+            _ => Standing::Admitted { branch: None },
+        };
+        match standing {
+            Standing::Admitted { branch } => {
+                self.handle.own(Command::Intend { car: car.id, branch }).await?;
+                Ok(Step::Again)
+            }
+            Standing::Astray { branch, at } => self.bring_back(car, branch, at).await,
+            Standing::NotAdmitted => Ok(Step::Idle),
         }
-        self.handle.own(Command::Intend { car: car.id }).await?;
-        Ok(Step::Again)
     }
 
     async fn first(&self) -> Result<Option<Car>, TrainError> {

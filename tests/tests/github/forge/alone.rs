@@ -1,7 +1,7 @@
 //! A GitHub that moves no refs together: the base moves alone, and only forward.
 
 use molt_forge::github::Operation;
-use molt_forge::{Forge, ForgeError, Landed, Settled, Withdrawn};
+use molt_forge::{Forge, ForgeError, HeadMove, HeadMoved, Landed, Settled, Withdrawn};
 use serde_json::json;
 
 use super::fixture::Fixture;
@@ -23,6 +23,18 @@ fn a_landing_moves_the_base_and_says_that_it_has_no_fence() {
     assert_eq!(leader.forge.fence().expect("it can be read"), None);
     assert_eq!(leader.forge.settle(&landing).expect("it can be read"), Settled::Landed);
     assert_eq!(fixture.asked(Operation::GRAPHQL), 0);
+}
+
+#[test]
+fn no_head_is_moved_that_cannot_be_moved_from_where_it_stands() {
+    let fixture = Fixture::granted(&[("metadata", "read"), ("contents", "write")]);
+    let leader = fixture.leader_alone(1);
+    let head = fixture.github.push_commit(fixture.repository, "topic", &[("a", "1\n")]);
+    let (branch, to) = ("topic".parse().expect("a branch"), leader.base());
+    let step = HeadMove { branch, from: head.parse().expect("an id"), to };
+    let moved = leader.forge.move_head(&step).expect("it is certain");
+    assert!(matches!(moved, HeadMoved::Declined { .. }), "{moved:?}");
+    assert_eq!(leader.at_remote("refs/heads/topic"), Some(step.from));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What GitHub refuses: nothing moved, and who can mend it is told.
 
 use molt_forge::github::{Cause, Operation};
-use molt_forge::{Forge, ForgeError, GitForge, Landed};
+use molt_forge::{Forge, ForgeError, GitForge, HeadMove, HeadMoved, Landed};
 use serde_json::json;
 
 use super::fixture::{Fixture, in_full};
-use super::leader::{main_branch, program};
+use super::leader::{git, main_branch, program};
 use crate::sim::{Kind, When};
 
 const FENCE: &str = "refs/molt/fence";
@@ -23,6 +23,29 @@ fn a_rule_in_the_way_is_told_in_githubs_words() {
     assert_eq!(leader.at_remote(FENCE), None, "the fence moved without the base");
     fixture.github.set_rules(fixture.repository, "main", Vec::new());
     assert!(matches!(leader.forge.land(&landing), Ok(Landed::Moved)));
+}
+
+#[test]
+fn a_rule_that_keeps_a_head_where_it_is_is_told_and_a_lost_answer_is_made_again() {
+    let (fixture, leader) = Fixture::new();
+    let base = leader.base();
+    let head = fixture.github.push_commit(fixture.repository, "topic", &[("a", "1\n")]);
+    git(&leader.git_dir, &["fetch", "--quiet", "origin"]);
+    let branch = "topic".parse().expect("a branch");
+    let step = HeadMove { branch, from: head.parse().expect("an id"), to: base };
+    let rule = json!({ "type": "update", "ruleset_id": 1 });
+    fixture.github.set_rules(fixture.repository, "topic", vec![rule]);
+    let moved = leader.forge.move_head(&step).expect("it is certain");
+    let HeadMoved::Declined { reason } = &moved else { panic!("{moved:?}") };
+    assert!(reason.contains("Repository rule violations found"), "{reason}");
+    fixture.github.set_rules(fixture.repository, "topic", Vec::new());
+    for when in [When::Before, When::After] {
+        fixture.plan("POST /graphql", when, Kind::Drop);
+        let moved = leader.forge.move_head(&step).expect("it is not certain");
+        assert!(matches!(moved, HeadMoved::Unknown { .. }), "{when:?}: {moved:?}");
+    }
+    assert!(matches!(leader.forge.move_head(&step), Ok(HeadMoved::Moved)));
+    assert_eq!(fixture.asked(Operation::GRAPHQL), 3, "what had moved was not asked for again");
 }
 
 #[test]

@@ -23,6 +23,16 @@ impl GitHub {
         theirs.map(|comment| comment.body.clone()).collect()
     }
 
+    /// How a pull request is shown: `open`, `merged`, or `closed` without.
+    pub(crate) fn shown(&self, repository: u64, number: u64) -> &'static str {
+        let world = self.world();
+        match &world.state.repository(repository).pulls[&number] {
+            pull if pull.open => "open",
+            pull if pull.merged.is_some() => "merged",
+            _ => "closed",
+        }
+    }
+
     /// What was said last of a commit under a status's name; nothing if nobody did.
     pub(crate) fn status(&self, repository: u64, sha: &str, context: &str) -> String {
         let world = self.world();

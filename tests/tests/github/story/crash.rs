@@ -6,15 +6,15 @@ use std::process::{Child, Command, Stdio};
 
 use super::operation::{COMMENT, EDIT_CHECK, EDIT_COMMENT, LAND, MAKE_CHECK, PUSH};
 use super::programs;
-use super::stand::{OPEN, Stand};
+use super::stand::{OPEN, SQUASH, Stand};
 use crate::sim::When;
 
 /// The service as a process. It is killed when this is dropped.
-struct Program(Child);
+pub(super) struct Program(Child);
 
 impl Program {
     /// Starts it, and returns once it has looked at GitHub.
-    async fn start(stand: &Stand) -> Self {
+    pub(super) async fn start(stand: &Stand) -> Self {
         let log = stand.folder.path().join("log");
         let log = File::options().create(true).append(true).open(log).expect("a log");
         let mut command = Command::new(programs::coordinator());
@@ -27,7 +27,7 @@ impl Program {
     }
 
     /// Kills it, so that it can do nothing more.
-    fn kill(mut self) {
+    pub(super) fn kill(mut self) {
         self.0.kill().expect("it runs");
         self.0.wait().expect("it is ours");
     }
@@ -45,6 +45,7 @@ impl Drop for Program {
 /// Kills the program while a request of its is held there, and starts it again.
 async fn killed_at(stand: &Stand, (operation, nth, when): (&'static str, u64, When), who: &str) {
     let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    let head = stand.head(number);
     let program = Program::start(stand).await;
     let gate = stand.hold(operation, nth, when);
     stand.ask(number, who);
@@ -64,7 +65,8 @@ async fn killed_at(stand: &Stand, (operation, nth, when): (&'static str, u64, Wh
     stand.until("it lands", |stand| stand.check(number, "success")).await;
     stand.round().await;
     assert!(stand.check(number, "success"), "one check run");
-    assert_eq!(stand.landings(&stand.head(number)), 1);
+    assert_eq!(stand.landings(&head), 1);
+    assert_eq!(stand.github.shown(stand.widget, number), "merged");
     assert_eq!(stand.said(number).len(), usize::from(who == "eve"));
     again.kill();
 }
@@ -109,6 +111,20 @@ async fn killed_while_a_landing_is_staged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_lands() {
     killed_around(LAND, 1, "mona").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_head_is_moved_ahead_of_the_base() {
+    for when in [When::Before, When::After] {
+        killed_at(&Stand::new(SQUASH), (LAND, 1, when), "mona").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_between_the_heads_move_and_the_bases() {
+    for when in [When::Before, When::After] {
+        killed_at(&Stand::new(SQUASH), (LAND, 2, when), "mona").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use super::operation::{
     ALL_COMMENTS, CHECKS, COMMENT, COMMENTS, EDIT_CHECK, EDIT_COMMENT, LAND, MAKE_CHECK, PULL,
     PULLS, PUSH,
 };
-use super::stand::{OPEN, Stand};
+use super::stand::{OPEN, SQUASH, Stand};
 use crate::sim::{Entry, Fault, Kind, When};
 
 /// An operation that goes wrong at its next request.
@@ -30,15 +30,21 @@ fn troubles() -> Vec<(When, Kind)> {
 /// With an operation gone wrong in each way, one change after another lands once, and is told of
 /// in one check run.
 async fn lands_once(operation: &'static str) {
-    let mut stand = Stand::new(OPEN);
+    lands_once_at(Stand::new(OPEN), operation).await;
+}
+
+async fn lands_once_at(mut stand: Stand, operation: &'static str) {
     stand.serve().await;
     for (index, (when, kind)) in troubles().into_iter().enumerate() {
         let name = format!("f{index}");
         let number = stand.pull("mona", &name, &[(&name, "1\n")]);
+        let head = stand.head(number);
         stand.github.plan(next(operation, when, kind.clone()));
         stand.ask(number, "mona");
         stand.until("it lands", |stand| stand.check(number, "success")).await;
-        assert_eq!(stand.landings(&stand.head(number)), 1, "{when:?} {kind:?}");
+        assert_eq!(stand.landings(&head), 1, "{when:?} {kind:?}");
+        let merged = |stand: &Stand| stand.github.shown(stand.widget, number) == "merged";
+        stand.until("it is shown as merged", merged).await;
         assert_eq!(stand.said(number), Vec::<String>::new(), "{when:?} {kind:?}");
     }
     stand.stop().await;
@@ -57,6 +63,11 @@ async fn a_check_run_is_edited_to_its_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_landed_once() {
     lands_once(LAND).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_is_moved_once() {
+    lands_once_at(Stand::new(SQUASH), LAND).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,6 +30,14 @@ pub(super) const OPEN: &str = "version = 1\n[merge]\nmethod = \"merge\"\nrequire
 pub(super) const FORWARD: &str = "version = 1\n[merge]\nmethod = \"ff\"\nrequired = []\n\
                                   [scope.all]\npaths = [\"**\"]\n";
 
+/// The same, where one commit with all of a change lands.
+pub(super) const SQUASH: &str = "version = 1\n[merge]\nmethod = \"squash\"\nrequired = []\n\
+                                 [scope.all]\npaths = [\"**\"]\n";
+
+/// The same, where each commit of a change lands anew.
+pub(super) const REBASE: &str = "version = 1\n[merge]\nmethod = \"rebase\"\nrequired = []\n\
+                                 [scope.all]\npaths = [\"**\"]\n";
+
 /// What webhooks are signed with.
 const SECRET: &str = "a secret of more than enough letters";
 

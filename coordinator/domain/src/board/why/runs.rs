@@ -289,11 +289,11 @@ impl Why<'_> {
                 lines.extend(barrier(candidate));
                 lines
             }
-            train::State::Landing { candidate, fence } => vec![
+            train::State::Landing { candidate, fence, .. } => vec![
                 format!("lands    {} under fence {fence}", candidate.commit),
                 "rule     a decided landing is completed or proven not to have happened".to_owned(),
             ],
-            train::State::Landed { commit, at } => {
+            train::State::Landed { commit, at, .. } => {
                 vec![
                     format!("landed   as {commit}, {}", self.ago(*at)),
                     "rule     every required gate had passed on that very tree".to_owned(),

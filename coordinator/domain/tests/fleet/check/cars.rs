@@ -54,7 +54,7 @@ pub fn cars(memory: &mut Memory, step: &Step<'_>, before: &Tables, after: &Table
         let open: Vec<_> = open.collect();
         let count = open.iter().filter(landing).count();
         ensure(count <= 1, "M3 one landing at a time", || format!("{count} cars of {name}"))?;
-        let Command::Intend { car } = &step.request.command else { continue };
+        let Command::Intend { car, .. } = &step.request.command else { continue };
         // Who waits for a person holds nobody up.
         let turns = open.iter().filter(|car| !matches!(car.state, State::Withheld { .. }));
         let first = turns.map(|car| car.id).min();

@@ -74,7 +74,8 @@ pub(super) fn follow(board: &mut Board, events: &[Event]) -> Checked {
         let told = serde_json::to_value(event)
             .map_err(|error| broken("events are readable", error.to_string()))?;
         let kind = told["what"].as_str().unwrap_or_default();
-        let later = ["mode", "globs", "pull"].into_iter().any(|field| told.get(field).is_some());
+        let later =
+            ["mode", "globs", "pull", "passage"].into_iter().any(|field| told.get(field).is_some());
         let known = FIRST.contains(&kind) && !later;
         ensure(known || board.formats().stored.written > 1, "15 older programs read on", || {
             told.to_string()

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use molt_domain::board::{Change, Command, Event, Tables};
 use molt_domain::pull::command::{Author, Edits};
 use molt_domain::pull::{Heard, Known, Right};
-use molt_domain::train::{Car, Proposer, State};
+use molt_domain::train::{Car, Passage, Proposer, State};
 
 use super::{Checked, Step, ensure};
 
@@ -21,6 +21,8 @@ pub struct Memory {
     heads: BTreeMap<u64, String>,
     /// The pull requests whose head now a maintainer let go on.
     looked: BTreeSet<u64>,
+    /// Where we moved the branch of a head last.
+    moved: BTreeMap<u64, String>,
     /// The head at which somebody cancelled last, and nobody asked since.
     cancelled: BTreeMap<u64, String>,
 }
@@ -41,13 +43,19 @@ pub(super) fn pulls(
 ) -> Checked {
     match &step.request.command {
         Command::OpenDesk { comment, .. } => _ = memory.heard.get_or_insert(*comment),
-        Command::SeePull { number, head, .. } => memory.see(*number, head.as_str()),
+        Command::SeePull { number, head, .. } => memory.see(*number, head.as_str(), step)?,
         Command::HearComment { number, comment, .. } => memory.hear(*number, comment, step)?,
         _ => {}
     }
     for event in step.events {
         match event {
             Event::PullForgotten { number, .. } => memory.forget(*number),
+            Event::Intended { car, commit, passage, .. } => {
+                let proposer = before.cars.get(car).map(|car| car.proposer);
+                if let (Passage::Ahead { .. }, Some(Proposer::Pull(number))) = (passage, proposer) {
+                    memory.moved.insert(number, commit.clone());
+                }
+            }
             Event::Submitted { proposer: Proposer::Pull(number), head, .. } => {
                 let again = memory.cancelled.get(number) == Some(head);
                 ensure(!again, "19 what was cancelled does not enter", || format!("{event:?}"))?;
@@ -71,17 +79,24 @@ fn goes_on(car: &Car) -> bool {
 }
 
 impl Memory {
-    fn see(&mut self, number: u64, head: &str) {
+    fn see(&mut self, number: u64, head: &str, step: &Step<'_>) -> Checked {
+        if self.moved.get(&number).is_some_and(|moved| moved == head) {
+            return ensure(step.events.is_empty(), "19 what we moved is no new head", || {
+                format!("{head} of {number}")
+            });
+        }
         if self.heads.get(&number).is_none_or(|before| before != head) {
             self.heads.insert(number, head.to_owned());
             self.looked.remove(&number);
         }
+        Ok(())
     }
 
     fn forget(&mut self, number: u64) {
         self.heads.remove(&number);
         self.looked.remove(&number);
         self.cancelled.remove(&number);
+        self.moved.remove(&number);
     }
 
     fn hear(&mut self, number: u64, comment: &Heard, step: &Step<'_>) -> Checked {

@@ -152,7 +152,10 @@ impl Generator {
                 ("set-candidate" | "conflict" | "unmergeable", train::State::Queued)
                     | ("set-base-inputs", train::State::Building { .. })
                     | ("intend", train::State::Ready { .. })
-                    | ("confirm-landing" | "withdraw-intent", train::State::Landing { .. })
+                    | (
+                        "confirm-landing" | "withdraw-intent" | "leave-head",
+                        train::State::Landing { .. }
+                    )
             )
         };
         let turns = open.iter().filter(|car| car.state.has_a_turn());
@@ -183,7 +186,14 @@ impl Generator {
                 let inputs = BTreeMap::from([(name("diff"), format!("b{}", self.random.below(3)))]);
                 Command::SetBaseInputs { car: id, base, inputs }
             }
-            "intend" => Command::Intend { car: id },
+            "intend" => {
+                let branch = ["", "topic", "topic", "topic"][self.random.below(4)];
+                let named = self.random.percent(70);
+                Command::Intend { car: id, branch: named.then(|| branch.to_owned()) }
+            }
+            "leave-head" => {
+                Command::LeaveHead { car: id, fence, reason: "it is protected".to_owned() }
+            }
             "confirm-landing" => Command::ConfirmLanding { car: id, fence },
             "withdraw-intent" => Command::WithdrawIntent {
                 car: id,

@@ -64,6 +64,7 @@ impl Generator {
         let head = match (known, self.random.below(10)) {
             (Some(known), 0..5) => known.head().clone(),
             (Some(known), 5) => known.seen[self.random.below(known.seen.len())].head.clone(),
+            (Some(Known { moved: Some(moved), .. }), 6 | 7) => moved.parse().ok()?,
             _ => self.head()?,
         };
         let origin = match number {

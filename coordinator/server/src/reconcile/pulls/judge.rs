@@ -15,6 +15,7 @@ use molt_forge::github::shape;
 use molt_repo::Oid;
 use tokio::time::Instant;
 
+use super::branch::{Standing, as_pushed};
 use super::{Memory, OnBoard, Pulls, PullsError, read};
 
 /// How many rounds' time the judgement of who waits stands, when nothing about it changed.
@@ -49,6 +50,7 @@ impl Pulls {
         let mut due = Vec::new();
         for (number, entry) in self.on_board().await? {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
+            let pull = as_pushed(pull, &entry.known);
             if heads.contains(&pull.head.sha) {
                 memory.judged.remove(&number);
             }
@@ -145,21 +147,33 @@ impl Pulls {
 
     /// Whether a car may land as far as GitHub is concerned, asked at the last moment. One that may
     /// not for longer than a moment is taken out of the train, and may enter it again later.
-    pub(crate) async fn still_admits(&self, car: &Car, number: u64) -> Result<bool, PullsError> {
+    pub(crate) async fn still_admits(
+        &self,
+        car: &Car,
+        number: u64,
+    ) -> Result<Standing, PullsError> {
         let entry = self.one_on_board(number).await?;
         let (Some(entry), Some(pull)) = (entry, self.pull(number).await?) else {
             self.leave(number, Left::Closed).await?;
-            return Ok(false);
+            return Ok(Standing::NotAdmitted);
         };
+        if entry.known.is_moved_to(&pull.head.sha) {
+            return Ok(Standing::Astray { branch: pull.head.branch, at: pull.head.sha });
+        }
         let wanted = self.wanted(&pull, &entry.known)?;
         if self.is_out(&pull, &entry, &wanted).await? {
-            return Ok(false);
+            return Ok(Standing::NotAdmitted);
         }
         let left = match self.admission(&pull, &entry.known, &wanted.wish).await? {
-            Admission::Enter { head } => return Ok(head.as_str() == car.head),
+            Admission::Enter { head } if head.as_str() == car.head => {
+                let (_, method) = self.gates().await?;
+                let branch = self.movable(&pull, method).await?;
+                return Ok(Standing::Admitted { branch });
+            }
+            Admission::Enter { .. } => return Ok(Standing::NotAdmitted),
             Admission::NotAsked => Left::Withdrawn,
             Admission::Wait { first: Wait::Check(lacking), .. } if lacking.lack.may_pass() => {
-                return Ok(false);
+                return Ok(Standing::NotAdmitted);
             }
             Admission::Wait { first, .. } => {
                 Left::Hindered { code: first.reason().to_owned(), what: first.to_string() }
@@ -169,7 +183,7 @@ impl Pulls {
             }
         };
         self.leave(number, left).await?;
-        Ok(false)
+        Ok(Standing::NotAdmitted)
     }
 
     /// Who wants it to land.

@@ -9,6 +9,7 @@
 //! Not here: what a word of a person or of GitHub means (`molt_domain::pull`), and landing
 //! ([`super::train`]).
 
+mod branch;
 mod heed;
 mod judge;
 mod read;
@@ -29,6 +30,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub(crate) use self::branch::Standing;
 use self::judge::Judged;
 use self::tell::Spoken;
 use super::chain;

@@ -15,6 +15,7 @@ use molt_forge::Oid;
 use molt_forge::github::{CheckReport, CommentReport, Outcome, shape};
 use tokio::time::Instant;
 
+use super::branch::as_told;
 use super::{Memory, OnBoard, Pulls, PullsError, read};
 
 /// What this coordinator said of a pull request last.
@@ -50,6 +51,7 @@ impl Pulls {
         let (required, method) = self.gates().await?;
         for (number, entry) in self.on_board().await? {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
+            let pull = as_told(pull, &entry);
             let over = matches!(read::pull(&pull)?.stage, Stage::Closed | Stage::Merged);
             let judged = memory.judged.get(&number).map(|judged| &judged.admission);
             let (known, car) = (entry.known.as_ref(), entry.car.as_deref());
@@ -57,6 +59,10 @@ impl Pulls {
             if let Some(report) = Report::of(basis) {
                 let said = self.say(memory, &pull, &entry, &report).await;
                 self.or_skip(number, said)?;
+            }
+            if !over {
+                let closed = self.close_if_outside(memory, &pull, &entry).await;
+                self.or_skip(number, closed)?;
             }
             if over && !entry.is_in() {
                 self.forget(memory, number).await?;
@@ -103,7 +109,11 @@ impl Pulls {
         let spoken = Spoken::of(head.clone(), report, last);
         let known = told.check.as_ref().filter(|check| check.head == head).map(|check| check.id);
         if let (None, Some(old)) = (known, &told.check) {
-            self.drop_check(pull.number, old).await?;
+            // A head that we moved ourselves ends as the change does.
+            let is_ours = entry.known.is_moved_to(head.as_str());
+            let last = if is_ours { report.check.clone() } else { moved_on() };
+            let last = self.check_report(pull.number, old.head.as_str(), &last)?;
+            self.account.client().report_check(&self.slug, Some(old.id), &last).await?;
         }
         let run = self.check_report(pull.number, &pull.head.sha, &report.check)?;
         let check = if self.account.client().credentials().is_app() {
@@ -121,18 +131,6 @@ impl Pulls {
         let (repo, number) = (self.repo.clone(), pull.number);
         self.tell_board(number, Command::TellPull { repo, number, told }).await?;
         memory.spoken.insert(number, spoken);
-        Ok(())
-    }
-
-    /// A head that is another one's by now waits for nothing any more.
-    async fn drop_check(&self, number: u64, old: &CheckTold) -> Result<(), PullsError> {
-        let check = CheckRun {
-            light: Light::Dropped,
-            title: "head-moved: the pull request has another head".to_owned(),
-            summary: "What was tested of this head is void.\n".to_owned(),
-        };
-        let report = self.check_report(number, old.head.as_str(), &check)?;
-        self.account.client().report_check(&self.slug, Some(old.id), &report).await?;
         Ok(())
     }
 
@@ -164,6 +162,15 @@ impl Pulls {
         let mark = Marker(number).to_string();
         let said = CommentReport { us, mark: &mark, text };
         Ok(self.account.client().report_comment(&self.slug, number, known, said).await?)
+    }
+}
+
+/// What is said last of a head that is another one by now.
+fn moved_on() -> CheckRun {
+    CheckRun {
+        light: Light::Dropped,
+        title: "head-moved: the pull request has another head".to_owned(),
+        summary: "What was tested of this head is void.\n".to_owned(),
     }
 }
 

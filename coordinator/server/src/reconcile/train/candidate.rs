@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use molt_domain::board::Command;
 use molt_domain::name::GateName;
 use molt_domain::policy::{Method, POLICY_FILE, Repo};
-use molt_domain::train::{Candidate, Car, Proposer};
+use molt_domain::train::{Candidate, Car};
 use molt_forge::RefId;
 use molt_repo::{CandidateIdentity, Inputs, InvalidOid, Merge, Oid, RepoError};
 use tracing::info;
@@ -43,11 +43,7 @@ fn make(git: &Places, repo: &Repo, car: &Car) -> Result<Command, TrainError> {
     let mut merged = git.mirror.merge(&base, &head, method, &identity(car));
     if matches!(merged, Err(RepoError::MissingCommit { .. })) {
         // The change may have been pushed after the base was fetched.
-        git.mirror.fetch()?;
-        if let Proposer::Pull(number) = car.proposer {
-            // A fork's head is in no branch of ours.
-            git.mirror.obtain(&format!("refs/pull/{number}/head"))?;
-        }
+        git.obtain(car)?;
         merged = git.mirror.merge(&base, &head, method, &identity(car));
     }
     match merged {

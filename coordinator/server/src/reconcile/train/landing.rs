@@ -5,71 +5,85 @@
 
 use molt_domain::board::Command;
 use molt_domain::id::Fence;
-use molt_domain::train::{Candidate, Car};
+use molt_domain::train::{Candidate, Car, Passage};
 use molt_forge::{FenceCommit, FenceRecord, ForgeError, Landed, Landing, Oid, RefId, Withdrawn};
 use tracing::{info, warn};
 
+use super::head::{Ahead, come_back, go_ahead};
 use super::{Places, Step, Train, TrainError};
 
+/// A landing that is decided.
+pub(super) struct Intent {
+    pub(super) car: Car,
+    pub(super) candidate: Candidate,
+    pub(super) fence: Fence,
+    pub(super) passage: Passage,
+}
+
 /// What became of a landing's step.
-enum Outcome {
+pub(super) enum Outcome {
     /// The base is on the candidate.
     Confirmed,
     /// It did not happen and cannot any more.
     Dead(String),
+    /// The branch of its head may not be moved, which the board is to know before the base moves.
+    HeadLeft(String),
     /// Not known yet.
     Open,
 }
 
 impl Train {
     /// Carries out an intent, and tells the board what was read back.
-    pub(super) async fn land(
-        &self,
-        car: Car,
-        candidate: Candidate,
-        fence: Fence,
-    ) -> Result<Step, TrainError> {
+    pub(super) async fn land(&self, intent: Intent) -> Result<Step, TrainError> {
         let term = self.handle.read(|at| at.term).await?;
-        let id = car.id;
-        let outcome =
-            self.blocking(move |git| carry_out(git, &car, &candidate, fence, term)).await?;
-        match outcome {
+        let (car, fence) = (intent.car.id, intent.fence);
+        let command = match self.blocking(move |git| carry_out(git, &intent, term)).await? {
             Outcome::Confirmed => {
-                info!(phase = "train", car = %id, %fence, "landed");
-                self.handle.own(Command::ConfirmLanding { car: id, fence }).await?;
-                Ok(Step::Again)
+                info!(phase = "train", %car, %fence, "landed");
+                Command::ConfirmLanding { car, fence }
             }
             Outcome::Dead(reason) => {
-                warn!(phase = "train", car = %id, %fence, reason, "landing withdrawn");
-                self.handle.own(Command::WithdrawIntent { car: id, fence, reason }).await?;
-                Ok(Step::Again)
+                warn!(phase = "train", %car, %fence, reason, "landing withdrawn");
+                Command::WithdrawIntent { car, fence, reason }
             }
-            Outcome::Open => Ok(Step::Idle),
-        }
+            Outcome::HeadLeft(reason) => {
+                info!(phase = "train", %car, %fence, reason, "its head's branch may not be moved");
+                Command::LeaveHead { car, fence, reason }
+            }
+            Outcome::Open => return Ok(Step::Idle),
+        };
+        self.handle.own(command).await?;
+        Ok(Step::Again)
     }
 }
 
-fn oid(text: &str) -> Result<Oid, TrainError> {
+pub(super) fn oid(text: &str) -> Result<Oid, TrainError> {
     text.parse().map_err(|_| TrainError::Panicked)
 }
 
-fn carry_out(
-    git: &Places,
-    car: &Car,
-    candidate: &Candidate,
-    fence: Fence,
-    term: u64,
-) -> Result<Outcome, TrainError> {
+fn carry_out(git: &Places, intent: &Intent, term: u64) -> Result<Outcome, TrainError> {
+    let Intent { car, candidate, fence, .. } = intent;
     let commit = oid(&candidate.commit)?;
     let now = git.forge.read_back(&git.branch)?;
     if let Some(current) = &now.fence {
         let theirs = (current.record.epoch, current.record.n);
         if theirs == (fence.epoch, fence.n) {
-            return after_our_step(git, car, current, &now.base, &commit);
+            return after_our_step(git, intent, current, &now.base, &commit);
         }
         if theirs > (fence.epoch, fence.n) {
             let reason = format!("the fence is at {} by now", current.record.n);
             return Ok(Outcome::Dead(reason));
+        }
+    }
+    // The head goes first, and not for a base that is another one by now.
+    if now.base.as_ref().map(Oid::as_str) == Some(candidate.base.as_str()) {
+        match go_ahead(git, intent)? {
+            Ahead::There => {}
+            Ahead::Left(reason) => return Ok(Outcome::HeadLeft(reason)),
+            Ahead::Elsewhere(reason) => {
+                return close(git, intent, term, now.fence.as_ref(), reason);
+            }
+            Ahead::Open => return Ok(Outcome::Open),
         }
     }
     let record = FenceRecord { epoch: fence.epoch, n: fence.n, term, intent: car.id.to_string() };
@@ -95,7 +109,7 @@ fn carry_out(
         }
         Landed::Refused { base_now, fence_now } => {
             let reason = format!("the base is at {}", shown(base_now.as_ref()));
-            close(git, car, fence, term, fence_now.as_ref(), reason)
+            close(git, intent, term, fence_now.as_ref(), reason)
         }
         Landed::Unknown { why } => {
             warn!(phase = "train", car = %car.id, %why, "no answer to the landing: reading back");
@@ -104,20 +118,21 @@ fn carry_out(
     }
 }
 
-fn shown(oid: Option<&Oid>) -> String {
+pub(super) fn shown(oid: Option<&Oid>) -> String {
     oid.map_or_else(|| "nothing".to_owned(), ToString::to_string)
 }
 
 /// The fence shows that our step was made: landed, or withdrawn by ourselves.
 fn after_our_step(
     git: &Places,
-    car: &Car,
+    intent: &Intent,
     current: &FenceCommit,
     base: &Option<Oid>,
     commit: &Oid,
 ) -> Result<Outcome, TrainError> {
-    if current.record.intent != car.id.to_string() {
-        return Ok(Outcome::Dead(format!("withdrawn as {}", current.record.intent)));
+    if current.record.intent != intent.car.id.to_string() {
+        let reason = format!("withdrawn as {}", current.record.intent);
+        return come_back(git, intent, reason);
     }
     git.mirror.fetch()?;
     let (Some(base), Ok(commit)) = (base, commit.as_str().parse()) else {
@@ -133,17 +148,26 @@ fn after_our_step(
 /// Moves the fence past a landing that was refused, so that it can never happen.
 fn close(
     git: &Places,
-    car: &Car,
-    fence: Fence,
+    intent: &Intent,
     term: u64,
     current: Option<&FenceCommit>,
     reason: String,
 ) -> Result<Outcome, TrainError> {
-    let intent = format!("withdraw {}", car.id);
-    let record = FenceRecord { epoch: fence.epoch, n: fence.n, term, intent };
+    let Intent { car, fence, .. } = intent;
+    let ours = (fence.epoch, fence.n);
+    if current.is_some_and(|it| (it.record.epoch, it.record.n) >= ours) {
+        // Somebody made this very step meanwhile, or later ones: what that came to is read back.
+        return Ok(Outcome::Open);
+    }
+    let record = FenceRecord {
+        epoch: fence.epoch,
+        n: fence.n,
+        term,
+        intent: format!("withdraw {}", car.id),
+    };
     let step = git.forge.next_fence(current.map(|fence| &fence.commit), &record)?;
     match git.forge.withdraw(&step)? {
-        Withdrawn::Moved => Ok(Outcome::Dead(reason)),
+        Withdrawn::Moved => come_back(git, intent, reason),
         Withdrawn::Refused { .. } | Withdrawn::Unknown { .. } => Ok(Outcome::Open),
     }
 }

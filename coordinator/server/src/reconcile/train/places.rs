@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use molt_domain::name::RepoName;
+use molt_domain::train::{Car, Proposer};
 use molt_forge::github::{Client, GithubForge, Slug};
 use molt_forge::{Branch, Fencing, Forge, GitForge};
 use molt_repo::{Access, Git, Mirror, RepoError};
@@ -41,6 +42,16 @@ impl Places {
         let mirror = mirror(folder, &repo, remote)?;
         let forge = git_forge(&mirror, remote);
         Ok(Self { repo, branch: branch.parse()?, mirror, forge: Arc::new(forge) })
+    }
+
+    /// Brings a car's commits here, as far as the remote names them.
+    pub(super) fn obtain(&self, car: &Car) -> Result<(), TrainError> {
+        self.mirror.fetch()?;
+        if let Proposer::Pull(number) = car.proposer {
+            // A fork's head is in no branch of ours.
+            self.mirror.obtain(&format!("refs/pull/{number}/head"))?;
+        }
+        Ok(())
     }
 
     /// GitHub as the forge, with its mirror below `folder`. Both are let in by the client's token.

@@ -2,7 +2,7 @@
 
 use molt_forge::Oid;
 use molt_forge::github::shape::{Comment, Permission, Pull, Repository, Statuses};
-use molt_forge::github::{Client, Credentials, Moved, Operation, RefMove, Slug, Transport};
+use molt_forge::github::{Client, Course, Credentials, Moved, Operation, RefMove, Slug, Transport};
 
 use super::super::{Bug, Consistency, GitHub, Right};
 use super::client::PERMISSIONS;
@@ -88,6 +88,7 @@ impl Ground {
             name: (*name).to_owned(),
             from: from.clone(),
             to: to.clone(),
+            course: Course::Forward,
         };
         let moves: Vec<_> = moves.iter().map(step).collect();
         self.client.move_together(&repository.node_id, &moves).await.expect("an answer")
