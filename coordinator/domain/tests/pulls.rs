@@ -87,7 +87,8 @@ fn without_a_desk_nothing_is_heard() {
 #[test]
 fn a_desk_opens_once_and_a_forge_cools_for_the_longest() {
     let mut forge = Forge::new();
-    let open = Command::OpenDesk { repo: repo(), comment: 0, since: ForgeTime(0) };
+    let open =
+        Command::OpenDesk { repo: repo(), forge_id: Some(5), comment: 0, since: ForgeTime(0) };
     assert_eq!(forge.tell(open).unwrap().1, []);
     assert_eq!(forge.desk().comment, 100);
     let mut cool = |span| {
@@ -383,7 +384,7 @@ fn the_coordinator_alone_tells_of_pull_requests() {
     let mut forge = Forge::new();
     let (number, told) = (17, Told::default());
     let commands = [
-        Command::OpenDesk { repo: repo(), comment: 1, since: ForgeTime(1) },
+        Command::OpenDesk { repo: repo(), forge_id: Some(5), comment: 1, since: ForgeTime(1) },
         Command::CoolForge { repo: repo(), span: 1 },
         Command::SeePull {
             repo: repo(),
@@ -418,8 +419,12 @@ fn what_is_not_known_or_not_coordinated_is_said_so() {
     assert_eq!(forge.known(9).told, told);
     let long = Told { digest: "d".repeat(201), ..Told::default() };
     assert_eq!(forge.tell(tell(long)).unwrap_err().reason(), "INVALID");
-    let elsewhere =
-        Command::OpenDesk { repo: "elsewhere".parse().unwrap(), comment: 1, since: ForgeTime(1) };
+    let elsewhere = Command::OpenDesk {
+        repo: "elsewhere".parse().unwrap(),
+        forge_id: Some(5),
+        comment: 1,
+        since: ForgeTime(1),
+    };
     let refused = forge.tell(elsewhere).unwrap_err();
     assert!(matches!(*refused, Refusal::NoRepo { .. }), "{refused}");
 }

@@ -161,6 +161,15 @@ pub(crate) const DENIED: &[&str] = &[
     "Host key verification failed",
 ];
 
+/// What git says when it was sent to another address, where it does not go: whoever lets it in looks
+/// which one that is. Nothing was done at this one.
+pub(crate) const MOVED: &[&str] = &[
+    "The requested URL returned error: 301",
+    "The requested URL returned error: 302",
+    "The requested URL returned error: 307",
+    "The requested URL returned error: 308",
+];
+
 impl ForgeError {
     /// Sorts a failed exchange that changes nothing, or may be repeated.
     pub(crate) fn of_remote(remote: &str, source: GitError) -> Self {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::DENIED;
+use crate::error::{DENIED, MOVED};
 use crate::fence::{self, FENCE_REF};
 use crate::program::{Finished, GitError, Program, redact};
 use crate::{
@@ -69,8 +69,8 @@ impl GitForge {
         &self.remote
     }
 
-    /// Runs a command that goes to the remote. One that was not let in there has sent nothing, so
-    /// it is run once more, with what opens the door then.
+    /// Runs a command that goes to the remote. One that was not let in there, or was sent elsewhere,
+    /// has done nothing, so it is run once more, with what opens the door then.
     fn exchange(&self, args: &[&str]) -> Result<Finished, GitError> {
         let Some(access) = &self.access else {
             return self.git.finish(args, "");
@@ -82,6 +82,7 @@ impl GitForge {
         };
         match attempt(false)? {
             finished if finished.failed_saying(DENIED) => attempt(true),
+            finished if finished.failed_saying(MOVED) => attempt(true),
             finished => Ok(finished),
         }
     }

@@ -33,6 +33,14 @@ pub enum RepoError {
         /// What git said.
         source: GitError,
     },
+    /// The remote is at another address now: mend the address.
+    #[error("remote {remote} has another address now")]
+    RemoteMoved {
+        /// The remote, without secrets.
+        remote: String,
+        /// What git said.
+        source: GitError,
+    },
     /// Nothing that opens the remote's door was to be had.
     #[error("no access to remote {remote}")]
     NoAccess {
@@ -159,6 +167,14 @@ const DENIED: &[&str] = &[
     "Host key verification failed",
 ];
 
+/// What git says when it was sent to another address and does not go there.
+const MOVED: &[&str] = &[
+    "The requested URL returned error: 301",
+    "The requested URL returned error: 302",
+    "The requested URL returned error: 307",
+    "The requested URL returned error: 308",
+];
+
 impl RepoError {
     /// Sorts a failed network command by what its words say about the remote.
     pub(crate) fn of_remote(remote: &str, place: PathBuf, source: GitError) -> Self {
@@ -169,6 +185,8 @@ impl RepoError {
         };
         if says(DENIED) {
             Self::RemoteDenied { remote, source }
+        } else if says(MOVED) {
+            Self::RemoteMoved { remote, source }
         } else if says(GONE) || matches!(source, GitError::TimedOut { .. }) {
             Self::RemoteGone { remote, source }
         } else {
@@ -201,6 +219,10 @@ mod tests {
             assert!(matches!(error, RepoError::RemoteDenied { .. }), "{stderr}");
             assert_eq!(error.to_string(), "remote https://***@host/a denied access");
         }
+        let moved = sorted(
+            "fatal: unable to access 'https://host/a/': The requested URL returned error: 301",
+        );
+        assert!(matches!(moved, RepoError::RemoteMoved { .. }), "{moved:?}");
         let gone =
             sorted("fatal: unable to access 'https://host/a/': Could not resolve host: host");
         assert!(matches!(gone, RepoError::RemoteGone { .. }), "{gone:?}");

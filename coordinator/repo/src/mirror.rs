@@ -47,6 +47,24 @@ impl Mirror {
         }
     }
 
+    /// As [`Mirror::open`], of a remote that may have had another address before. What its refs are
+    /// the next fetch says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mirror::open`], without the one about other remotes.
+    pub fn reopen(git: Git, path: impl Into<PathBuf>, remote: &str) -> Result<Self, RepoError> {
+        let path = path.into();
+        match Self::open(git.clone(), &path, remote) {
+            Err(RepoError::OtherRemote { .. }) => {
+                let mirror = Self { git, path, remote: remote.to_owned(), access: None };
+                mirror.configure()?;
+                Ok(mirror)
+            }
+            opened => opened,
+        }
+    }
+
     /// The same mirror, which is let in at its remote by `access`.
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
@@ -97,8 +115,11 @@ impl Mirror {
 
     fn fetch_what(&self, what: &[&str]) -> Result<(), RepoError> {
         match (self.fetch_once(what, false), &self.access) {
-            // What was given may have ended; a fetch may be repeated.
-            (Err(RepoError::RemoteDenied { .. }), Some(_)) => self.fetch_once(what, true),
+            // What was given may have ended, or the address may have changed; a fetch may be
+            // repeated.
+            (Err(RepoError::RemoteDenied { .. } | RepoError::RemoteMoved { .. }), Some(_)) => {
+                self.fetch_once(what, true)
+            }
             (fetched, _) => fetched,
         }
     }

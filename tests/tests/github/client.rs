@@ -177,6 +177,83 @@ async fn a_move_that_lost_its_answer_is_never_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_repository_is_read_and_written_at_its_new_name() {
+    let ground = Ground::new();
+    let (client, place) = (ground.app(), &ground.place);
+    ground.github.rename_repository(ground.widget, "acme/gadget");
+    let open = place.route(Operation::PULLS).query("state", "open");
+    let pulls = client.pages(open.clone(), |page: Vec<Pull>| page).await.expect("a list");
+    assert_eq!(pulls.len(), 1);
+    assert_eq!(client.called(place).to_string(), "acme/gadget");
+    // Another client begins with something that changes.
+    let client = ground.app();
+    let route = place.route(Operation::COMMENT).with("issue_number", ground.number);
+    let said: Result<Value, _> = client.read(route.body(json!({"body": "hello"}))).await;
+    assert!(said.is_ok(), "{said:?}");
+    let sent = ground.github.journal();
+    let sent: Vec<(&str, u16)> = sent
+        .iter()
+        .filter(|entry| !entry.operation.ends_with("access_tokens"))
+        .map(|entry| (entry.path.split('?').next().unwrap_or_default(), entry.status))
+        .collect();
+    let (id, comments) = (ground.widget, format!("issues/{}/comments", ground.number));
+    assert_eq!(
+        sent,
+        [
+            ("/repos/acme/widget/pulls", 301),
+            (&*format!("/repositories/{id}"), 200),
+            ("/repos/acme/gadget/pulls", 200),
+            (&*format!("/repos/acme/widget/{comments}"), 307),
+            (&*format!("/repositories/{id}"), 200),
+            (&*format!("/repos/acme/gadget/{comments}"), 201),
+        ]
+    );
+    client.expect(place, id + 1);
+    let cause = client.look(place).await.expect_err("it is another one").cause;
+    assert!(matches!(cause, Cause::Replaced { .. }), "{cause:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_follows_to_no_other_place() {
+    let ground = Ground::new();
+    let client = ground.app();
+    for to in ["https://evil.example/repositories/1", "//evil.example/x", "/user", ""] {
+        let headers = vec![("Location", to.to_owned())];
+        for operation in ["GET /repos/{owner}/{repo}", "POST /repos/{owner}/{repo}/check-runs"] {
+            let kind = Kind::Status { status: 301, message: "Moved", headers: headers.clone() };
+            ground.github.plan(Fault { operation, nth: 1, when: When::Before, kind });
+        }
+        let before = ground.github.journal().len();
+        let read = client.look(&ground.place).await.expect_err("it is elsewhere");
+        let made = ground.place.route(Operation::MAKE_CHECK).body(json!({"name": "molt"}));
+        let made = client.read::<Value>(made).await.expect_err("it is elsewhere");
+        for error in [read, made] {
+            assert_eq!(error.cause, Cause::Moved { to: Some(to.to_owned()) });
+        }
+        let tokens = usize::from(before == 0);
+        assert_eq!(ground.github.journal().len(), before + 2 + tokens, "{to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_gone_is_not_asked_for_again() {
+    let ground = Ground::new();
+    let client = ground.app();
+    assert!(client.look(&ground.place).await.is_ok());
+    for (status, message) in
+        [(410, "Issues are disabled for this repo"), (451, "Repository access blocked")]
+    {
+        let kind = Kind::Status { status, message, headers: Vec::new() };
+        let (operation, when) = ("GET /repos/{owner}/{repo}", When::Before);
+        ground.github.plan(Fault { operation, nth: 1, when, kind });
+        let before = ground.asked(Operation::REPOSITORY);
+        let cause = client.look(&ground.place).await.expect_err("it is gone").cause;
+        assert_eq!(cause, Cause::Gone { message: message.to_owned() });
+        assert_eq!(ground.asked(Operation::REPOSITORY), before + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_shut_out_is_told_so() {
     let ground = Ground::new();
     let client = ground.app();

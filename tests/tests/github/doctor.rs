@@ -131,6 +131,18 @@ async fn a_token_says_whose_it_is() {
 }
 
 #[tokio::test]
+async fn a_repository_that_was_renamed_is_told_by_its_new_name() {
+    let ground = Ground::new(&GRANTED);
+    ground.github.rename_repository(ground.widget, "acme/gadget");
+    let findings = ground.as_app("").await;
+    let [app, widget, last] = &*findings else { panic!("{findings:?}") };
+    assert_eq!((app.level, widget.level, last.level), (Level::Ok, Level::Ok, Level::Warn));
+    assert!(widget.detail.starts_with("main: acme/gadget, main at "), "{widget:?}");
+    let told = "main: acme/widget was renamed to acme/gadget: change `github` of its [[repo]]";
+    assert_eq!(last.detail, told);
+}
+
+#[tokio::test]
 async fn a_repository_without_the_app_is_told() {
     let ground = Ground::new(&GRANTED);
     let app = format!("app = {}\nkey_file = 'github.pem'", ground.github.app_id());

@@ -14,6 +14,7 @@ mod load;
 mod operation;
 mod personal;
 mod races;
+mod renamed;
 mod rules;
 mod stand;
 mod webhooks;

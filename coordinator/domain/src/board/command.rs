@@ -232,7 +232,7 @@ pub enum Command {
     /// It is closed and nothing is left to say of it.
     ForgetPull { repo: RepoName, number: u64 },
     /// The first reading of a repository at a forge: comments up to this one are not ours to hear.
-    OpenDesk { repo: RepoName, comment: u64, since: ForgeTime },
+    OpenDesk { repo: RepoName, forge_id: Option<u64>, comment: u64, since: ForgeTime },
     /// The forge wants to hear nothing for so long, in milliseconds.
     CoolForge { repo: RepoName, span: u64 },
 }
@@ -423,7 +423,9 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
             pull::tell(draft, &PullKey::of(repo, *number), told)
         }
         Command::ForgetPull { repo, number } => pull::forget(draft, &PullKey::of(repo, *number)),
-        Command::OpenDesk { repo, comment, since } => pull::open(draft, repo, *comment, *since),
+        Command::OpenDesk { repo, forge_id, comment, since } => {
+            pull::open(draft, repo, *forge_id, *comment, *since)
+        }
         Command::CoolForge { repo, span } => pull::cool(draft, repo, *span),
     }
 }

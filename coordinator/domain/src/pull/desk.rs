@@ -1,4 +1,4 @@
-//! What is kept of a repository at a forge: how far its comments were heard, and until when it
+//! What is kept of a repository at a forge: which one it is, how far its comments were heard, and until when it
 //! wants no questions. Not here: what comments say ([`mod@super::hear`]).
 
 use std::time::Duration;
@@ -10,17 +10,19 @@ use crate::name::RepoName;
 /// The longest time for which a forge is believed that it wants to hear nothing.
 const MAX_COOLDOWN: Duration = Duration::from_hours(24);
 
-/// Begins to hear comments: those that come after `comment`. A desk that is open stays as it is.
+/// Begins to hear comments: those that come after `comment`, in the repository with this id. A desk
+/// that is open stays as it is.
 pub(crate) fn open(
     draft: &mut Draft<'_>,
     repo: &RepoName,
+    forge_id: Option<u64>,
     comment: u64,
     since: ForgeTime,
 ) -> Result<Reply, Box<Refusal>> {
     draft.repo(repo)?;
     if draft.tables.desks.get(repo).is_none() {
         draft.record(Event::DeskOpened { repo: repo.clone(), comment });
-        let desk = Desk { repo: repo.clone(), comment, since, cooldown: None };
+        let desk = Desk { repo: repo.clone(), forge_id, comment, since, cooldown: None };
         draft.tables.desks.put(repo.clone(), desk);
     }
     Ok(Reply::Done)

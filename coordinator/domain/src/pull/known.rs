@@ -176,6 +176,10 @@ pub struct CheckTold {
 pub struct Desk {
     /// The repository.
     pub repo: RepoName,
+    /// Which repository it is at the forge: what stays the same when it is renamed, and is another
+    /// one's when somebody else takes its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge_id: Option<u64>,
     /// The last comment that was heard; later ones have greater numbers.
     pub comment: u64,
     /// When that was written: what is read next begins there.

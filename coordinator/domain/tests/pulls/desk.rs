@@ -59,7 +59,12 @@ pub(crate) struct Forge {
 impl Forge {
     pub(crate) fn new() -> Self {
         let mut forge = Self { world: World::new(&[("runtime", "runtime/**")]) };
-        let open = Command::OpenDesk { repo: repo(), comment: 100, since: ForgeTime(0) };
+        let open = Command::OpenDesk {
+            repo: repo(),
+            forge_id: Some(5),
+            comment: 100,
+            since: ForgeTime(0),
+        };
         forge.tell(open).expect("the repository is there");
         forge
     }

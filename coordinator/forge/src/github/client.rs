@@ -10,9 +10,12 @@ use tokio::time::sleep;
 
 use super::answer::Answer;
 use super::credentials::{Credentials, Rights};
-use super::error::GithubError;
+use super::error::{Cause, GithubError};
 use super::governor::Governor;
-use super::operation::Route;
+use super::names::{Names, repository_of};
+use super::operation::{As, Operation, Route};
+use super::place::Slug;
+use super::shape::Repository;
 use super::transport::Transport;
 
 /// So many entries come on a page, which is the most that GitHub gives.
@@ -32,13 +35,14 @@ pub struct Client {
     transport: Transport,
     credentials: Credentials,
     governor: Governor,
+    names: Names,
 }
 
 impl Client {
     /// A client that asks by these credentials.
     #[must_use]
     pub fn new(transport: Transport, credentials: Credentials) -> Self {
-        Self { transport, credentials, governor: Governor::default() }
+        Self { transport, credentials, governor: Governor::default(), names: Names::default() }
     }
 
     /// By what right it asks.
@@ -194,7 +198,77 @@ impl Client {
         asked.map_err(molt_retry::Failed::into_error)
     }
 
+    /// From now on `place` is the repository with this id, whatever it is called.
+    pub fn expect(&self, place: &Slug, id: u64) {
+        self.names.expect(place, id);
+    }
+
+    /// What the repository at `place` is called now, as far as it was read.
+    #[must_use]
+    pub fn called(&self, place: &Slug) -> Slug {
+        self.names.now(place)
+    }
+
+    /// Reads the repository, and takes its name for all that is asked of it afterwards.
+    ///
+    /// # Errors
+    ///
+    /// It is not to be had; or another one is there, which is nothing to go on with
+    /// ([`Cause::Replaced`]).
+    pub async fn look(&self, place: &Slug) -> Result<Repository, GithubError> {
+        let repository = self.read(place.route(Operation::REPOSITORY)).await?;
+        self.recognize(place, &repository)?;
+        Ok(repository)
+    }
+
+    /// Takes the name of a repository that something which was read is of.
+    ///
+    /// # Errors
+    ///
+    /// It is another one ([`Cause::Replaced`]).
+    pub fn recognize(&self, place: &Slug, read: &Repository) -> Result<(), GithubError> {
+        let failed = |cause| GithubError { operation: Operation::REPOSITORY, cause };
+        self.names.take(place, read).map_err(failed)
+    }
+
+    /// One answer. Where the repository has another name by now, it is asked by that: it was done
+    /// nothing at the old one.
     async fn once(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
+        let now = route.place().map(|place| route.called(&self.names.now(place)));
+        let error = match self.sent(now.as_ref().unwrap_or(route), etag).await {
+            Err(error) if matches!(error.cause, Cause::Moved { .. }) => error,
+            settled => return settled,
+        };
+        match self.moved(route, &error).await? {
+            Some(route) => self.sent(&route, etag).await,
+            None => Err(error),
+        }
+    }
+
+    /// The same request where its repository is now, once somebody looked that it is the same one;
+    /// `None` if GitHub names no place where a token may go.
+    async fn moved(
+        &self,
+        route: &Route,
+        error: &GithubError,
+    ) -> Result<Option<Route>, GithubError> {
+        let Cause::Moved { to: Some(to) } = &error.cause else { return Ok(None) };
+        let (Some(place), Some(path)) = (route.place(), self.transport.within(to)) else {
+            return Ok(None);
+        };
+        if route.operation().by == As::App {
+            // The App by itself may read no repository, and changes none.
+            return Ok(Some(route.at(path)));
+        }
+        let Some(repository) = repository_of(path) else { return Ok(None) };
+        let look = Operation::REPOSITORY.route().at(&repository);
+        let read = self.sent(&look, None).await?.read();
+        let read = read.map_err(|cause| GithubError { operation: look.operation(), cause })?;
+        self.recognize(place, &read)?;
+        Ok(Some(route.called(&self.names.now(place))))
+    }
+
+    async fn sent(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
         let operation = route.operation();
         let failed = |cause| GithubError { operation, cause };
         let _going = self.governor.admit(operation.effect).await.map_err(failed)?;

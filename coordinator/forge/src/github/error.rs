@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::operation::Operation;
+use super::place::Slug;
 
 /// Which of GitHub's limits was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +77,20 @@ pub enum Cause {
         /// GitHub's words.
         message: String,
     },
-    /// It has another name now: mend the address.
+    /// Another repository has this name now: mend the address, or say that it is another one.
+    #[error(
+        "{name} is another repository now: its id is {id}, and ours has {expected}: name ours in \
+         `github` of its [[repo]], or give that one a `name` of its own"
+    )]
+    Replaced {
+        /// Its name.
+        name: Box<Slug>,
+        /// Its id.
+        id: u64,
+        /// The id of the one that had the name before.
+        expected: u64,
+    },
+    /// It is at another address, where nobody could be asked: mend the address.
     #[error("moved to {}", to.as_deref().unwrap_or("an unnamed place"))]
     Moved {
         /// Its address now.

@@ -6,7 +6,7 @@
 //! requests, comments and check runs. Changes and reports are refs as at any git remote; what people
 //! see of them at GitHub is somebody else's to write.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
@@ -16,7 +16,6 @@ use super::error::GithubError;
 use super::operation::Operation;
 use super::place::Slug;
 use super::refs::{Course, Moved, RefMove};
-use super::shape::Repository;
 use crate::fence::FENCE_REF;
 use crate::git::head_ref;
 use crate::{
@@ -53,8 +52,6 @@ pub struct GithubForge {
     place: Slug,
     runtime: Handle,
     fencing: Fencing,
-    /// The repository's id in GraphQL, once it was read.
-    node: Mutex<Option<String>>,
 }
 
 impl GithubForge {
@@ -70,11 +67,11 @@ impl GithubForge {
         client: Arc<Client>,
         runtime: Handle,
     ) -> Result<Self, ForgeError> {
-        let access = TokenAccess::new(Arc::clone(&client), runtime.clone(), git.remote())?;
+        let (asking, within) = (Arc::clone(&client), runtime.clone());
+        let access = TokenAccess::new(asking, within, place.clone(), git.remote())?;
         let access: Arc<dyn Access> = Arc::new(access);
         let git = git.with_access(Arc::clone(&access));
-        let (fencing, node) = (Fencing::Together, Mutex::default());
-        Ok(Self { git, access, client, place, runtime, fencing, node })
+        Ok(Self { git, access, client, place, runtime, fencing: Fencing::Together })
     }
 
     /// The same forge, whose landings are fenced so.
@@ -106,32 +103,21 @@ impl GithubForge {
         }
     }
 
-    /// The repository's id in GraphQL.
+    /// The repository's id in GraphQL. It is read before anything is pushed: its name may be another
+    /// one's by now.
     fn node(&self) -> Result<String, ForgeError> {
-        let mut known = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(node) = known.as_ref() {
-            return Ok(node.clone());
-        }
-        let route = self.place.route(Operation::REPOSITORY);
-        let read = self.runtime.block_on(self.client.read::<Repository>(route));
-        let read = read.map_err(|error| self.refused(error))?;
-        Ok(known.insert(read.node_id).clone())
+        let read = self.runtime.block_on(self.client.look(&self.place));
+        Ok(read.map_err(|error| self.refused(error))?.node_id)
     }
 
-    /// Moves refs together. Where they did not, the next one asks anew which repository it is.
-    fn move_together(&self, moves: &[RefMove]) -> Result<Stepped, ForgeError> {
-        let node = self.node()?;
-        let moved = self.runtime.block_on(self.client.move_together(&node, moves));
-        if !matches!(moved, Ok(Moved::All)) {
-            *self.node.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
-        self.stepped(moved)
+    fn move_together(&self, node: &str, moves: &[RefMove]) -> Result<Stepped, ForgeError> {
+        self.stepped(self.runtime.block_on(self.client.move_together(node, moves)))
     }
 
     fn land_together(&self, landing: &Landing) -> Result<Landed, ForgeError> {
-        let fence = &landing.fence;
+        let (node, fence) = (self.node()?, &landing.fence);
         self.git.stage(&[(&landing.candidate, BASE), (&fence.next.commit, FENCE)])?;
-        match self.move_together(&[base_move(landing), fence_move(fence)])? {
+        match self.move_together(&node, &[base_move(landing), fence_move(fence)])? {
             Stepped::Moved => Ok(Landed::Moved),
             Stepped::Refused(words) => self.git.refused_landing(landing, words),
             Stepped::Unknown(why) => Ok(Landed::Unknown { why }),
@@ -140,6 +126,7 @@ impl GithubForge {
 
     /// Looks, and then moves the base forward, which is all that keeps it from moving in between.
     fn land_alone(&self, landing: &Landing) -> Result<Landed, ForgeError> {
+        self.node()?;
         if let Some(known) = self.decided(landing)? {
             return Ok(known);
         }
@@ -217,6 +204,7 @@ impl Forge for GithubForge {
     }
 
     fn publish_candidate(&self, candidate: &RefId, commit: &Oid) -> Result<(), ForgeError> {
+        self.node()?;
         self.git.publish_candidate(candidate, commit)
     }
 
@@ -255,8 +243,9 @@ impl Forge for GithubForge {
             return self.git.withdraw(fence);
         }
         self.git.check_fence(fence)?;
+        let node = self.node()?;
         self.git.stage(&[(&fence.next.commit, FENCE)])?;
-        match self.move_together(&[fence_move(fence)])? {
+        match self.move_together(&node, &[fence_move(fence)])? {
             Stepped::Moved => Ok(Withdrawn::Moved),
             Stepped::Refused(words) => self.git.refused_withdrawal(fence, words),
             Stepped::Unknown(why) => Ok(Withdrawn::Unknown { why }),
@@ -272,8 +261,9 @@ impl Forge for GithubForge {
             return Ok(HeadMoved::Declined { reason });
         }
         self.git.check_here(&step.from)?;
+        let node = self.node()?;
         self.git.stage(&[(&step.from, HEAD)])?;
-        match self.move_together(&[head_move(step)])? {
+        match self.move_together(&node, &[head_move(step)])? {
             Stepped::Moved => Ok(HeadMoved::Moved),
             Stepped::Unknown(why) => Ok(HeadMoved::Unknown { why }),
             Stepped::Refused(reason) => {

@@ -16,6 +16,7 @@ mod error;
 mod forge;
 mod governor;
 mod listing;
+mod names;
 mod operation;
 pub mod permission;
 mod place;

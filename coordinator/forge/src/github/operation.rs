@@ -7,6 +7,8 @@ use http::Method;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
+use super::place::Slug;
+
 /// What of a name may stand in a path as it is. `/` may not: see [`Route::branch`].
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -154,7 +156,8 @@ impl Operation {
     /// A request of this operation, whose names are to be filled in.
     #[must_use]
     pub fn route(self) -> Route {
-        Route { operation: self, path: self.template.to_owned(), query: String::new(), body: None }
+        let (path, query) = (self.template.to_owned(), String::new());
+        Route { operation: self, place: None, path, query, body: None }
     }
 }
 
@@ -162,6 +165,8 @@ impl Operation {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     operation: Operation,
+    /// The repository that it is about, if its path names one.
+    place: Option<Slug>,
     path: String,
     query: String,
     body: Option<Value>,
@@ -172,6 +177,26 @@ impl Route {
     #[must_use]
     pub fn with(self, name: &str, value: impl std::fmt::Display) -> Self {
         self.filled(name, &utf8_percent_encode(&value.to_string(), SEGMENT).to_string())
+    }
+
+    /// Fills in the repository.
+    pub(super) fn about(self, place: &Slug) -> Self {
+        let route = self.with("owner", place.owner()).with("repo", place.name());
+        Self { place: Some(place.clone()), ..route }
+    }
+
+    /// The repository that it is about, as whoever asks calls it.
+    pub(super) fn place(&self) -> Option<&Slug> {
+        self.place.as_ref()
+    }
+
+    /// The same request of the repository that is called so now. An address that GitHub gave names
+    /// it by its id, and stays what it is.
+    pub(super) fn called(&self, now: &Slug) -> Self {
+        let rest =
+            self.place.as_ref().and_then(|it| self.path.strip_prefix(&format!("/repos/{it}")));
+        let path = rest.map_or_else(|| self.path.clone(), |rest| format!("/repos/{now}{rest}"));
+        Self { path, ..self.clone() }
     }
 
     /// Fills in a branch or ref, whose slashes stay what they are.
@@ -251,6 +276,17 @@ mod tests {
         assert_eq!(route("feature/x#y"), "/repos/a%2Fb/c/branches/feature/x%23y");
         assert_eq!(route("a?b=c&d"), "/repos/a%2Fb/c/branches/a%3Fb%3Dc%26d");
         assert_eq!(route("größe %"), "/repos/a%2Fb/c/branches/gr%C3%B6%C3%9Fe%20%25");
+    }
+
+    #[test]
+    fn a_request_goes_where_its_repository_is_now() {
+        let (old, new): (Slug, Slug) = ("acme/wid".parse().unwrap(), "b/gadget".parse().unwrap());
+        let route = old.route(Operation::PULLS).query("state", "open");
+        assert_eq!(route.called(&new).address(), "/repos/b/gadget/pulls?state=open");
+        assert_eq!(route.called(&old).address(), route.address());
+        let page = route.at("/repositories/12/pulls?page=2");
+        assert_eq!(page.called(&new).address(), "/repositories/12/pulls?page=2");
+        assert_eq!(Operation::USER.route().called(&new).address(), "/user");
     }
 
     #[test]

@@ -47,6 +47,22 @@ impl Slug {
         &self.owner
     }
 
+    /// What its owner calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The address of the same repository by another name, if `remote` has this one at its end.
+    pub(super) fn renamed(&self, remote: &str, now: &Self) -> Option<String> {
+        let bare = remote.trim_end_matches('/');
+        let bare = bare.strip_suffix(".git").unwrap_or(bare);
+        let ours = format!("/{self}");
+        let at = bare.len().checked_sub(ours.len())?;
+        let (host, name) = bare.split_at_checked(at)?;
+        name.eq_ignore_ascii_case(&ours).then(|| format!("{host}/{now}.git"))
+    }
+
     /// Where git finds it, beside the API at the sound address `api`: an enterprise's server has
     /// both on one host, GitHub's own has the API on a host of that name.
     #[must_use]
@@ -68,7 +84,7 @@ impl Slug {
     /// A request about this repository.
     #[must_use]
     pub fn route(&self, operation: Operation) -> Route {
-        operation.route().with("owner", &self.owner).with("repo", &self.name)
+        operation.route().about(self)
     }
 }
 
@@ -100,6 +116,21 @@ mod tests {
             ("http://127.0.0.1:81", "http://127.0.0.1:81/acme/widget.git"),
         ] {
             assert_eq!(slug.remote(api), remote);
+        }
+    }
+
+    #[test]
+    fn an_address_follows_the_name_and_keeps_its_host() {
+        let (old, new): (Slug, Slug) =
+            ("acme/widget".parse().unwrap(), "b/gadget".parse().unwrap());
+        let now = |remote| old.renamed(remote, &new);
+        for remote in
+            ["https://h/acme/widget.git", "https://h/Acme/widget", "https://h/acme/widget/"]
+        {
+            assert_eq!(now(remote).as_deref(), Some("https://h/b/gadget.git"), "{remote}");
+        }
+        for other in ["https://h/mirrors/w.git", "https://h/xacme/widget.git", "", "h\u{e4}"] {
+            assert_eq!(now(other), None, "{other}");
         }
     }
 

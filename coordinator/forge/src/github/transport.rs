@@ -135,6 +135,11 @@ impl Transport {
         request.body(body.map_or_else(OctoBody::empty, OctoBody::from)).map_err(unsendable)
     }
 
+    /// Path and query of an address of this API; `None` for any other, where no token may go.
+    pub(super) fn within<'a>(&self, address: &'a str) -> Option<&'a str> {
+        address.strip_prefix(&self.base).filter(|path| path.starts_with('/'))
+    }
+
     /// An enterprise's server has its REST below `/api/v3`, and GraphQL beside it.
     fn uri(&self, route: &Route) -> String {
         let base = match route.operation() {
@@ -196,6 +201,23 @@ mod tests {
         let uri = |operation: Operation| transport.uri(&operation.route());
         assert_eq!(uri(Operation::APP), "https://git.example/api/v3/app");
         assert_eq!(uri(Operation::GRAPHQL), "https://git.example/api/graphql");
+    }
+
+    #[tokio::test]
+    async fn an_address_elsewhere_is_not_gone_to() {
+        let transport = Transport::new("https://git.example/api/v3").unwrap();
+        let within = |address| transport.within(address);
+        assert_eq!(within("https://git.example/api/v3/repositories/1"), Some("/repositories/1"));
+        for elsewhere in [
+            "https://git.example.evil/api/v3/repositories/1",
+            "https://git.example/api/v31/repositories/1",
+            "http://git.example/api/v3/repositories/1",
+            "//git.example/api/v3/repositories/1",
+            "/api/v3/repositories/1",
+            "",
+        ] {
+            assert_eq!(within(elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 
 use molt_domain::policy::Method;
 use molt_domain::pull::rules::{Found, Installation, Obstacle, preflight, wanted};
-use molt_forge::github::shape::{Account, App, Branch, Repository};
+use molt_forge::github::shape::{Account, App, Branch};
 use molt_forge::github::{Cause, Client, GithubError, Operation, Slug};
 use molt_proto::exit::Exit;
 
@@ -94,10 +94,16 @@ async fn look(
         return Ok(obstacles.iter().map(|it| blocked(repo, slug, it, &[])).collect());
     }
     let client = door.client(slug).await?;
-    let seen: Repository = client.read(slug.route(Operation::REPOSITORY)).await?;
+    let seen = client.look(slug).await?;
     let branch = branch(&client, slug, &repo.branch).await?;
     let found = rules::read(&client, slug, &branch).await?;
     let mut findings = obstacles(repo, slug, &found, &installation);
+    let now = client.called(slug);
+    if !now.is_same(slug) {
+        let detail =
+            format!("{name}: {slug} was renamed to {now}: change `github` of its [[repo]]");
+        findings.push(Finding::warn("github", detail));
+    }
     if branch.protection.as_ref().is_some_and(|protection| protection.enabled) {
         let detail = format!(
             "{name}: {} of {slug} has classic branch protection, of which only required checks \

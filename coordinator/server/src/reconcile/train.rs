@@ -162,8 +162,17 @@ impl Train {
     ///
     /// The remote is not to be had, or its base has no policy that reads.
     pub async fn begin(&self) -> Result<Repo, TrainError> {
+        if let Some(pulls) = &self.pulls {
+            pulls.recall().await?;
+        }
         if self.first().await?.is_none_or(|car| !matches!(car.state, State::Landing { .. })) {
-            self.read_base().await?;
+            match self.read_base().await {
+                // Whoever only has to wait for GitHub begins with the base that the board knows.
+                Err(TrainError::Pulls(error)) if error.is_passing() => {
+                    warn!(phase = "train", error = %chain(&error), "will try again");
+                }
+                read => drop(read?),
+            }
         }
         let name = self.git.repo.clone();
         let found = self.handle.read(move |at| at.board.tables().repos.get(&name).cloned()).await?;
@@ -247,6 +256,7 @@ impl Train {
                 Ok((base.to_string(), tree.to_string(), text))
             })
             .await?;
+        self.recognize(&commit).await?;
         let policy = read_policy(text);
         let (repo, branch) = (self.git.repo.clone(), self.git.branch.to_string());
         let problem = policy.as_ref().err().cloned();
@@ -260,6 +270,20 @@ impl Train {
             (Ok(_), Some(repo), _) => Ok(Repo::clone(&repo)),
             (Ok(_), None, None) => Err(Failure::Unknown.into()),
         }
+    }
+
+    /// Looks whether a base that moved is still that of our repository: its name may be another
+    /// one's, of which git does not tell.
+    async fn recognize(&self, commit: &str) -> Result<(), TrainError> {
+        let Some(pulls) = &self.pulls else { return Ok(()) };
+        let (name, commit) = (self.git.repo.clone(), commit.to_owned());
+        let is_known = self.handle.read(move |at| {
+            at.board.tables().repos.get(&name).is_some_and(|repo| repo.base == commit)
+        });
+        if !is_known.await? {
+            pulls.recognize().await?;
+        }
+        Ok(())
     }
 
     async fn blocking<T, F>(&self, work: F) -> Result<T, TrainError>

@@ -26,7 +26,7 @@ use schema::Schemas;
 const DOCUMENT: &str = include_str!("../data/openapi.json");
 
 /// Statuses that any operation may answer although its description doesn't list them.
-const ANYWHERE: [u16; 8] = [304, 401, 403, 404, 409, 410, 422, 429];
+const ANYWHERE: [u16; 10] = [301, 304, 307, 401, 403, 404, 409, 410, 422, 429];
 
 /// One request and its answer.
 pub(crate) struct Exchange<'a> {

@@ -91,6 +91,16 @@ fn unprocessable(message: &str) -> Answer {
     )
 }
 
+/// Recorded for reads; documented for what changes something: sent again as it is, and no `GET`.
+pub(super) fn moved(method: &str, location: String) -> Answer {
+    let (status, message) =
+        if method == "GET" { (301, "Moved Permanently") } else { (307, "Temporary Redirect") };
+    let documentation = "https://docs.github.com/v3/#http-redirects";
+    let body = json!({ "message": message, "url": location, "documentation_url": documentation });
+    let headers = vec![("Location".to_owned(), location)];
+    Answer { headers, ..Answer::new(status, body) }
+}
+
 /// Documented: a field that the operation can't do without.
 pub(super) fn missing(field: &str) -> Answer {
     unprocessable(&format!("Invalid request.\n\n\"{field}\" wasn't supplied."))

@@ -75,7 +75,10 @@ impl GitHub {
 
     fn new_git(&self, full_name: &str) -> Git {
         let folder = self.world().state.folder.join(full_name);
-        Git::init(&folder.with_extension("git"))
+        // One that was renamed stays where it is.
+        let mut names =
+            (0..).map(|taken| folder.with_extension(format!("{}git", "x".repeat(taken))));
+        Git::init(&names.find(|place| !place.exists()).expect("names do not end"))
     }
 
     fn register(&self, full_name: &str, private: bool, git: Git) -> u64 {

@@ -145,6 +145,7 @@ fn state(base: String, folder: std::path::PathBuf, permissions: &[(&str, &str)])
         personal: BTreeMap::new(),
         tokens: BTreeMap::new(),
         repositories: BTreeMap::new(),
+        former: BTreeMap::new(),
         consistency: Consistency::default(),
         stopped: None,
         ahead: Duration::ZERO,
@@ -281,6 +282,9 @@ fn carried_out_by_git(
     let found = {
         let world = lock(world);
         let id = world.state.named(owner, name);
+        if let (None, Some(id)) = (id, world.state.formerly(owner, name)) {
+            return request.moved(&world.state, id);
+        }
         id.ok_or_else(smart::Answered::missing).and_then(|id| {
             let by = request.authorized(&world.state, id)?;
             Ok((world.state.repository(id).git.clone(), by))

@@ -252,6 +252,12 @@ impl GitHub {
         self.change(|state| state.rename_user(login, name));
     }
 
+    /// A repository takes another name, `owner/name`: the old one leads to it until another
+    /// repository has that.
+    pub(crate) fn rename_repository(&self, id: u64, full_name: &str) {
+        self.change(|state| state.rename_repository(id, full_name));
+    }
+
     /// Deletes a fork; its pull requests stay, with the head they had.
     pub(crate) fn delete_repository(&self, id: u64) {
         self.change(|state| {

@@ -246,6 +246,9 @@ impl World {
         };
         let of_repository = route.template.starts_with("/repos/");
         if of_repository && call.repository.is_none() {
+            if let Some(moved) = self.moved(asked, &call) {
+                return Err(moved);
+            }
             return Err(answer::NOT_FOUND.into());
         }
         if let (Actor::Person(login), Some(id)) = (actor, call.repository)
@@ -259,6 +262,18 @@ impl World {
             return Err(answer::NOT_FOUND.into());
         };
         handler(&mut self.state, &call)
+    }
+
+    /// Where the repository is that had the asked name once: by its id, as GitHub says it (B28).
+    fn moved(&self, asked: &Asked, call: &Call) -> Option<Answer> {
+        let (owner, name) = (call.parameters.get("owner")?, call.parameters.get("repo")?);
+        let id = self.state.formerly(owner, name)?;
+        let rest = asked.target.splitn(5, '/').nth(4).map(|rest| format!("/{rest}"));
+        let asked_for = asked.target.split_once('?').filter(|_| rest.is_none());
+        let query = asked_for.map(|(_, query)| format!("?{query}"));
+        let rest = rest.or(query).unwrap_or_default();
+        let location = format!("{}/repositories/{id}{rest}", self.state.base);
+        Some(answer::moved(&asked.method, location))
     }
 
     fn graphql(&mut self, call: &Call) -> Said {

@@ -58,6 +58,14 @@ impl Asked {
         self.service == "git-receive-pack" || self.query.contains("service=git-receive-pack")
     }
 
+    /// Where the repository is that had the asked name once.
+    pub(super) fn moved(&self, state: &State, repository: u64) -> Answered {
+        let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
+        let (base, now) = (&state.base, state.repository(repository).full_name());
+        let location = format!("{base}/{now}.git/{}{query}", self.service);
+        Answered { status: 301, headers: vec![("Location".to_owned(), location)], body: Vec::new() }
+    }
+
     /// As whom this request may be served.
     pub(super) fn authorized(&self, state: &State, repository: u64) -> Result<String, Answered> {
         let invalid = || Answered::refusal(401, "Invalid username or token.");

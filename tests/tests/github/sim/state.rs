@@ -109,6 +109,8 @@ pub(super) struct State {
     pub(super) personal: BTreeMap<String, String>,
     pub(super) tokens: BTreeMap<String, Granted>,
     pub(super) repositories: Repositories,
+    /// Ids by the names that repositories had once, in small letters.
+    pub(super) former: BTreeMap<String, u64>,
     pub(super) consistency: Consistency,
     /// When this clock was stopped; else it goes with the machine's.
     pub(super) stopped: Option<SystemTime>,
@@ -201,6 +203,23 @@ impl State {
                 && repository.name.eq_ignore_ascii_case(name)
         };
         self.repositories.values().find(same).map(|repository| repository.id)
+    }
+
+    /// Which repository had a name once that none has now (B28).
+    pub(super) fn formerly(&self, owner: &str, name: &str) -> Option<u64> {
+        let id = self.former.get(&format!("{owner}/{name}").to_lowercase())?;
+        self.repositories.contains_key(id).then_some(*id)
+    }
+
+    /// A repository takes another name, maybe of another owner.
+    pub(super) fn rename_repository(&mut self, id: u64, full_name: &str) {
+        let (owner, name) = full_name.split_once('/').expect("a name is owner/name");
+        self.user(owner);
+        let repository = self.repository_mut(id);
+        let before = repository.full_name().to_lowercase();
+        owner.clone_into(&mut repository.owner);
+        name.clone_into(&mut repository.name);
+        self.former.insert(before, id);
     }
 
     /// Whether a list shows what came before that request.

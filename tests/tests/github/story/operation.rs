@@ -10,5 +10,6 @@ pub(super) const PUSH: &str = "git-receive-pack";
 pub(super) const CHECKS: &str = "GET /repos/{owner}/{repo}/commits/{ref}/check-runs";
 pub(super) const COMMENTS: &str = "GET /repos/{owner}/{repo}/issues/{issue_number}/comments";
 pub(super) const ALL_COMMENTS: &str = "GET /repos/{owner}/{repo}/issues/comments";
+pub(super) const REPOSITORY: &str = "GET /repos/{owner}/{repo}";
 pub(super) const PULLS: &str = "GET /repos/{owner}/{repo}/pulls";
 pub(super) const PULL: &str = "GET /repos/{owner}/{repo}/pulls/{pull_number}";

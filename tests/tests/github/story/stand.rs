@@ -2,6 +2,7 @@
 //!
 //! The coordinator runs in the test's process; what kills it has it run as a program (`crash`).
 
+use std::error::Error;
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -71,6 +72,8 @@ pub(super) struct Stand {
     pub(super) widget: u64,
     pub(super) folder: TempDir,
     account: Account,
+    /// What the configuration calls the repository.
+    name: &'static str,
     every: &'static str,
     /// Whether webhooks are sent to it.
     hears: bool,
@@ -98,13 +101,18 @@ impl Stand {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let (stop, running) = (CancellationToken::new(), JoinSet::new());
         let (account, every, hears) = (Account::App, "1s", false);
-        let address = None;
-        Self { github, widget, folder, account, every, hears, address, stop, running }
+        let (name, address) = ("acme/widget", None);
+        Self { github, widget, folder, account, name, every, hears, address, stop, running }
     }
 
     /// The same, where GitHub is looked at so often when nothing hints.
     pub(super) fn every(self, every: &'static str) -> Self {
         Self { every, ..self }
+    }
+
+    /// From now on the configuration calls the repository so.
+    pub(super) fn call(&mut self, name: &'static str) {
+        self.name = name;
     }
 
     /// The same with webhooks.
@@ -120,11 +128,7 @@ impl Stand {
 
     /// Lets a coordinator serve it.
     pub(super) async fn serve(&mut self) {
-        let file = self.configuration();
-        let file = file.to_str().expect("a UTF-8 path");
-        let line = Line::try_parse_from(["serve", "--config", file]).expect("a line");
-        let config = line.serve.config().expect("a sound configuration");
-        let ready = self.prepared(&config).await;
+        let ready = self.prepared(&self.config()).await.expect("it begins");
         self.address = Some(ready.serving.address);
         if let Some(address) = ready.serving.webhooks {
             self.github.deliver_to(address, "/webhooks/github", SECRET);
@@ -137,18 +141,37 @@ impl Stand {
         self.until("it listens", |stand| stand.rounds() > before).await;
     }
 
+    /// Why a coordinator does not begin, with all that is below it.
+    pub(super) async fn refused(&self) -> String {
+        let Err(error) = self.prepared(&self.config()).await else { panic!("it begins") };
+        let mut words = vec![error.to_string()];
+        let mut below = error.source();
+        while let Some(error) = below {
+            words.push(error.to_string());
+            below = error.source();
+        }
+        words.join(": ")
+    }
+
+    fn config(&self) -> Config {
+        let file = self.configuration();
+        let file = file.to_str().expect("a UTF-8 path");
+        let line = Line::try_parse_from(["serve", "--config", file]).expect("a line");
+        line.serve.config().expect("a sound configuration")
+    }
+
     /// Where the coordinator answers that was started last.
     pub(super) fn address(&self) -> String {
         self.address.expect("it was started").to_string()
     }
 
     /// A coordinator that is set up, once the one before has let go of its folder.
-    async fn prepared(&self, config: &Config) -> Ready {
+    async fn prepared(&self, config: &Config) -> Result<Ready, ServeError> {
         let until = Instant::now() + PATIENCE;
         loop {
             match prepare(config, "t").await {
                 Err(ServeError::Store(_)) if Instant::now() < until => {}
-                prepared => return prepared.expect("it begins"),
+                prepared => return prepared,
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -186,9 +209,10 @@ impl Stand {
         let text = format!(
             "data = 'state'\nlisten = '127.0.0.1:0'\n\
              [github]\napi = '{}'\n{access}label = 'molt:land'\nevery = '{}'\n\
-             [[repo]]\ngithub = 'acme/widget'\n{webhooks}",
+             [[repo]]\ngithub = '{}'\n{webhooks}",
             self.github.url(),
-            self.every
+            self.every,
+            self.name
         );
         let file = self.folder.path().join("c.toml");
         fs::write(&file, text).expect("a configuration");
@@ -212,6 +236,11 @@ impl Stand {
                 if path.is_file() { fs::read(path).unwrap_or_default() } else { Vec::new() };
             bytes.windows(text.len()).any(|window| window == text.as_bytes())
         })
+    }
+
+    /// How often an operation was asked for.
+    pub(super) fn times(&self, operation: &str) -> usize {
+        self.github.journal().iter().filter(|entry| entry.operation == operation).count()
     }
 
     /// How many rounds asked for comments so far.

@@ -133,6 +133,12 @@ impl OnBoard {
 }
 
 impl PullsError {
+    /// Whether GitHub is only to be asked again later.
+    pub(crate) fn is_passing(&self) -> bool {
+        let Self::Github(error) = self else { return false };
+        error.cause.is_passing() || matches!(error.cause, Cause::Cooldown { .. })
+    }
+
     /// Whether it is about one pull request, so that the others can be gone on with.
     fn is_of_one(&self) -> bool {
         match self {
@@ -229,10 +235,27 @@ impl Pulls {
         if let Some(desk) = self.desk_on_board().await? {
             return Ok(desk);
         }
+        let forge_id = Some(self.account.client().look(&self.slug).await?.id);
         let (comment, since) = self.newest_comment().await?;
         info!(phase = "pulls", repo = %self.repo, comment, "comments are heard from here on");
-        self.handle.own(Command::OpenDesk { repo: self.repo.clone(), comment, since }).await?;
-        Ok(Desk { repo: self.repo.clone(), comment, since, cooldown: None })
+        let repo = self.repo.clone();
+        self.handle.own(Command::OpenDesk { repo: repo.clone(), forge_id, comment, since }).await?;
+        Ok(Desk { repo, forge_id, comment, since, cooldown: None })
+    }
+
+    /// Looks whether the repository is the one that it was.
+    pub(crate) async fn recognize(&self) -> Result<(), PullsError> {
+        self.account.client().look(&self.slug).await?;
+        Ok(())
+    }
+
+    /// Says which repository it is to be, if the board knows: a name may be another one's by now.
+    pub(crate) async fn recall(&self) -> Result<(), PullsError> {
+        let desk = self.desk_on_board().await?;
+        if let Some(id) = desk.and_then(|desk| desk.forge_id) {
+            self.account.client().expect(&self.slug, id);
+        }
+        Ok(())
     }
 
     async fn desk_on_board(&self) -> Result<Option<Desk>, PullsError> {

@@ -90,9 +90,18 @@ pub(super) fn heard(
 impl Pulls {
     pub(super) async fn pull(&self, number: u64) -> Result<Option<shape::Pull>, PullsError> {
         let route = self.slug.route(Operation::PULL).with("pull_number", number);
-        match self.account.client().read(route).await {
-            Ok(pull) => Ok(Some(pull)),
-            Err(GithubError { cause: Cause::Missing { .. } | Cause::Gone { .. }, .. }) => Ok(None),
+        let client = self.account.client();
+        match client.read::<shape::Pull>(route).await {
+            Ok(pull) => {
+                let of = pull.base.repo.as_ref();
+                of.map_or(Ok(()), |repository| client.recognize(&self.slug, repository))?;
+                Ok(Some(pull))
+            }
+            Err(GithubError { cause: Cause::Missing { .. } | Cause::Gone { .. }, .. }) => {
+                // Nothing is gone where another repository has the name.
+                client.look(&self.slug).await?;
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

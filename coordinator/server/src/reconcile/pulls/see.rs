@@ -60,6 +60,9 @@ impl Pulls {
         let began = Instant::now();
         let listing = if all { self.all().await? } else { self.changed(memory).await? };
         let Some(listing) = listing else { return Ok(()) };
+        for repository in listing.entries.iter().filter_map(|pull| pull.base.repo.as_ref()) {
+            self.account.client().recognize(&self.slug, repository)?;
+        }
         let at = forge_time(listing.date);
         let listed: BTreeSet<u64> = listing.entries.iter().map(|pull| pull.number).collect();
         let newest = listing.entries.iter().map(|pull| &pull.updated_at).max().cloned();

@@ -62,7 +62,9 @@ impl Places {
         branch: &str,
         AtGithub { place, client, fencing }: AtGithub,
     ) -> Result<Self, TrainError> {
-        let mirror = mirror(folder, &repo, remote)?;
+        // Where it was renamed, the configuration follows some day; that it is the same repository
+        // is looked at wherever it is asked.
+        let mirror = Mirror::reopen(git_at(folder)?, place_of(folder, &repo), remote)?;
         let git = git_forge(&mirror, remote);
         let runtime = tokio::runtime::Handle::current();
         let forge = GithubForge::new(git, place, client, runtime)?.with_fencing(fencing);
@@ -73,8 +75,15 @@ impl Places {
 }
 
 fn mirror(folder: &Path, repo: &RepoName, remote: &str) -> Result<Mirror, RepoError> {
-    let git = Git::find().map_err(|source| RepoError::Git { place: folder.to_owned(), source })?;
-    Mirror::open(git, folder.join(format!("{repo}.git")), remote)
+    Mirror::open(git_at(folder)?, place_of(folder, repo), remote)
+}
+
+fn git_at(folder: &Path) -> Result<Git, RepoError> {
+    Git::find().map_err(|source| RepoError::Git { place: folder.to_owned(), source })
+}
+
+fn place_of(folder: &Path, repo: &RepoName) -> PathBuf {
+    folder.join(format!("{repo}.git"))
 }
 
 /// The forge that works in the mirror's folder.
