@@ -16,6 +16,7 @@ mod personal;
 mod races;
 mod renamed;
 mod rules;
+mod stacks;
 mod stand;
 mod webhooks;
 mod words;

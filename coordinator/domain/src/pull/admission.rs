@@ -218,6 +218,10 @@ fn refusal(facts: &Facts<'_>, asked: &Asked) -> Option<Refusal> {
         Stage::Closed => return Some(Refusal::Closed),
         Stage::Draft | Stage::Open => {}
     }
+    // One that is on top of another says so, and not merely that it is for another branch.
+    if let Some(obstacle) = pull.stack.obstacle() {
+        return Some(Refusal::Obstacle(obstacle));
+    }
     if pull.base != facts.branch {
         let (base, ours) = (pull.base.clone(), facts.branch.to_owned());
         return Some(Refusal::OtherBase { base, ours });
@@ -228,7 +232,7 @@ fn refusal(facts: &Facts<'_>, asked: &Asked) -> Option<Refusal> {
     if asked.head != pull.head {
         return Some(Refusal::HeadMoved { asked: asked.head.clone(), now: pull.head.clone() });
     }
-    (pull.stack == Stack::Part).then_some(Refusal::Obstacle(Obstacle::Stacked))
+    None
 }
 
 /// Everything that a pull request waits for; of a fork nothing else is asked before a person

@@ -334,6 +334,11 @@ pub enum Obstacle {
     },
     /// The change is part of a stack, which only the forge's own merge lands (B29).
     Stacked,
+    /// The change is on top of another one.
+    OnTop {
+        /// The number of that one.
+        of: u64,
+    },
 }
 
 /// Everything that stands in the way of every change.
@@ -363,6 +368,23 @@ pub enum Stack {
     None,
     /// It is.
     Part,
+    /// Nobody made it one, but it is to land on the branch of another change.
+    OnTop {
+        /// The number of that one.
+        of: u64,
+    },
+}
+
+impl Stack {
+    /// What is in the way.
+    #[must_use]
+    pub fn obstacle(self) -> Option<Obstacle> {
+        match self {
+            Self::None => None,
+            Self::Part => Some(Obstacle::Stacked),
+            Self::OnTop { of } => Some(Obstacle::OnTop { of }),
+        }
+    }
 }
 
 /// What stands in the way of one change; `changed` has both sides of a rename.
@@ -372,10 +394,7 @@ pub fn of_change<'a>(
     changed: impl IntoIterator<Item = &'a str>,
     installation: &Installation,
 ) -> Vec<Obstacle> {
-    let mut obstacles = Vec::new();
-    if stack == Stack::Part {
-        obstacles.push(Obstacle::Stacked);
-    }
+    let mut obstacles: Vec<Obstacle> = stack.obstacle().into_iter().collect();
     if installation.level(Permission::Workflows) < Level::Write {
         let path = changed.into_iter().find(|path| path.starts_with(".github/workflows/"));
         obstacles.extend(path.map(|path| Obstacle::Workflows { path: path.to_owned() }));
@@ -388,7 +407,7 @@ impl Obstacle {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Rule { .. } | Self::Stacked => "ruleset-blocked",
+            Self::Rule { .. } | Self::Stacked | Self::OnTop { .. } => "ruleset-blocked",
             Self::Permission(..) | Self::Suspended | Self::Gone | Self::Workflows { .. } => {
                 "auth-lost"
             }
@@ -409,6 +428,7 @@ impl Obstacle {
                 "grant the App `workflows: write`, or leave those files out of the change"
             }
             Self::Stacked => "take the pull request out of its stack, or land it at the forge",
+            Self::OnTop { .. } => "land that one first, then make the train's branch its base",
         }
     }
 }
@@ -454,6 +474,7 @@ impl fmt::Display for Obstacle {
             Self::Gone => f.write_str("the installation is gone"),
             Self::Workflows { path } => write!(f, "it changes {path}"),
             Self::Stacked => f.write_str("it is part of a stack"),
+            Self::OnTop { of } => write!(f, "it is to land on the branch of #{of}"),
         }
     }
 }

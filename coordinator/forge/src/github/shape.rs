@@ -89,6 +89,14 @@ pub struct Label {
     pub name: String,
 }
 
+/// A stack of pull requests, each on top of the one before, which GitHub lands together.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Stack {
+    /// Its number in the repository.
+    #[serde(default)]
+    pub number: Option<u64>,
+}
+
 /// A pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Pull {
@@ -107,6 +115,9 @@ pub struct Pull {
     /// Who opened it; `None` for an account that is gone.
     #[serde(default)]
     pub user: Option<Account>,
+    /// The stack that it is part of.
+    #[serde(default)]
+    pub stack: Option<Stack>,
     /// What is to land.
     pub head: End,
     /// Where.

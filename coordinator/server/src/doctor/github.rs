@@ -158,7 +158,7 @@ fn blocked(repo: &RepoConfig, slug: &Slug, obstacle: &Obstacle, without: &[&str]
     let (reason, fix) = (obstacle.reason(), obstacle.fix());
     let detail = format!("{}: {slug}: {reason}: {obstacle}: {fix}", repo.name);
     let exit = match obstacle {
-        Obstacle::Rule { .. } | Obstacle::Stacked => Exit::Precondition,
+        Obstacle::Rule { .. } | Obstacle::Stacked | Obstacle::OnTop { .. } => Exit::Precondition,
         Obstacle::Permission(..)
         | Obstacle::Suspended
         | Obstacle::Gone

@@ -147,6 +147,14 @@ pub(super) fn pull(state: &State, repository_of: &Repository, pull: &Pull, shown
         "head": side(&pull.head, head, pull.head_repository),
         "base": side(&pull.base, &base, Some(repository_of.id)),
     });
+    if let Some((of, position)) = pull.stack {
+        let is_of = |other: &&Pull| other.stack.is_some_and(|(number, _)| number == of);
+        fields["stack"] = json!({
+            "id": of, "number": of, "position": position,
+            "size": repository_of.pulls.values().filter(is_of).count(),
+            "base": {"ref": "main", "sha": repository_of.git.tip("refs/heads/main")},
+        });
+    }
     let only_whole = [
         "merged",
         "mergeable",

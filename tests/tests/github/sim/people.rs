@@ -135,6 +135,29 @@ impl GitHub {
         self.change(|state| pulls::open(state, repository, &opened)).expect("GitHub opens it")
     }
 
+    /// Makes a stack of pull requests, the lowest first; of one that is in it already, nothing more.
+    pub(crate) fn stack(&self, repository: u64, numbers: &[u64]) -> u64 {
+        self.change(|state| {
+            let (of, now) = (state.id(), state.now());
+            for (at, number) in numbers.iter().enumerate() {
+                let pull = state.pull_mut(repository, *number).expect("the pull request is there");
+                (pull.stack, pull.updated) = (Some((of, at + 1)), now);
+            }
+            of
+        })
+    }
+
+    /// Takes a stack apart.
+    pub(crate) fn unstack(&self, repository: u64, of: u64) {
+        self.change(|state| {
+            let now = state.now();
+            let pulls = state.repository_mut(repository).pulls.values_mut();
+            for pull in pulls.filter(|pull| pull.stack.is_some_and(|(number, _)| number == of)) {
+                (pull.stack, pull.updated) = (None, now);
+            }
+        });
+    }
+
     /// Writes `title`, `body` or `base` over a pull request's.
     pub(crate) fn edit_pull(&self, repository: u64, number: u64, login: &str, fields: &Value) {
         self.change(|state| pulls::edit(state, (repository, number), login, fields));

@@ -141,6 +141,7 @@ fn new(
         merged_by: None,
         auto_merge: None,
         reviews: Vec::new(),
+        stack: None,
         born,
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Pull {
     /// Who wants it merged once it may be, and how: `merge`, `squash`, `rebase`.
     pub(super) auto_merge: Option<(String, String)>,
     pub(super) reviews: Vec<Review>,
+    /// Where in which stack it is: the stack's number, and from 1 the place in it.
+    pub(super) stack: Option<(u64, usize)>,
     pub(super) born: u64,
 }
 

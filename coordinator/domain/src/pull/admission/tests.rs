@@ -147,6 +147,11 @@ fn what_is_closed_elsewhere_or_stacked_is_refused() {
     assert_eq!(with(|pull| pull.stage = Stage::Merged), ["landed"]);
     assert_eq!(with(|pull| pull.base = "next".to_owned()), ["closed"]);
     assert_eq!(with(|pull| pull.stack = Stack::Part), ["ruleset-blocked"]);
+    let on_top = |pull: &mut Pull| {
+        pull.base = "feature/below".to_owned();
+        pull.stack = Stack::OnTop { of: 7 };
+    };
+    assert_eq!(with(on_top), ["ruleset-blocked"], "which branch it is for is said by that");
     assert_eq!(with(|pull| pull.stage = Stage::Draft), ["approval-missing"]);
 }
 

@@ -120,6 +120,8 @@ fn workflows_and_stacks_are_in_the_way_of_one_change() {
     let workflows = Obstacle::Workflows { path: paths[1].to_owned() };
     assert_eq!(of_change(Stack::None, paths, &plain), std::slice::from_ref(&workflows));
     assert_eq!(of_change(Stack::Part, paths, &plain), [Obstacle::Stacked, workflows]);
+    let on_top = Stack::OnTop { of: 7 };
+    assert_eq!(of_change(on_top, [], &plain), [Obstacle::OnTop { of: 7 }]);
     let more = active(&[(Permission::Workflows, Level::Write)]);
     assert_eq!(of_change(Stack::None, paths, &more), []);
     let near = [".github/workflows.md", "docs/.github/workflows/a.yml", ".github/CODEOWNERS"];

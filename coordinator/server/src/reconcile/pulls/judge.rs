@@ -94,7 +94,8 @@ impl Pulls {
         entry: &OnBoard,
     ) -> Result<(), PullsError> {
         let wanted = self.wanted(pull, &entry.known)?;
-        let admission = self.admission(pull, &entry.known, &wanted.wish).await?;
+        let judged = read::pull(pull, read::stack(pull, &self.branch, memory.pulls.values()))?;
+        let admission = self.admission((pull, &judged), &entry.known, &wanted.wish).await?;
         if let Admission::Enter { head } = &admission {
             self.enter(pull, head, wanted.comment).await?;
         }
@@ -112,7 +113,7 @@ impl Pulls {
         entry: &OnBoard,
         wanted: &Wanted,
     ) -> Result<bool, PullsError> {
-        let over = matches!(read::pull(pull)?.stage, Stage::Closed | Stage::Merged);
+        let over = matches!(read::stage(pull), Stage::Closed | Stage::Merged);
         let why = match wanted.wish {
             _ if over => Left::Closed,
             Wish::None | Wish::Withdrawn => Left::Withdrawn,
@@ -164,7 +165,8 @@ impl Pulls {
         if self.is_out(&pull, &entry, &wanted).await? {
             return Ok(Standing::NotAdmitted);
         }
-        let left = match self.admission(&pull, &entry.known, &wanted.wish).await? {
+        let judged = read::pull(&pull, read::stack(&pull, &self.branch, []))?;
+        let left = match self.admission((&pull, &judged), &entry.known, &wanted.wish).await? {
             Admission::Enter { head } if head.as_str() == car.head => {
                 let (_, method) = self.gates().await?;
                 let branch = self.movable(&pull, method).await?;
@@ -199,11 +201,10 @@ impl Pulls {
 
     async fn admission(
         &self,
-        pull: &shape::Pull,
+        (pull, judged): (&shape::Pull, &admission::Pull),
         known: &Known,
         wish: &Wish,
     ) -> Result<Admission, PullsError> {
-        let judged = read::pull(pull)?;
         let wish = &self.with_right(pull, wish.clone()).await?;
         let (_, ours) = self.account.ourselves().await?;
         let installation = self.account.installation(&self.slug).await?;
@@ -221,7 +222,7 @@ impl Pulls {
         let changed = self.changed_paths(pull, &installation).await?;
         let (_, method) = self.gates().await?;
         Ok(admission::admission(&Facts {
-            pull: &judged,
+            pull: judged,
             branch: &self.branch,
             method,
             wish,

@@ -40,21 +40,43 @@ pub(super) fn origin(pull: &shape::Pull) -> Origin {
     }
 }
 
-/// A pull request as admission judges it.
-pub(super) fn pull(pull: &shape::Pull) -> Result<admission::Pull, PullsError> {
-    let stage = match pull.state.as_str() {
+/// Where a pull request is.
+pub(super) fn stage(pull: &shape::Pull) -> admission::Stage {
+    match pull.state.as_str() {
         _ if pull.merged_at.is_some() => admission::Stage::Merged,
         "open" if pull.draft => admission::Stage::Draft,
         "open" => admission::Stage::Open,
         _ => admission::Stage::Closed,
+    }
+}
+
+/// Whether a pull request is part of a stack: one of GitHub's, or one that is only meant. `others`
+/// are those that may be below it; the train's `branch` is below all.
+pub(super) fn stack<'a>(
+    pull: &shape::Pull,
+    branch: &str,
+    others: impl IntoIterator<Item = &'a shape::Pull>,
+) -> Stack {
+    if pull.stack.is_some() {
+        return Stack::Part;
+    }
+    let is_below = |other: &&shape::Pull| {
+        let is_own = origin(other).is_own() && other.state == "open";
+        is_own && other.head.branch == pull.base.branch && pull.base.branch != branch
     };
+    let below = others.into_iter().find(is_below);
+    below.map_or(Stack::None, |below| Stack::OnTop { of: below.number })
+}
+
+/// A pull request as admission judges it.
+pub(super) fn pull(pull: &shape::Pull, stack: Stack) -> Result<admission::Pull, PullsError> {
     Ok(admission::Pull {
         head: commit(&pull.head.sha)?,
         base: pull.base.branch.clone(),
         origin: origin(pull),
         opened_by: user(pull.user.as_ref()),
-        stage,
-        stack: Stack::None,
+        stage: stage(pull),
+        stack,
     })
 }
 

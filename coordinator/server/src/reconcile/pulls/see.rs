@@ -126,19 +126,9 @@ impl Pulls {
     ) -> Result<(), PullsError> {
         let number = pull.number;
         let is_ours = pull.state == "open" && pull.base.branch == self.branch;
-        if is_ours {
-            let command = Command::SeePull {
-                repo: self.repo.clone(),
-                number,
-                head: commit(&pull.head.sha)?,
-                at,
-                origin: origin(&pull),
-                opened_by: user(pull.user.as_ref()),
-            };
-            let before = memory.pulls.get(&number);
-            if before.is_none_or(|before| before.head.sha != pull.head.sha) {
-                self.tell_board(number, command).await?;
-            }
+        let before = memory.pulls.get(&number);
+        if is_ours && before.is_none_or(|before| before.head.sha != pull.head.sha) {
+            self.tell_head(&pull, at).await?;
         }
         if is_ours || self.is_known(number).await? {
             memory.pulls.insert(number, pull);
@@ -148,8 +138,21 @@ impl Pulls {
         Ok(())
     }
 
+    async fn tell_head(&self, pull: &shape::Pull, at: ForgeTime) -> Result<(), PullsError> {
+        let command = Command::SeePull {
+            repo: self.repo.clone(),
+            number: pull.number,
+            head: commit(&pull.head.sha)?,
+            at,
+            origin: origin(pull),
+            opened_by: user(pull.user.as_ref()),
+        };
+        self.tell_board(pull.number, command).await
+    }
+
     /// Makes sure that a pull request is known before it is spoken of, if it is one: it may have
-    /// been opened after the list was read. That its head was there before the word is not said.
+    /// been opened after the list was read, or be for another branch, of which whoever commands is
+    /// told. That its head was there before the word is not said.
     pub(super) async fn meet(
         &self,
         memory: &mut Memory,
@@ -160,8 +163,12 @@ impl Pulls {
             return Ok(());
         }
         match self.pull(number).await? {
-            Some(pull) => self.note(memory, pull, word).await,
-            None => Ok(()),
+            Some(pull) if pull.state == "open" => {
+                self.tell_head(&pull, word).await?;
+                memory.pulls.insert(number, pull);
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

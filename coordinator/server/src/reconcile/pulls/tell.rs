@@ -52,7 +52,7 @@ impl Pulls {
         for (number, entry) in self.on_board().await? {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
             let pull = as_told(pull, &entry);
-            let over = matches!(read::pull(&pull)?.stage, Stage::Closed | Stage::Merged);
+            let over = matches!(read::stage(&pull), Stage::Closed | Stage::Merged);
             let judged = memory.judged.get(&number).map(|judged| &judged.admission);
             let (known, car) = (entry.known.as_ref(), entry.car.as_deref());
             let basis = Basis { known, car, judged, required: &required, method };
