@@ -44,7 +44,10 @@ pub enum ForgeError {
         source: Box<GithubError>,
     },
     /// This GitHub moves no refs together, so landings cannot be fenced.
-    #[error("github at {remote} does not support `updateRefs`, which landing needs")]
+    #[error(
+        "github at {remote} does not support `updateRefs`, which landing needs: `fencing = \"base\"` \
+         in [github] lands without it, and without a fence"
+    )]
     NoUpdateRefs {
         /// The remote, without secrets.
         remote: String,

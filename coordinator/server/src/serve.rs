@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::policy::Spans;
+use molt_forge::Fencing;
 use molt_forge::github::webhook::{Secrets, SecretsError};
 use molt_proto::protocol::Versions;
 use molt_store::{Candidate, FORMAT, Format};
@@ -19,7 +20,7 @@ use tracing::{info, warn};
 use crate::auth::{self, AuthOptions, Counted, Gate, TlsError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, GithubAccess, Limits, WebhookConfig};
-use crate::github::{Account, ConnectError};
+use crate::github::{Account, ConnectError, UNFENCED};
 use crate::lead::{AtGithub, Found, Ground, Lead, LeadError, Place, Seat, Standing, charter};
 use crate::reconcile::{Archive, ArchiveError};
 use crate::store_place::{self, Opened, PlaceError};
@@ -234,6 +235,9 @@ async fn take_in(config: &WebhookConfig) -> Result<Webhooks, ServeError> {
 async fn places(config: &Config) -> Result<Vec<Place>, ServeError> {
     let mut accounts: HashMap<String, Arc<Account>> = HashMap::new();
     let mut places = Vec::with_capacity(config.repos.len());
+    if config.github.as_ref().is_some_and(|github| github.fencing == Fencing::BaseAlone) {
+        warn!(phase = "start", "{UNFENCED}");
+    }
     for repo in &config.repos {
         let github = match (&config.github, &repo.github) {
             (Some(github), Some(slug)) => {

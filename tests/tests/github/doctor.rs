@@ -118,6 +118,15 @@ async fn a_rule_in_the_way_is_told_before_anything_lands() {
 }
 
 #[tokio::test]
+async fn who_lands_without_a_fence_is_warned() {
+    let ground = Ground::new(&GRANTED);
+    let findings = ground.as_app("fencing = 'base'").await;
+    let [_, fence, _] = &*findings else { panic!("{findings:?}") };
+    assert_eq!(fence.level, Level::Warn);
+    assert!(fence.detail.starts_with("landings have no fence"), "{fence:?}");
+}
+
+#[tokio::test]
 async fn a_token_says_whose_it_is() {
     let ground = Ground::new(&GRANTED);
     ground.write("github.token", &format!("{}\n", ground.github.personal_token("mona")));

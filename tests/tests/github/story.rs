@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod faults;
 mod heads;
+mod lacking;
 mod landing;
 mod load;
 mod operation;

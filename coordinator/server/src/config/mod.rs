@@ -21,6 +21,7 @@ use std::time::Duration;
 use molt_domain::name::RepoName;
 use molt_domain::policy::Spans;
 use molt_domain::pull::command::Handle;
+use molt_forge::Fencing;
 use molt_forge::github::Slug;
 
 pub use args::{Examined, ServeArgs};
@@ -152,6 +153,8 @@ pub struct GithubConfig {
     pub label: Option<String>,
     /// The name of the check run, or of the status where there are no check runs.
     pub check: String,
+    /// How landings are fenced.
+    pub fencing: Fencing,
     /// How often pull requests are read when no webhook says that something changed.
     pub every: Duration,
 }

@@ -6,13 +6,14 @@
 
 use molt_domain::policy::Method;
 use molt_domain::pull::rules::{Found, Installation, Obstacle, preflight, wanted};
+use molt_forge::Fencing;
 use molt_forge::github::shape::{Account, App, Branch};
 use molt_forge::github::{Cause, Client, GithubError, Operation, Slug};
 use molt_proto::exit::Exit;
 
 use super::Finding;
 use crate::config::{GithubAccess, GithubConfig, RepoConfig};
-use crate::github::{ConnectError, Door, preflight as rules};
+use crate::github::{ConnectError, Door, UNFENCED, preflight as rules};
 use crate::reconcile::chain;
 
 /// Looks at GitHub and at the repositories that are there.
@@ -26,6 +27,9 @@ pub(super) async fn examine(config: &GithubConfig, repos: &[RepoConfig]) -> Vec<
         // Nothing else will be told either.
         Err(error) => return vec![failure(&config.api, &error)],
     };
+    if config.fencing == Fencing::BaseAlone {
+        findings.push(Finding::warn("github", UNFENCED.to_owned()));
+    }
     for repo in repos {
         let Some(slug) = &repo.github else { continue };
         match look(&door, &config.access, repo, slug).await {

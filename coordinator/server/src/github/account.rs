@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use molt_domain::policy::Method;
 use molt_domain::pull::AppId;
 use molt_domain::pull::command::Handle;
-use molt_domain::pull::rules::{Found, Installation};
+use molt_domain::pull::rules::{self, Found, Installation};
+use molt_forge::Fencing;
 use molt_forge::github::{Client, GithubError, Operation, Ourselves, Rights, Slug, shape};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::connect::{ConnectError, Door, installation};
 use super::preflight;
@@ -30,8 +33,18 @@ pub struct Account {
     pub check: String,
     /// How often is looked when nothing hints.
     pub every: Duration,
+    /// How landings are fenced.
+    pub fencing: Fencing,
     ourselves: OnceCell<(Ourselves, AppId)>,
-    installations: Mutex<HashMap<Slug, (Instant, Installation)>>,
+    installations: Mutex<HashMap<Slug, Granted>>,
+}
+
+/// What we may do in a repository, as it was read.
+#[derive(Debug)]
+struct Granted {
+    /// Until when that is taken to be so.
+    until: Instant,
+    installation: Installation,
 }
 
 impl Account {
@@ -47,6 +60,7 @@ impl Account {
             label: config.label.clone(),
             check: config.check.clone(),
             every: config.every,
+            fencing: config.fencing,
             ourselves: OnceCell::new(),
             installations: Mutex::default(),
         })
@@ -76,19 +90,23 @@ impl Account {
     /// What we may do in a repository.
     pub(crate) async fn installation(&self, slug: &Slug) -> Result<Installation, GithubError> {
         let mut known = self.installations.lock().await;
-        if let Some((at, installation)) = known.get(slug)
-            && at.elapsed() < FRESH
-        {
-            return Ok(installation.clone());
+        if let Some(granted) = known.get(slug).filter(|it| Instant::now() < it.until) {
+            return Ok(granted.installation.clone());
         }
-        let found = self.read_installation(slug).await?;
-        known.insert(slug.clone(), (Instant::now(), found.clone()));
-        Ok(found)
+        let installation = self.read_installation(slug).await?;
+        let granted = Granted { until: Instant::now() + FRESH, installation };
+        let installation = granted.installation.clone();
+        let before = known.insert(slug.clone(), granted);
+        if before.is_none_or(|before| before.installation != installation) {
+            tell(slug, &installation);
+        }
+        Ok(installation)
     }
 
     /// Reads what we may do again when it is asked for next.
     pub(crate) async fn forget_installations(&self) {
-        self.installations.lock().await.clear();
+        let now = Instant::now();
+        self.installations.lock().await.values_mut().for_each(|granted| granted.until = now);
     }
 
     async fn read_installation(&self, slug: &Slug) -> Result<Installation, GithubError> {
@@ -124,5 +142,13 @@ impl Account {
         let route = slug.route(Operation::BRANCH).branch("branch", branch);
         let branch: shape::Branch = self.client.read(route).await?;
         preflight::read(&self.client, slug, &branch).await
+    }
+}
+
+/// Tells whoever reads the log what is missing, once for as long as it is.
+fn tell(slug: &Slug, installation: &Installation) {
+    for obstacle in rules::preflight(&[], Method::Merge, installation) {
+        let (reason, fix) = (obstacle.reason(), obstacle.fix());
+        warn!(phase = "github", %slug, reason, fix, "{obstacle}");
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use molt_domain::board::{Caller, Command, Request};
 use molt_domain::name::RepoName;
 use molt_domain::policy::Repo;
-use molt_forge::Fencing;
 use molt_forge::github::Slug;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -189,7 +188,7 @@ fn open(handle: &Handle, place: &Place) -> Result<(Train, Option<Arc<Pulls>>), T
     let at = reconcile::AtGithub {
         place: slug.clone(),
         client: Arc::clone(account.client()),
-        fencing: Fencing::Together,
+        fencing: account.fencing,
     };
     let train = Train::open_at_github(handle.clone(), mirrors, repo.clone(), remote, branch, at)?;
     let (account, slug, branch) = (Arc::clone(account), slug.clone(), branch.clone());

@@ -7,6 +7,7 @@ pub(super) const EDIT_COMMENT: &str = "PATCH /repos/{owner}/{repo}/issues/commen
 pub(super) const LAND: &str = "POST /graphql";
 /// What publishes a candidate, and then stages its landing.
 pub(super) const PUSH: &str = "git-receive-pack";
+pub(super) const SET_STATUS: &str = "POST /repos/{owner}/{repo}/statuses/{sha}";
 pub(super) const CHECKS: &str = "GET /repos/{owner}/{repo}/commits/{ref}/check-runs";
 pub(super) const COMMENTS: &str = "GET /repos/{owner}/{repo}/issues/{issue_number}/comments";
 pub(super) const ALL_COMMENTS: &str = "GET /repos/{owner}/{repo}/issues/comments";

@@ -75,6 +75,8 @@ pub(super) struct Stand {
     /// What the configuration calls the repository.
     name: &'static str,
     every: &'static str,
+    /// More of the configuration's table.
+    more: &'static str,
     /// Whether webhooks are sent to it.
     hears: bool,
     /// Where the coordinator answers.
@@ -101,13 +103,18 @@ impl Stand {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let (stop, running) = (CancellationToken::new(), JoinSet::new());
         let (account, every, hears) = (Account::App, "1s", false);
-        let (name, address) = ("acme/widget", None);
-        Self { github, widget, folder, account, name, every, hears, address, stop, running }
+        let (name, more, address) = ("acme/widget", "", None);
+        Self { github, widget, folder, account, name, every, more, hears, address, stop, running }
     }
 
     /// The same, where GitHub is looked at so often when nothing hints.
     pub(super) fn every(self, every: &'static str) -> Self {
         Self { every, ..self }
+    }
+
+    /// The same with another setting of the table `[github]`.
+    pub(super) fn set(self, more: &'static str) -> Self {
+        Self { more, ..self }
     }
 
     /// From now on the configuration calls the repository so.
@@ -208,15 +215,23 @@ impl Stand {
         };
         let text = format!(
             "data = 'state'\nlisten = '127.0.0.1:0'\n\
-             [github]\napi = '{}'\n{access}label = 'molt:land'\nevery = '{}'\n\
+             [github]\napi = '{}'\n{access}label = 'molt:land'\nevery = '{}'\n{}\n\
              [[repo]]\ngithub = '{}'\n{webhooks}",
             self.github.url(),
             self.every,
+            self.more,
             self.name
         );
         let file = self.folder.path().join("c.toml");
         fs::write(&file, text).expect("a configuration");
         file
+    }
+
+    /// How often a program that was started with [`super::crash`] wrote this into its log.
+    pub(super) fn logged(&self, words: &str) -> usize {
+        let log = self.folder.path().join("state/logs/coordinator.log");
+        let log = fs::read_to_string(log).expect("it logs from its start on");
+        log.lines().filter(|line| line.contains(words)).count()
     }
 
     /// A file that nobody else may read; its name.

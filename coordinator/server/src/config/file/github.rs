@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use molt_domain::pull::command::Handle;
+use molt_forge::Fencing;
 use molt_forge::github::{GITHUB, Transport};
 
 use super::super::check::{self, Content};
@@ -24,6 +25,7 @@ const GITHUB_KEYS: Keys = keys(&[
     "label",
     "check",
     "every",
+    "fencing",
 ]);
 
 /// Less often and nobody would wait for it; more often and the limits of requests are near.
@@ -46,8 +48,19 @@ impl Reader<'_, '_> {
         let access = self.access(&table);
         let check = check.unwrap_or_else(|| DEFAULT_HANDLE.to_owned());
         let every = self.every(&table);
-        let (api, access, handle, every) = (api?, access?, handle?, every?);
-        Some((GithubConfig { api, access, handle, label, check, every }, self.place(&item)))
+        let fencing = self.fencing(&table);
+        let (api, access, handle, every, fencing) = (api?, access?, handle?, every?, fencing?);
+        let config = GithubConfig { api, access, handle, label, check, fencing, every };
+        Some((config, self.place(&item)))
+    }
+
+    fn fencing(&mut self, table: &Table<'_>) -> Option<Fencing> {
+        let Some(item) = table.get("fencing") else { return Some(Fencing::Together) };
+        match item.words(self.findings)? {
+            "together" => Some(Fencing::Together),
+            "base" => Some(Fencing::BaseAlone),
+            _ => item.invalid("is neither \"together\" nor \"base\"", self.findings),
+        }
     }
 
     fn every(&mut self, table: &Table<'_>) -> Option<Duration> {

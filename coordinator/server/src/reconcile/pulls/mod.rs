@@ -110,6 +110,8 @@ struct Memory {
     judged: BTreeMap<u64, Judged>,
     /// What was said of each last.
     spoken: BTreeMap<u64, Spoken>,
+    /// Why the last round failed, which is told once.
+    failed: Option<String>,
 }
 
 /// What the board has of a pull request.
@@ -184,8 +186,13 @@ impl Pulls {
                 (next, earliest) = (Instant::now() + self.account.every, Instant::now() + PAUSE);
             }
             let failed = match self.work(&mut memory, wake).await {
-                Ok(()) => None,
-                Err(error) => Some(Instant::now() + self.after(&error).await),
+                Ok(()) => {
+                    if memory.failed.take().is_some() {
+                        info!(phase = "pulls", repo = %self.repo, "goes on");
+                    }
+                    None
+                }
+                Err(error) => Some(Instant::now() + self.after(&error, &mut memory).await),
             };
             tokio::select! {
                 biased;
@@ -205,8 +212,13 @@ impl Pulls {
     }
 
     /// What a failed round asks for: how long to wait before the next one.
-    async fn after(&self, error: &PullsError) -> Duration {
-        warn!(phase = "pulls", repo = %self.repo, error = %chain(error), "will try again");
+    async fn after(&self, error: &PullsError, memory: &mut Memory) -> Duration {
+        let words = chain(error);
+        if memory.failed.as_ref() != Some(&words) {
+            warn!(phase = "pulls", repo = %self.repo, error = %words, "will try again");
+            self.look_for_what_is_missing(error).await;
+        }
+        memory.failed = Some(words);
         let PullsError::Github(GithubError { cause: Cause::Cooldown { wait, .. }, .. }) = error
         else {
             return AFTER_ERROR;
@@ -219,6 +231,27 @@ impl Pulls {
             warn!(phase = "pulls", repo = %self.repo, error = %chain(&failure), "a cooldown is not on the board");
         }
         *wait
+    }
+
+    /// Where GitHub does not let us do something, it knows better why: reading what we may do also
+    /// tells what is missing.
+    async fn look_for_what_is_missing(&self, error: &PullsError) {
+        let PullsError::Github(GithubError { cause, .. }) = error else { return };
+        if !matches!(
+            cause,
+            Cause::Unauthorized { .. }
+                | Cause::Suspended { .. }
+                | Cause::Forbidden { .. }
+                | Cause::Missing { .. }
+        ) {
+            return;
+        }
+        self.account.forget_installations().await;
+        if let Err(error) = self.account.installation(&self.slug).await {
+            warn!(phase = "pulls", repo = %self.repo, %error, "what we may do is not known");
+        }
+        // Somebody may mend it before the next round.
+        self.account.forget_installations().await;
     }
 
     /// Sees, hears, judges and tells once.

@@ -9,6 +9,7 @@ use molt_domain::board::Command;
 use molt_domain::name::GateName;
 use molt_domain::policy::Method;
 use molt_domain::pull::admission::Stage;
+use molt_domain::pull::rules::{Level, Permission};
 use molt_domain::pull::words::{CheckRun, Light, Marker};
 use molt_domain::pull::{Basis, CheckTold, CommitId, Report, Told, pause};
 use molt_forge::Oid;
@@ -43,6 +44,13 @@ impl Spoken {
     fn holds_back(&self, head: &CommitId, report: &Report) -> bool {
         self.goes_on(head, report) && self.at.elapsed() < pause(self.before)
     }
+}
+
+/// What we may tell in.
+enum Voice {
+    CheckRun,
+    Status,
+    None,
 }
 
 impl Pulls {
@@ -116,12 +124,19 @@ impl Pulls {
             self.account.client().report_check(&self.slug, Some(old.id), &last).await?;
         }
         let run = self.check_report(pull.number, &pull.head.sha, &report.check)?;
-        let check = if self.account.client().credentials().is_app() {
-            let id = self.account.client().report_check(&self.slug, known, &run).await?;
-            Some(CheckTold { head, id })
-        } else {
-            self.account.client().report_status(&self.slug, &run).await?;
-            None
+        let check = match self.voice().await? {
+            Voice::CheckRun => {
+                let id = self.account.client().report_check(&self.slug, known, &run).await?;
+                if told.check.is_none() && !told.digest.is_empty() {
+                    self.hand_over(&run).await?;
+                }
+                Some(CheckTold { head, id })
+            }
+            Voice::Status => {
+                self.account.client().report_status(&self.slug, &run).await?;
+                None
+            }
+            Voice::None => None,
         };
         let comment = match &report.comment {
             Some(text) => Some(self.comment(pull.number, told.comment, text).await?),
@@ -131,6 +146,33 @@ impl Pulls {
         let (repo, number) = (self.repo.clone(), pull.number);
         self.tell_board(number, Command::TellPull { repo, number, told }).await?;
         memory.spoken.insert(number, spoken);
+        Ok(())
+    }
+
+    /// How we may tell. An App that may not write check runs says it in a status, if it may: people
+    /// are told more by a line than by nothing.
+    async fn voice(&self) -> Result<Voice, PullsError> {
+        if !self.account.client().credentials().is_app() {
+            return Ok(Voice::Status);
+        }
+        let installation = self.account.installation(&self.slug).await?;
+        let may = |permission| installation.level(permission) >= Level::Write;
+        Ok(match (may(Permission::Checks), may(Permission::Statuses)) {
+            (true, _) => Voice::CheckRun,
+            (false, true) => Voice::Status,
+            (false, false) => Voice::None,
+        })
+    }
+
+    /// Ends what was said in a status before there was a check run: GitHub wants both of one name.
+    async fn hand_over(&self, run: &CheckReport) -> Result<(), PullsError> {
+        let installation = self.account.installation(&self.slug).await?;
+        if installation.level(Permission::Statuses) < Level::Write {
+            return Ok(());
+        }
+        let title = "the check run of this name says it now".to_owned();
+        let over = CheckReport { outcome: Outcome::Passed, title, ..run.clone() };
+        self.account.client().report_status(&self.slug, &over).await?;
         Ok(())
     }
 
