@@ -218,6 +218,7 @@ impl World {
             green: 7,
             red: red.iter().map(|&item| item.to_owned()).collect(),
             red_count: red.len() as u32,
+            places: Vec::new(),
             exit: Some(0),
             note: "a note".to_owned(),
             log: String::new(),

@@ -15,7 +15,7 @@ use quick_xml::events::{BytesStart, Event};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::tally::{Reading, Tally};
+use super::tally::{Reading, Spot, Tally};
 use crate::run::{FileError, RunFolder};
 
 /// A longer report is not read.
@@ -132,13 +132,23 @@ struct Case {
     red: bool,
     skipped: bool,
     bad: u64,
+    /// Where it is, if the tool says so; the first failure's words.
+    spot: Option<Spot>,
+}
+
+/// What all testcases of one name come to.
+#[derive(Debug, Default)]
+struct Item {
+    red: bool,
+    /// Where the first red one is.
+    spot: Option<Spot>,
 }
 
 #[derive(Debug, Default)]
 struct Report {
     open: Vec<Element>,
     suites: usize,
-    items: BTreeMap<String, bool>,
+    items: BTreeMap<String, Item>,
 }
 
 impl Report {
@@ -159,6 +169,9 @@ impl Report {
                     case.skipped |= skips;
                     case.red |= !skips;
                     case.bad += u64::from(!skips);
+                    if let Some(spot) = case.spot.as_mut().filter(|spot| spot.says.is_empty()) {
+                        spot.says = told(tag, "message").unwrap_or_default();
+                    }
                 }
                 Element::Other
             }
@@ -191,6 +204,7 @@ impl Report {
             // gtest lists disabled tests as testcases that did not run.
             skipped: says(&["notrun", "suppressed", "skipped", "disabled", "ignored"]),
             bad: 0,
+            spot: spot(tag),
         })
     }
 
@@ -202,7 +216,9 @@ impl Report {
                     suite.found.bad += case.bad.max(u64::from(case.red));
                 }
                 if case.red || !case.skipped {
-                    *self.items.entry(case.name).or_default() |= case.red;
+                    let item = self.items.entry(case.name).or_default();
+                    item.red |= case.red;
+                    item.spot = item.spot.take().or(case.spot.filter(|_| case.red));
                 }
                 Ok(())
             }
@@ -227,9 +243,9 @@ impl Report {
             return Err("it has no suite".to_owned());
         }
         let mut tally = Tally::default();
-        for (name, red) in self.items {
-            match red {
-                true => tally.fail(&name),
+        for (name, item) in self.items {
+            match item.red {
+                true => tally.fail_at(&name, item.spot),
                 false => tally.pass(),
             }
         }
@@ -244,6 +260,17 @@ fn suite(tag: &BytesStart<'_>) -> Result<Suite, String> {
         announced: Counts { cases: count(tag, "tests")?, bad },
         found: Counts::default(),
     })
+}
+
+/// Where a testcase says that it is. That is for people alone: what does not read is left out.
+fn spot(tag: &BytesStart<'_>) -> Option<Spot> {
+    let line = told(tag, "line")?.trim().parse::<u32>().ok().filter(|line| *line > 0)?;
+    Some(Spot { file: told(tag, "file")?, line, says: String::new() })
+}
+
+/// An attribute that decides nothing.
+fn told(tag: &BytesStart<'_>, name: &str) -> Option<String> {
+    attribute(tag, name).ok().flatten()
 }
 
 /// Fewer than announced means that something is lost; more is how some tools

@@ -26,6 +26,9 @@ const LONGEST_NOTE: usize = 500;
 /// How many bytes all red names of a finding may have together; it must fit a record.
 const RED_BYTES: usize = 12 * 1024;
 
+/// How many bytes all places of a finding may have together, for the same reason.
+const PLACES_BYTES: usize = 6 * 1024;
+
 /// How many bytes the command line of a finding may have.
 const ARGV_BYTES: usize = 4000;
 
@@ -76,11 +79,14 @@ pub fn find(ended: &Ended<'_>) -> Result<v1::Finding, FileError> {
             |note, part| if note.is_empty() { part } else { format!("{note}; {part}") },
         ),
     };
+    let red = outcome.tally.named(MAX_RED, RED_BYTES);
+    let places = outcome.tally.places(&red, ended.checkout, PLACES_BYTES);
     Ok(v1::Finding {
         class: outcome.class.to_string(),
         green: outcome.tally.green(),
-        red: outcome.tally.named(MAX_RED, RED_BYTES),
+        red,
         red_count: outcome.tally.red(),
+        places,
         exit: match record.status {
             Status::Exited(code) => Some(i32::from(code)),
             Status::Signaled(_) | Status::NotStarted(_) | Status::Unknown => None,

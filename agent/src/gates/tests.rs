@@ -271,6 +271,36 @@ fn junit_and_its_traps() {
 }
 
 #[test]
+fn where_a_report_says_that_a_case_is_is_kept_for_what_is_red() {
+    let bench = Bench::new();
+    let inside = bench.checkout().join("src/b.rs").display().to_string();
+    let case = |name: &str, at: &str, inside: &str| {
+        format!("<testcase name='{name}' {at}>{inside}</testcase>")
+    };
+    let failure = "<failure message='1 &lt; 0'/><failure message='again'/>";
+    let cases = [
+        case("green", "file='src/a.rs' line='1'", ""),
+        case("red", "file='src/a.rs' line='7'", failure),
+        case("whole", &format!("file='{inside}' line='9'"), "<error/>"),
+        case("out", "file='/etc/passwd' line='1'", "<failure/>"),
+        case("no line", "file='src/a.rs' line='x'", "<failure/>"),
+        case("odd words", "file='src/c.rs' line='2'", "<failure message='&nothing;'/>"),
+    ];
+    let report = format!("<testsuite name=''>{}</testsuite>", cases.concat());
+    std::fs::write(bench.checkout().join("report.xml"), report).unwrap();
+    let finding = bench.find("junit:report.xml", exit(1), 1);
+    assert_eq!(summary(&finding).0, "failed", "{}", finding.note);
+    let places: Vec<_> =
+        finding.places.iter().map(|it| (&*it.item, &*it.path, it.line, &*it.says)).collect();
+    let expected = [
+        ("odd words", "src/c.rs", 2, ""),
+        ("red", "src/a.rs", 7, "1 < 0"),
+        ("whole", "src/b.rs", 9, ""),
+    ];
+    assert_eq!(places, expected);
+}
+
+#[test]
 fn a_report_is_of_this_run_and_of_this_checkout() {
     let bench = Bench::new();
     let missing = bench.find("junit:out/report.xml", exit(0), 1);

@@ -188,6 +188,23 @@ impl fmt::Display for Class {
     }
 }
 
+/// Places of red items that a finding has at most.
+pub const MAX_PLACES: usize = 200;
+
+/// Where in the files a red item is, by what the tool says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The item, which is one of the red ones.
+    pub item: String,
+    /// The file, from the top of the tree.
+    pub path: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// What is wrong there, in a few words; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub says: String,
+}
+
 /// What a run found, as a host reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -199,6 +216,9 @@ pub struct Finding {
     pub red: BTreeSet<String>,
     /// How many were red in all.
     pub red_count: u32,
+    /// Where some of them are, at most [`MAX_PLACES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
     /// The exit code, when the run ended by itself.
     pub exit: Option<i32>,
     /// One line for people: the first error, the signal, the limit.
@@ -308,6 +328,7 @@ mod tests {
             green,
             red: red.iter().map(|&item| item.to_owned()).collect(),
             red_count: red.len() as u32,
+            places: Vec::new(),
             exit: Some(0),
             note: String::new(),
             log: String::new(),

@@ -252,6 +252,7 @@ fn return_all(draft: &mut Draft<'_>, lost: &HostName, jobs: Vec<(Job, String)>) 
             green: 0,
             red: BTreeSet::new(),
             red_count: 0,
+            places: Vec::new(),
             exit: None,
             note: reason.clone(),
             log: String::new(),

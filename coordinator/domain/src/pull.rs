@@ -35,7 +35,7 @@ pub use self::known::{
     AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_SEEN, PullKey, Told,
 };
 pub use self::report::{Basis, Report, pause};
-pub use self::standing::standing;
+pub use self::standing::{annotations, standing, verdicts};
 pub use self::wish::{Shown, Wanted};
 
 /// A commit at the forge by its full id. An abbreviation can be met by another commit on purpose,

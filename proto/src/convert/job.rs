@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use molt_domain::board::{Command, Invalid};
-use molt_domain::gate::{Class, Finding, MAX_RED};
+use molt_domain::gate::{Class, Finding, MAX_PLACES, MAX_RED, Place};
 
 use super::field;
 use crate::v1;
@@ -55,11 +55,13 @@ fn found(message: v1::Finding) -> Result<Finding, Invalid> {
         let problem = format!("{} is less than the {} items named", message.red_count, red.len());
         return Err(Invalid::field("finding.red_count", problem));
     }
+    let places = places(message.places, &red)?;
     Ok(Finding {
         class: class("finding.class", &message.class)?,
         green: message.green,
         red,
         red_count: message.red_count,
+        places,
         exit: message.exit,
         note: message.note,
         log: message.log,
@@ -69,4 +71,27 @@ fn found(message: v1::Finding) -> Result<Finding, Invalid> {
         duration: Duration::from_millis(message.duration_ms),
         peak: message.peak,
     })
+}
+
+/// Places within the tree, of items that are named.
+fn places(told: Vec<v1::RedPlace>, red: &BTreeSet<String>) -> Result<Vec<Place>, Invalid> {
+    let invalid = |problem: String| Invalid::field("finding.places", problem);
+    if told.len() > MAX_PLACES {
+        return Err(invalid(format!("{} of them, the limit is {MAX_PLACES}", told.len())));
+    }
+    let texts = told.iter().flat_map(|it| [&it.item, &it.path, &it.says]);
+    let texts: Vec<String> = texts.cloned().collect();
+    field::limited_all("finding.places", &texts, 8 * 1024)?;
+    let place = |it: v1::RedPlace| {
+        let v1::RedPlace { item, path, line, says } = it;
+        let leads_out = path.starts_with('/') || path.split('/').any(|part| part == "..");
+        if path.is_empty() || leads_out || line == 0 || !red.contains(&item) {
+            let item = item.escape_debug();
+            return Err(invalid(format!(
+                "`{item}` is no red item at a line of a file below the top"
+            )));
+        }
+        Ok(Place { item, path, line, says })
+    };
+    told.into_iter().map(place).collect()
 }

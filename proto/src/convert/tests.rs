@@ -455,7 +455,22 @@ fn bad() -> Vec<(Verb, &'static str)> {
         "task: `x` is no task id: expected tsk_ and up to 13 of 0-9 a-z without i, l, o, u";
     let x = || text("x");
     let no_session: &'static str = Box::leak(format!("session: {no_session}").into_boxed_str());
+    let placed = |item: &str, path: &str, line| {
+        let mut finding = finding();
+        let (item, path, says) = (item.to_owned(), path.to_owned(), String::new());
+        finding.places = vec![v1::RedPlace { item, path, line, says }];
+        Verb::EndJob(end_job(Some(finding)))
+    };
+    let no_place = "finding.places: `a` is no red item at a line of a file below the top";
     vec![
+        (placed("a", "", 1), no_place),
+        (placed("a", "/etc/passwd", 1), no_place),
+        (placed("a", "src/../../x", 1), no_place),
+        (placed("a", "src/x", 0), no_place),
+        (
+            placed("c", "src/x", 1),
+            "finding.places: `c` is no red item at a line of a file below the top",
+        ),
         (Verb::Join(v1::Join { repo: String::new(), ..join() }), "repo: repository name is empty"),
         (Verb::Join(v1::Join { name: String::new(), ..join() }), "name: agent name is empty"),
         (Verb::Join(v1::Join { host: String::new(), ..join() }), "host: host name is empty"),

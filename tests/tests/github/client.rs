@@ -75,9 +75,13 @@ impl Ground {
             outcome,
             title: "on its way".to_owned(),
             summary: "the gates of this head".to_owned(),
-            annotations: vec![Annotation { path: "a".into(), line: 1, message: "no".into() }; 51],
+            annotations: (1..=120).map(annotation).collect(),
         }
     }
+}
+
+fn annotation(line: u64) -> Annotation {
+    Annotation { path: "a".into(), line, message: "no".into() }
 }
 
 fn oid(text: &str) -> Oid {
@@ -158,6 +162,30 @@ async fn what_lost_its_answer_is_there_once() {
     assert!(comment.as_ref().is_ok_and(|comment| *comment != ours), "{comment:?}");
     assert_eq!(client.report_comment(place, ground.number, None, said).await, comment);
     assert_eq!(ground.asked(Operation::COMMENT), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_is_annotated_once_whatever_is_lost_and_said_again() {
+    let ground = Ground::new();
+    let (client, place) = (ground.app(), &ground.place);
+    let failed = ground.report(Outcome::Failed);
+    // The second fifty arrive, and nobody hears of it.
+    let (operation, when) = ("PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}", When::After);
+    ground.github.plan(Fault { operation, nth: 2, when, kind: Kind::Drop });
+    let run = client.report_check(place, None, &failed).await.expect("it is said");
+    let lines = || -> Vec<u64> {
+        let said = ground.github.annotations(ground.widget, &ground.head);
+        said.iter().filter_map(|it| it["start_line"].as_u64()).collect()
+    };
+    assert_eq!(lines(), (1..=120).collect::<Vec<_>>());
+    assert_eq!(ground.asked(Operation::EDIT_CHECK), 3);
+    let sent = ground.github.journal();
+    let sizes = sent.iter().filter_map(|it| it.body["output"]["annotations"].as_array());
+    assert_eq!(sizes.map(Vec::len).collect::<Vec<_>>(), [50, 50, 20], "as many as GitHub takes");
+    let more = (100..=130).map(annotation).collect();
+    let again = CheckReport { title: "still".to_owned(), annotations: more, ..failed };
+    assert_eq!(client.report_check(place, Some(run), &again).await, Ok(run));
+    assert_eq!(lines(), (1..=130).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

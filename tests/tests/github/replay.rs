@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use molt_forge::github::shape::{
-    App, Branch, CheckRun, CheckRuns, Comment, Installation, Made, Permission, Pull, Ref,
-    Repository, Review, Rule, Ruleset, Statuses,
+    Annotation, App, Branch, CheckRun, CheckRuns, Comment, Installation, Made, Permission, Pull,
+    Ref, Repository, Review, Rule, Ruleset, Statuses,
 };
 use molt_forge::github::{Answer, Cause, Head, Operation};
 use serde::Deserialize;
@@ -89,6 +89,7 @@ fn read(operation: Operation, answer: &Answer) -> Option<Result<(), Cause>> {
         Operation::COMMENT | Operation::EDIT_COMMENT => answer.read::<Comment>().map(drop),
         Operation::CHECKS => answer.read::<CheckRuns>().map(drop),
         Operation::MAKE_CHECK | Operation::EDIT_CHECK => answer.read::<CheckRun>().map(drop),
+        Operation::ANNOTATIONS => answer.read::<Vec<Annotation>>().map(drop),
         Operation::STATUS => answer.read::<Statuses>().map(drop),
         Operation::SET_STATUS => answer.read::<Made>().map(drop),
         Operation::REF | Operation::MOVE_REF => answer.read::<Ref>().map(drop),

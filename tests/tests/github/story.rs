@@ -7,8 +7,10 @@
 mod asking;
 mod crash;
 mod demo;
+mod failing;
 mod faults;
 mod heads;
+mod host;
 mod lacking;
 mod landing;
 mod load;

@@ -49,6 +49,7 @@ fn finding() -> Finding {
         green: 1,
         red: BTreeSet::new(),
         red_count: 0,
+        places: Vec::new(),
         exit: Some(0),
         note: String::new(),
         log: String::new(),

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use super::admission::{Admission, Refusal, Wait};
-use super::words::{CheckRun, Light, Marker, Reason};
-use super::{Known, standing};
+use super::words::{Annotation, CheckRun, Light, Marker, Reason};
+use super::{Known, annotations, standing, verdicts};
+use crate::gate::Finding;
 use crate::name::GateName;
 use crate::policy::Method;
 use crate::train::{Car, Passage, State};
@@ -15,6 +16,8 @@ use crate::train::{Car, Passage, State};
 pub struct Report {
     /// In the check run of its head.
     pub check: CheckRun,
+    /// At lines of the files.
+    pub annotations: Vec<Annotation>,
     /// In our one comment, if there is to be one.
     pub comment: Option<String>,
     /// What it is only progress of, where nothing was decided and nobody new has to act. Reports
@@ -38,6 +41,8 @@ pub struct Basis<'a> {
     pub known: &'a Known,
     /// The car that it was made last.
     pub car: Option<&'a Car>,
+    /// What the run found that took it out of the train, as long as that is kept.
+    pub found: Option<&'a Finding>,
     /// How it was judged at the door, if it was.
     pub judged: Option<&'a Admission>,
     /// The gates that its base requires.
@@ -62,7 +67,9 @@ impl Report {
         // Whoever asked something is answered at once.
         let answer = known.answers.last().map(ToString::to_string).unwrap_or_default();
         let progress = progress.map(|it| it + &answer);
-        Some(Self { check, comment, progress })
+        let annotations = in_force(basis).map(|car| annotations(car, basis.found));
+        let annotations = annotations.unwrap_or_default();
+        Some(Self { check, annotations, comment, progress })
     }
 
     /// The same as long as the same is said of the same head.
@@ -71,6 +78,9 @@ impl Report {
         let CheckRun { light, title, summary } = &self.check;
         let comment = self.comment.as_deref().unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
+        for Annotation { path, line, .. } in &self.annotations {
+            hasher.update(format!("{path}:{line}\n").as_bytes());
+        }
         for part in [head, &format!("{light:?}"), title, summary, comment] {
             hasher.update(&(part.len() as u64).to_be_bytes());
             hasher.update(part.as_bytes());
@@ -107,13 +117,18 @@ fn at_the_door(judged: Option<&Admission>) -> Option<Said> {
     }
 }
 
+/// The car of the head that is there now.
+fn in_force(basis: Basis<'_>) -> Option<&Car> {
+    basis.car.filter(|car| basis.known.head().as_str() == car.head)
+}
+
 fn in_the_train(basis: Basis<'_>) -> Option<Said> {
-    let car = basis.car.filter(|car| basis.known.head().as_str() == car.head)?;
+    let car = in_force(basis)?;
     let (light, reason) = standing(car, basis.required, basis.method);
     let refused = matches!(car.state, State::Ejected { .. }) && light == Light::Red;
     let check = CheckRun::listing(light, std::slice::from_ref(&reason));
     let progress = (light == Light::Pending).then(|| "train".to_owned());
-    Some(Said { check, reason, refused, progress })
+    Some(Said { check: check.with(verdicts(car, basis.required)), reason, refused, progress })
 }
 
 /// Whether a car landed in place of its pull request's own commits, which nobody would see there.
@@ -147,7 +162,8 @@ mod tests {
     }
 
     fn said(known: &Known, judged: Option<&Admission>) -> Option<Report> {
-        Report::of(Basis { known, car: None, judged, required: &[], method: Method::Merge })
+        let (car, found, required) = (None, None, &[]);
+        Report::of(Basis { known, car, found, judged, required, method: Method::Merge })
     }
 
     fn comments(known: &Known, judged: Option<&Admission>) -> bool {

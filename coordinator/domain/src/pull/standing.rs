@@ -3,7 +3,8 @@
 //! The train speaks to agents, who submit; here it speaks to people, who push and comment. Not
 //! here: what is said of one that is still at the door ([`super::words`]).
 
-use super::words::{Light, Reason};
+use super::words::{Annotation, Light, Reason, quoted};
+use crate::gate::{Finding, Place};
 use crate::name::GateName;
 use crate::policy::Method;
 use crate::train::{Car, Ejection, Need, Passage, State};
@@ -43,6 +44,51 @@ pub fn standing(car: &Car, required: &[GateName], method: Method) -> (Light, Rea
             (light, told(without_code(ejection), of_ejection(ejection)))
         }
     }
+}
+
+/// What each required gate says, a line of Markdown each, and where all of it is told.
+#[must_use]
+pub fn verdicts(car: &Car, required: &[GateName]) -> Vec<String> {
+    let word = |gate: &GateName| match &car.state {
+        State::Building { passed, .. } if passed.contains(gate) => "passed",
+        State::Queued | State::Withheld { .. } | State::Building { .. } => "to pass",
+        State::Ready { .. } | State::Landing { .. } | State::Landed { .. } => "passed",
+        State::Ejected { ejection: Ejection::GateFailed { gate: failed, .. }, .. }
+            if failed == gate =>
+        {
+            "failed"
+        }
+        State::Ejected { ejection: Ejection::ScopeEscape { .. }, .. }
+            if gate.as_str() == "scope" =>
+        {
+            "failed"
+        }
+        State::Ejected { ejection: Ejection::AnnouncementMissing, .. }
+            if gate.as_str() == "announce" =>
+        {
+            "failed"
+        }
+        State::Ejected { .. } => "void",
+    };
+    let gates = required.iter().map(|gate| format!("* {} {}", quoted(gate.as_str()), word(gate)));
+    let story = format!("\nThe whole story: `molt-agent why {}`", car.id);
+    gates.chain([story]).collect()
+}
+
+/// Where in the files the items are that took a car out of the train, of what its run `found`.
+#[must_use]
+pub fn annotations(car: &Car, found: Option<&Finding>) -> Vec<Annotation> {
+    let State::Ejected { ejection: Ejection::GateFailed { gate, red, .. }, .. } = &car.state else {
+        return Vec::new();
+    };
+    let blocks = |place: &&Place| red.contains(&place.item);
+    let places = found.into_iter().flat_map(|found| &found.places).filter(blocks);
+    let said = |it: &Place| {
+        Annotation::new(it.path.clone(), it.line, &format!("{gate}: {}\n{}", it.item, it.says))
+    };
+    let mut all: Vec<Annotation> = places.map(said).collect();
+    all.dedup();
+    all
 }
 
 const WAIT: &str = "nothing: it is on its way";

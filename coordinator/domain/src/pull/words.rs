@@ -120,6 +120,13 @@ impl CheckRun {
         });
         Self { light, title, summary: page(reasons.iter().map(ToString::to_string)) }
     }
+
+    /// The same with more lines, which are Markdown.
+    #[must_use]
+    pub(super) fn with(self, more: Vec<String>) -> Self {
+        let lines = self.summary.lines().map(str::to_owned).chain(more);
+        Self { summary: page(lines), ..self }
+    }
 }
 
 /// A line of Markdown.

@@ -32,6 +32,7 @@ pub(crate) fn found(class: Class, red: &[&str]) -> Finding {
         green: 3,
         red: red.iter().map(|&item| item.to_owned()).collect(),
         red_count: red.len() as u32,
+        places: Vec::new(),
         exit: Some(i32::from(class != Class::Passed)),
         note: "see its log".to_owned(),
         log: String::new(),

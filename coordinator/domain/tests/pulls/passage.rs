@@ -113,7 +113,8 @@ fn where_the_branch_may_not_be_moved_it_lands_and_is_told_to_be_closed() {
 fn said(forge: &Forge, car: CarId) -> Report {
     let (known, car) = (forge.known(17), Some(forge.car(car)));
     let method = Method::Squash;
-    Report::of(Basis { known, car, judged: None, required: &[], method }).expect("there is a car")
+    Report::of(Basis { known, car, found: None, judged: None, required: &[], method })
+        .expect("there is a car")
 }
 
 #[test]

@@ -134,6 +134,8 @@ operations! {
     MAKE_CHECK: Installation Write "POST" "/repos/{owner}/{repo}/check-runs";
     /// Edits a check run.
     EDIT_CHECK: Installation Write "PATCH" "/repos/{owner}/{repo}/check-runs/{check_run_id}";
+    /// What a check run says at lines of files.
+    ANNOTATIONS: Installation Read "GET" "/repos/{owner}/{repo}/check-runs/{check_run_id}/annotations";
     /// The statuses of a commit, the last one of each context.
     STATUS: Installation Read "GET" "/repos/{owner}/{repo}/commits/{ref}/status";
     /// Sets a status, where there are no check runs.

@@ -93,6 +93,7 @@ const TABLE: &[(Operation, Needs)] = &[
     (Operation::CHECKS, app("checks", Access::Read)),
     (Operation::MAKE_CHECK, app("checks", Access::Write)),
     (Operation::EDIT_CHECK, app("checks", Access::Write)),
+    (Operation::ANNOTATIONS, app("checks", Access::Read)),
     (Operation::STATUS, anybody("statuses", Access::Read)),
     (Operation::SET_STATUS, person(Some(("statuses", Access::Write)))),
     (Operation::REF, CONTENTS),

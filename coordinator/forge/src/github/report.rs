@@ -12,11 +12,14 @@ use super::client::Client;
 use super::error::GithubError;
 use super::operation::Operation;
 use super::place::Slug;
-use super::shape::{Account, CheckRun, CheckRuns, Comment, Made, Pull};
+use super::shape::{self, Account, CheckRun, CheckRuns, Comment, Made, Pull};
 use crate::Oid;
 
 /// So many annotations go with one request, which is the most that GitHub takes.
 const ANNOTATIONS: usize = 50;
+
+/// How often annotations are looked for and sent.
+const PASSES: u32 = 3;
 
 /// So long a status's line may be, in characters.
 const LINE: usize = 140;
@@ -97,12 +100,19 @@ pub struct CommentReport<'a> {
     pub text: &'a str,
 }
 
+impl From<shape::Annotation> for Annotation {
+    fn from(it: shape::Annotation) -> Self {
+        Self { path: it.path, line: it.start_line, message: it.message.unwrap_or_default() }
+    }
+}
+
 impl CheckReport {
     fn body(&self, annotations: &[Annotation]) -> Value {
         let annotations: Vec<Value> = annotations.iter().map(annotation).collect();
-        let output = json!({
-            "title": self.title, "summary": self.summary, "annotations": annotations,
-        });
+        let mut output = json!({"title": self.title, "summary": self.summary});
+        if !annotations.is_empty() {
+            output["annotations"] = annotations.into();
+        }
         let mut body = json!({"name": self.name, "external_id": self.id, "output": output});
         match conclusion(self.outcome) {
             None => body["status"] = "in_progress".into(),
@@ -145,28 +155,62 @@ impl Client {
         known: Option<u64>,
         report: &CheckReport,
     ) -> Result<u64, GithubError> {
-        let mut parts = report.annotations.chunks(ANNOTATIONS);
-        let first = parts.next().unwrap_or_default();
         let found = match known {
             Some(id) => Some(id),
             None => self.check_of(place, report).await?.map(|made| made.id),
         };
         let id = match found {
-            Some(id) => self.edit_check(place, id, report.body(first)).await?,
+            Some(id) => self.edit_check(place, id, report.body(&[])).await?,
             None => {
-                let mut body = report.body(first);
+                let mut body = report.body(&[]);
                 body["head_sha"] = report.head.as_str().into();
                 let route = place.route(Operation::MAKE_CHECK).body(body);
                 self.ensure(route, || self.check_of(place, report)).await?.id
             }
         };
-        for part in parts {
-            self.edit_check(place, id, report.body(part)).await?;
-        }
+        self.annotate(place, id, report).await?;
         Ok(id)
     }
 
-    /// An edit says all that there is to say, so that it may be said twice.
+    /// Says what there is to say at lines of files. GitHub adds it to what is there, so somebody looks
+    /// first what that is: also after an answer that did not come.
+    async fn annotate(
+        &self,
+        place: &Slug,
+        id: u64,
+        report: &CheckReport,
+    ) -> Result<(), GithubError> {
+        if report.annotations.is_empty() {
+            return Ok(());
+        }
+        for _ in 1..PASSES {
+            match self.annotate_once(place, id, report).await {
+                Err(error) if error.may_have_changed() => {}
+                settled => return settled,
+            }
+        }
+        self.annotate_once(place, id, report).await
+    }
+
+    async fn annotate_once(
+        &self,
+        place: &Slug,
+        id: u64,
+        report: &CheckReport,
+    ) -> Result<(), GithubError> {
+        let route = place.route(Operation::ANNOTATIONS).with("check_run_id", id);
+        let there = self.pages(route, |page: Vec<shape::Annotation>| page).await?;
+        let there: Vec<Annotation> = there.into_iter().map(Annotation::from).collect();
+        let lacking = report.annotations.iter().filter(|it| !there.contains(it));
+        let lacking: Vec<Annotation> = lacking.cloned().collect();
+        for part in lacking.chunks(ANNOTATIONS) {
+            let route = place.route(Operation::EDIT_CHECK).with("check_run_id", id);
+            let _: Made = self.read(route.body(report.body(part))).await?;
+        }
+        Ok(())
+    }
+
+    /// An edit says all that there is to say but for lines of files, so that it may be said twice.
     async fn edit_check(&self, place: &Slug, id: u64, body: Value) -> Result<u64, GithubError> {
         let route = place.route(Operation::EDIT_CHECK).with("check_run_id", id).body(body);
         let made: Made = self.repeat(route).await?;

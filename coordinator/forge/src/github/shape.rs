@@ -89,6 +89,18 @@ pub struct Label {
     pub name: String,
 }
 
+/// A remark at a line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// The line, from 1.
+    pub start_line: u64,
+    /// The remark.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
 /// A stack of pull requests, each on top of the one before, which GitHub lands together.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Stack {

@@ -61,14 +61,16 @@ async fn one_whose_answer_was_lost_is_found_again() {
 
 #[tokio::test]
 async fn annotations_go_by_fifty() {
-    let (client, script) = served(vec![say(200, &json!({"id": 8})); 3], 0).await;
-    assert_eq!(client.report_check(&place(), Some(8), &report(101)).await, Ok(8));
-    let sizes: Vec<usize> = script
-        .asked()
-        .iter()
-        .map(|asked| asked.body["output"]["annotations"].as_array().unwrap().len())
-        .collect();
-    assert_eq!(sizes, [50, 50, 1]);
+    let edited = || say(200, &json!({"id": 8}));
+    let there = json!([{"path": "a.rs", "start_line": 1, "end_line": 1, "message": "no"}]);
+    let replies = [edited(), say(200, &there), edited(), edited(), edited()];
+    let (client, script) = served(replies, 0).await;
+    assert_eq!(client.report_check(&place(), Some(8), &report(102)).await, Ok(8));
+    let asked = script.asked();
+    assert_eq!(methods(&asked), ["PATCH", "GET", "PATCH", "PATCH", "PATCH"]);
+    let sent = |asked: &Asked| asked.body["output"]["annotations"].as_array().map(Vec::len);
+    let sizes: Vec<Option<usize>> = asked.iter().map(sent).collect();
+    assert_eq!(sizes, [None, None, Some(50), Some(50), Some(1)], "what is there is not sent again");
 }
 
 #[tokio::test]

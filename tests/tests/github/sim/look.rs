@@ -3,8 +3,20 @@
 use serde_json::Value;
 
 use super::GitHub;
+use super::state::CheckRun;
 
 impl GitHub {
+    /// What our check runs of a commit say at lines of files, in the order in which it was sent.
+    pub(crate) fn annotations(&self, repository: u64, head: &str) -> Vec<Value> {
+        let world = self.world();
+        let app = world.state.app.id;
+        let is_own = |run: &&CheckRun| {
+            run.app == app && run.fields.get("head_sha").is_some_and(|sha| sha == head)
+        };
+        let runs = world.state.repository(repository).runs.iter();
+        runs.filter(is_own).flat_map(|run| run.annotations.clone()).collect()
+    }
+
     /// The check runs of our App for a commit, field by field as they were sent.
     pub(crate) fn own_checks(&self, repository: u64, head: &str) -> Vec<Value> {
         let world = self.world();

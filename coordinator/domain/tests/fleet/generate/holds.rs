@@ -147,6 +147,7 @@ impl Generator {
             green: u32::from(class == Class::Passed) * 5,
             red_count: red.len() as u32,
             red,
+            places: Vec::new(),
             exit: Some(0),
             note: String::new(),
             log: String::new(),

@@ -5,15 +5,19 @@
 //! check run and the same comment. Of mere progress less is said than there is: a request that
 //! changes something costs more than a reader gains.
 
+use std::sync::Arc;
+
 use molt_domain::board::Command;
+use molt_domain::gate::Results;
 use molt_domain::name::GateName;
 use molt_domain::policy::Method;
 use molt_domain::pull::admission::Stage;
 use molt_domain::pull::rules::{Level, Permission};
-use molt_domain::pull::words::{CheckRun, Light, Marker};
+use molt_domain::pull::words::{self, CheckRun, Light, Marker};
 use molt_domain::pull::{Basis, CheckTold, CommitId, Report, Told, pause};
+use molt_domain::train::{Car, Ejection, State};
 use molt_forge::Oid;
-use molt_forge::github::{CheckReport, CommentReport, Outcome, shape};
+use molt_forge::github::{Annotation, CheckReport, CommentReport, Outcome, shape};
 use tokio::time::Instant;
 
 use super::branch::as_told;
@@ -63,7 +67,9 @@ impl Pulls {
             let over = matches!(read::stage(&pull), Stage::Closed | Stage::Merged);
             let judged = memory.judged.get(&number).map(|judged| &judged.admission);
             let (known, car) = (entry.known.as_ref(), entry.car.as_deref());
-            let basis = Basis { known, car, judged, required: &required, method };
+            let found = self.found(car).await?;
+            let found = found.as_deref().map(|results| &results.finding);
+            let basis = Basis { known, car, found, judged, required: &required, method };
             if let Some(report) = Report::of(basis) {
                 let said = self.say(memory, &pull, &entry, &report).await;
                 self.or_skip(number, said)?;
@@ -77,6 +83,21 @@ impl Pulls {
             }
         }
         Ok(())
+    }
+
+    /// What the run found that took a car out of the train, as long as that is kept.
+    async fn found(&self, car: Option<&Car>) -> Result<Option<Arc<Results>>, PullsError> {
+        let Some(State::Ejected { ejection: Ejection::GateFailed { job, .. }, .. }) =
+            car.map(|car| &car.state)
+        else {
+            return Ok(None);
+        };
+        let job = *job;
+        let read = self.handle.read(move |at| {
+            let mut results = at.board.tables().results.values();
+            results.find(|results| results.job == job).cloned()
+        });
+        Ok(read.await?)
     }
 
     /// Forgets a pull request of which nothing is left to say.
@@ -124,6 +145,8 @@ impl Pulls {
             self.account.client().report_check(&self.slug, Some(old.id), &last).await?;
         }
         let run = self.check_report(pull.number, &pull.head.sha, &report.check)?;
+        let annotations = report.annotations.iter().map(annotation).collect();
+        let run = CheckReport { annotations, ..run };
         let check = match self.voice().await? {
             Voice::CheckRun => {
                 let id = self.account.client().report_check(&self.slug, known, &run).await?;
@@ -214,6 +237,11 @@ fn moved_on() -> CheckRun {
         title: "head-moved: the pull request has another head".to_owned(),
         summary: "What was tested of this head is void.\n".to_owned(),
     }
+}
+
+fn annotation(it: &words::Annotation) -> Annotation {
+    let message = it.message().to_owned();
+    Annotation { path: it.path.clone(), line: u64::from(it.line), message }
 }
 
 fn outcome(light: Light) -> Outcome {
