@@ -18,6 +18,7 @@ mod operation;
 mod personal;
 mod races;
 mod renamed;
+mod rows;
 mod rules;
 mod stacks;
 mod stand;

@@ -183,6 +183,14 @@ pub(super) fn pull(state: &State, repository_of: &Repository, pull: &Pull, shown
         Some(true) => "clean",
         Some(false) => "dirty",
     };
+    // Until it is merged for real, that is the merge that GitHub tried (B11).
+    let tried = || {
+        let tree = format!("{head}^{{tree}}");
+        repository_of.git.run(&["commit-tree", &tree, "-p", &base, "-p", head, "-m", "Try"])
+    };
+    if mergeable == Some(true) {
+        fields["merge_commit_sha"] = tried().into();
+    }
     let merged_by = pull.merged_by.as_ref().map(|login| user(state, login));
     let said = repository_of.comments.iter().filter(|said| said.number == pull.number).count();
     fields = with(
