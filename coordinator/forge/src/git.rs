@@ -337,6 +337,22 @@ impl Forge for GitForge {
         self.publish(&[format!("{name}:{commit}")], &[format!(":{name}")])
     }
 
+    fn publish_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError> {
+        let name = head_ref(branch);
+        match self.publish(&[format!("{name}:")], &[format!("{head}:{name}")]) {
+            Err(ForgeError::Declined { .. }) if !self.list(&[&name])?.is_empty() => Ok(()),
+            published => published,
+        }
+    }
+
+    fn retire_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError> {
+        let name = head_ref(branch);
+        if Self::find(&self.list(&[&name])?, &name).as_ref() != Some(head) {
+            return Ok(());
+        }
+        self.publish(&[format!("{name}:{head}")], &[format!(":{name}")])
+    }
+
     fn report(&self, report: &Report) -> Result<(), ForgeError> {
         let Report { change, head, title, text, time } = report;
         let message = format!("{title}\n\n{text}\n\nMolt-Head: {head}\nMolt-Time: {time}\n");

@@ -106,6 +106,12 @@ pub trait Forge: Send + Sync + std::fmt::Debug {
     /// Takes a candidate's ref away again, if it still names `commit`.
     fn retire_candidate(&self, candidate: &RefId, commit: &Oid) -> Result<(), ForgeError>;
 
+    /// Makes a branch at `head`, unless there is one of that name: where that stands it stays.
+    fn publish_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError>;
+
+    /// Takes a branch away again that still names `head`; another one, or none, is left as it is.
+    fn retire_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError>;
+
     /// Says something about a change, in place of what was said before.
     fn report(&self, report: &Report) -> Result<(), ForgeError>;
 

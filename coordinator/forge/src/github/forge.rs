@@ -212,6 +212,14 @@ impl Forge for GithubForge {
         self.git.retire_candidate(candidate, commit)
     }
 
+    fn publish_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError> {
+        self.git.publish_branch(branch, head)
+    }
+
+    fn retire_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError> {
+        self.git.retire_branch(branch, head)
+    }
+
     fn report(&self, report: &Report) -> Result<(), ForgeError> {
         self.git.report(report)
     }

@@ -20,6 +20,23 @@ pub struct Listing<T> {
 }
 
 impl Client {
+    /// Reads a list to its end as it is now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::list`].
+    pub async fn whole<T: DeserializeOwned>(
+        &self,
+        route: Route,
+    ) -> Result<Listing<T>, GithubError> {
+        let operation = route.operation();
+        let unasked = || {
+            let message = "a list that was not asked for is unchanged".to_owned();
+            GithubError { operation, cause: Cause::Unexpected { status: 304, message } }
+        };
+        self.list(route, None, |_| true).await?.ok_or_else(unasked)
+    }
+
     /// Reads a list page after page, for as long as `goes_on` says so of a page and there is
     /// another one; `None` if its first page is still what `etag` names.
     ///

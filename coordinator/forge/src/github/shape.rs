@@ -143,9 +143,15 @@ pub struct Pull {
     /// When it landed, if it did.
     #[serde(default)]
     pub merged_at: Option<String>,
+    /// When it was opened.
+    #[serde(default)]
+    pub created_at: String,
     /// When something about it changed last.
     #[serde(default)]
     pub updated_at: String,
+    /// Its address for people.
+    #[serde(default)]
+    pub html_url: String,
 }
 
 /// What somebody said of a pull request's head.

@@ -37,6 +37,27 @@ fn a_candidate_is_retired_only_if_it_is_the_one() {
 }
 
 #[test]
+fn a_branch_is_made_once_and_stays_where_somebody_moved_it() {
+    let (_fixture, leader) = Fixture::new();
+    let (one, other) = (leader.commit(None, "one"), leader.commit(None, "other"));
+    let (branch, name) = ("molt/ann/car_0001".parse().unwrap(), "refs/heads/molt/ann/car_0001");
+    leader.forge.retire_branch(&branch, &one).unwrap();
+    leader.forge.publish_branch(&branch, &one).unwrap();
+    leader.forge.publish_branch(&branch, &one).unwrap();
+    assert_eq!(leader.at_remote(name), Some(one.clone()));
+    leader.forge.publish_branch(&branch, &other).unwrap();
+    assert_eq!(leader.at_remote(name), Some(one.clone()), "it is somebody's by now");
+    leader.forge.retire_branch(&branch, &other).unwrap();
+    assert_eq!(leader.at_remote(name), Some(one.clone()));
+    leader.forge.retire_branch(&branch, &one).unwrap();
+    assert_eq!(leader.at_remote(name), None);
+    let below = "molt/ann/car_0001/x".parse().unwrap();
+    leader.forge.publish_branch(&branch, &one).unwrap();
+    let refused = leader.forge.publish_branch(&below, &one).unwrap_err();
+    assert!(!matches!(refused, ForgeError::MissingCommit { .. }), "{refused}");
+}
+
+#[test]
 fn a_report_replaces_the_one_before() {
     let (fixture, leader) = Fixture::new();
     let mut report = Report {
