@@ -93,6 +93,8 @@ pub enum Bug {
     CancelledEnters,
     /// An override of some failures of a gate is taken for all of them.
     OverrideCoversAll,
+    /// A pull request that shows a session's change becomes a second one.
+    ShownIsNoCar,
 }
 
 impl Bug {
@@ -143,6 +145,7 @@ impl Bug {
         Self::CommentHeardTwice,
         Self::CancelledEnters,
         Self::OverrideCoversAll,
+        Self::ShownIsNoCar,
     ];
 }
 

@@ -13,6 +13,8 @@ mod follow;
 mod head;
 mod hear;
 mod known;
+mod opened;
+pub mod proposal;
 mod report;
 pub mod review;
 pub mod rules;
@@ -32,9 +34,12 @@ pub use self::head::{Sighting, Unbound, bind};
 pub use self::hear::Heard;
 pub(crate) use self::hear::hear;
 pub use self::known::{
-    AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_SEEN, PullKey, Told,
+    AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_SEEN, PullKey,
+    Shows, Told,
 };
-pub use self::report::{Basis, Report, pause};
+pub use self::opened::{Opened, closes};
+pub(crate) use self::opened::{hinder, opened};
+pub use self::report::{Basis, Closes, Report, pause};
 pub use self::standing::{annotations, standing, verdicts};
 pub use self::wish::{Shown, Wanted};
 

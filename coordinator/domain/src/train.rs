@@ -29,7 +29,10 @@ pub(crate) use self::order::{
 pub use self::overriding::{ACCEPTED_FOR, Accepted, MAX_OVERRIDES, Override};
 pub(crate) use self::overriding::{Overriding, may_override, override_gate, put_override};
 pub use self::passage::Passage;
-pub(crate) use self::pulls::{Entering, cars_of_pull, eject_pull, enter, head_moved, let_pull_on};
+pub(crate) use self::pulls::{
+    Entering, admit, cars_of_pull, eject_pull, enter, head_moved, hinder, hinder_pull, let_pull_on,
+    show,
+};
 
 use crate::claim::Part;
 use crate::gate::Class;
@@ -50,6 +53,9 @@ pub struct Car {
     /// Who proposed it.
     #[serde(flatten)]
     pub proposer: Proposer,
+    /// The pull request that shows it at the forge, where a session proposed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<PullAt>,
     /// The proposer's name.
     pub agent: AgentName,
     /// The commit that was proposed; another head is another car.
@@ -92,6 +98,24 @@ impl Car {
     pub fn is_ahead_of(&self, other: &Self) -> bool {
         self.repo == other.repo && self.state.has_a_turn() && self.id < other.id
     }
+
+    /// The pull request that it is, or that shows it.
+    #[must_use]
+    pub fn pull(&self) -> Option<u64> {
+        match self.proposer {
+            Proposer::Pull(number) => Some(number),
+            Proposer::Session(_) => self.shown.as_ref().map(|at| at.number),
+        }
+    }
+}
+
+/// Where a pull request is at its forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullAt {
+    /// Its number in the repository.
+    pub number: u64,
+    /// Its address, for people.
+    pub url: String,
 }
 
 /// Who proposes a change.
@@ -301,6 +325,11 @@ const HINDRANCES: [&str; 6] = [
     "auth-lost",
 ];
 
+/// The stable code of what the forge puts in the way.
+fn hindrance(code: &str) -> &'static str {
+    HINDRANCES.into_iter().find(|known| *known == code).unwrap_or("closed")
+}
+
 impl Ejection {
     /// The stable reason code.
     #[must_use]
@@ -319,9 +348,7 @@ impl Ejection {
             Self::Superseded => "superseded",
             Self::HeadMoved { .. } => "head-moved",
             Self::Closed => "closed",
-            Self::Hindered { code, .. } => {
-                HINDRANCES.into_iter().find(|known| known == code).unwrap_or("closed")
-            }
+            Self::Hindered { code, .. } => hindrance(code),
         }
     }
 

@@ -11,6 +11,8 @@ mod desk;
 mod passage;
 #[path = "pulls/records.rs"]
 mod records;
+#[path = "pulls/submitted.rs"]
+mod submitted;
 #[expect(dead_code, reason = "a room that several tests share")]
 mod world;
 

@@ -71,6 +71,9 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::CommentHeardTwice => &["19 a comment is heard once"],
         Bug::CancelledEnters => &["19 what was cancelled does not enter"],
         Bug::OverrideCoversAll => &["20 an override covers"],
+        Bug::ShownIsNoCar => {
+            &["19 a pull request has one car", "19 the car of a pull request has its head"]
+        }
         Bug::AnybodyApproves => {
             &["14 a person approves", "20 a person overrides", "10 calls of", "2 only who shows"]
         }

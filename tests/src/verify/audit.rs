@@ -106,6 +106,10 @@ pub(super) enum Event {
     PullSeen {
         number: u64,
     },
+    PullOpened {
+        number: u64,
+        car: String,
+    },
     PullLooked {
         number: u64,
         look: Look,

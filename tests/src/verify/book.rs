@@ -58,6 +58,8 @@ pub(super) struct Car {
     pub(super) fork: bool,
     /// The pull request that it is of, if it is of one.
     pub(super) pull: Option<u64>,
+    /// The pull request that shows it, if one does.
+    pub(super) shown: Option<u64>,
     /// The heads that a person approved.
     pub(super) approvals: Vec<At<String>>,
 }
@@ -167,6 +169,7 @@ impl Book {
             }
             Event::Overridden(given) => self.overridden(seq, actor, given, report),
             Event::PullSeen { number } => drop(self.looked.remove(&number)),
+            Event::PullOpened { number, car } => self.opened(seq, &car, number, report),
             Event::PullLooked { number, look } => {
                 if ["maintain", "admin"].contains(&look.right.as_str()) {
                     self.looked.entry(number).or_default().insert(look.head);
@@ -202,7 +205,7 @@ impl Book {
     fn overridden(&mut self, seq: u64, actor: &Value, given: Overridden, report: &mut Report) {
         let car = self.cars.get(&given.car);
         let at_forge = *actor == "coordinator"
-            && car.is_some_and(|car| car.pull.is_some())
+            && car.is_some_and(|car| car.pull.or(car.shown).is_some())
             && given.by.starts_with('@');
         if !at_forge && actor.get("operator").is_none() {
             report.violation(format!("audit {seq}: {} was overridden by {actor}", given.car));
@@ -220,9 +223,20 @@ impl Book {
         self.overrides.push(At { seq, at: self.now, is: given });
     }
 
+    /// A session's change is shown by one pull request, and that shows no other change.
+    fn opened(&mut self, seq: u64, id: &str, number: u64, report: &mut Report) {
+        if self.cars.get(id).is_some_and(|car| car.pull.or(car.shown).is_some()) {
+            report.violation(format!("audit {seq}: a second pull request was opened for {id}"));
+        }
+        if self.cars.values().any(|car| car.shown == Some(number)) {
+            report.violation(format!("audit {seq}: pull request {number} was opened twice"));
+        }
+        self.of_car(seq, id, report, |car| car.shown = Some(number));
+    }
+
     /// A person lets a head go on: an operator, or a maintainer who looked at it at the forge.
     fn approved(&mut self, seq: u64, actor: &Value, id: &str, head: String, report: &mut Report) {
-        let pull = self.cars.get(id).and_then(|car| car.pull);
+        let pull = self.cars.get(id).and_then(|car| car.pull.or(car.shown));
         let looked = pull.and_then(|number| self.looked.get(&number));
         let at_forge = *actor == "coordinator" && looked.is_some_and(|heads| heads.contains(&head));
         if !at_forge && actor.get("operator").is_none() {
@@ -328,6 +342,7 @@ impl Book {
             ejections: Vec::new(),
             fork: false,
             pull: None,
+            shown: None,
             approvals: Vec::new(),
         };
         if self.cars.insert(id.to_owned(), car).is_some() {

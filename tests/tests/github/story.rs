@@ -4,6 +4,7 @@
 //! real, in repositories that real git serves. Nobody waits for a moment: a story waits until
 //! something is so, and for nothing else.
 
+mod agent;
 mod asking;
 mod crash;
 mod demo;
@@ -16,14 +17,22 @@ mod landing;
 mod load;
 mod operation;
 mod personal;
+mod program;
 mod races;
 mod renamed;
 mod rows;
 mod rules;
 mod stacks;
 mod stand;
+mod submit;
 mod webhooks;
 mod words;
 
-#[path = "../e2e/harness/programs.rs"]
-mod programs;
+#[path = "../e2e/harness/mod.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    clippy::print_stdout,
+    reason = "shared with e2e, which uses all of it"
+)]
+mod harness;

@@ -101,6 +101,8 @@ impl Right {
             | Command::Tick
             | Command::SeePull { .. }
             | Command::HearComment { .. }
+            | Command::OpenPull { .. }
+            | Command::HinderCar { .. }
             | Command::EnterPull { .. }
             | Command::LeavePull { .. }
             | Command::TellPull { .. }

@@ -223,6 +223,10 @@ pub enum Command {
     },
     /// A comment that was read: what it says is done, once.
     HearComment { repo: RepoName, number: u64, comment: pull::Heard },
+    /// A pull request was opened for a session's change, or found again.
+    OpenPull { repo: RepoName, number: u64, opened: pull::Opened },
+    /// No pull request can be opened for a session's change.
+    HinderCar { car: CarId, code: String, what: String },
     /// A pull request that was admitted enters the train.
     EnterPull { repo: RepoName, number: u64, entry: pull::Entry },
     /// It leaves it again, for a reason of the forge.
@@ -293,6 +297,8 @@ impl Command {
             Self::Tick => "tick",
             Self::SeePull { .. } => "see-pull",
             Self::HearComment { .. } => "hear-comment",
+            Self::OpenPull { .. } => "open-pull",
+            Self::HinderCar { .. } => "hinder-car",
             Self::EnterPull { .. } => "enter-pull",
             Self::LeavePull { .. } => "leave-pull",
             Self::TellPull { .. } => "tell-pull",
@@ -413,6 +419,10 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::HearComment { repo, number, comment } => {
             pull::hear(draft, &PullKey::of(repo, *number), comment)
         }
+        Command::OpenPull { repo, number, opened } => {
+            pull::opened(draft, &PullKey::of(repo, *number), opened)
+        }
+        Command::HinderCar { car, code, what } => pull::hinder(draft, *car, (code, what)),
         Command::EnterPull { repo, number, entry } => {
             pull::enter(draft, &PullKey::of(repo, *number), entry)
         }

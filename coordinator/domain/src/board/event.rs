@@ -323,6 +323,8 @@ pub enum Event {
     },
     /// A change waits for a person's approval.
     Withheld { car: CarId, name: AgentName, head: String, need: Need },
+    /// What the forge asked for of a change is there, and it goes on.
+    Admitted { car: CarId, name: AgentName, head: String },
     /// A person lets a change's head go on.
     Approved { car: CarId, name: AgentName, head: String, reason: String },
     /// A person answers for what a gate's run found red of a change; no items: for that run alone.
@@ -371,6 +373,8 @@ pub enum Event {
     ForgeCooled { repo: RepoName, until: u64 },
     /// A pull request was read for the first time, or its head is another one.
     PullSeen { repo: RepoName, number: u64, head: String },
+    /// A pull request was opened for a change that a session submitted.
+    PullOpened { repo: RepoName, number: u64, car: CarId, head: String },
     /// Somebody asked by a comment that a pull request land.
     PullAsked { repo: RepoName, number: u64, head: String, by: UserId, comment: u64 },
     /// Somebody cancelled by a comment what had asked for it.
@@ -432,6 +436,7 @@ impl Event {
             Self::HeadLeft { .. } => 3,
             Self::Intended { passage, .. } if !passage.is_within() => 3,
             Self::Submitted { proposer: Proposer::Pull(_), .. } => 3,
+            Self::Withheld { need: Need::Forge { .. }, .. } | Self::Admitted { .. } => 3,
             _ if self.pull().is_some() => 3,
             _ => 1,
         }
@@ -442,6 +447,7 @@ impl Event {
     pub fn pull(&self) -> Option<(&RepoName, u64)> {
         match self {
             Self::PullSeen { repo, number, .. }
+            | Self::PullOpened { repo, number, .. }
             | Self::PullAsked { repo, number, .. }
             | Self::PullCancelled { repo, number, .. }
             | Self::PullLooked { repo, number, .. }
@@ -604,6 +610,9 @@ impl Event {
                 let what = if items.is_empty() { "its run".to_owned() } else { items.join(" ") };
                 format!("override  {gate} of {car} of {name} by {by}: {what} ({reason})")
             }
+            Self::Admitted { car, name, .. } => {
+                format!("admitted  {car} of {name}: the forge has what it asked for")
+            }
             Self::Approved { car, name, reason, .. } => {
                 format!("approved  {car} of {name}: {reason}")
             }
@@ -630,6 +639,9 @@ impl Event {
             }
             Self::PullSeen { repo, number, head } => {
                 format!("pull      {repo}#{number} is at {}", short(head))
+            }
+            Self::PullOpened { repo, number, car, head } => {
+                format!("pull      {repo}#{number} opened for {car} at {}", short(head))
             }
             Self::PullAsked { repo, number, head, by, .. } => {
                 format!("asked     {repo}#{number} at {} by github {}", short(head), by.0)

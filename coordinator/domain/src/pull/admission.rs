@@ -78,6 +78,8 @@ pub struct Asked {
 pub enum How {
     /// By a command in a comment.
     Command,
+    /// By a session, which submitted it.
+    Submitted,
     /// By a label.
     Label,
     /// By the forge's auto-merge.

@@ -89,7 +89,11 @@ pub(crate) fn see(
     Ok(Reply::Done)
 }
 
-fn first(draft: &Draft<'_>, key: &PullKey, read: Read<'_>) -> Result<Known, Box<Refusal>> {
+pub(super) fn first(
+    draft: &Draft<'_>,
+    key: &PullKey,
+    read: Read<'_>,
+) -> Result<Known, Box<Refusal>> {
     draft.repo(&key.repo)?;
     read.origin.check()?;
     let known = draft.tables.pulls.iter().filter(|(other, _)| other.repo == key.repo).count();
@@ -111,6 +115,13 @@ pub(crate) fn enter(
     if entry.head != *known.head() {
         let (given, current) = (entry.head.to_string(), known.head().to_string());
         return Err(Refusal::Stale { what: format!("the head of {key}"), given, current }.into());
+    }
+    if let Some(car) = train::admit(draft, key, entry.head.as_str()) {
+        // What asked for it meanwhile is done by that.
+        let comment = known.entered.as_ref().and_then(|it| it.comment).max(entry.comment);
+        known.entered = Some(Entered { head: entry.head.clone(), comment, car });
+        draft.tables.pulls.put(key.clone(), known);
+        return Ok(Reply::Submitted { car, ahead: train::ahead_of(draft, car) });
     }
     if let Some(entered) = known.entered.as_ref().filter(|it| it.covers(entry)) {
         let (car, ahead) = (entered.car, train::ahead_of(draft, entered.car));
@@ -143,7 +154,7 @@ impl Entered {
 }
 
 /// Takes a pull request out of the train for a reason of the forge. What was withdrawn or
-/// hindered may enter again with the same head.
+/// hindered may enter again with the same head; a session's change that is hindered stays.
 pub(crate) fn leave(
     draft: &mut Draft<'_>,
     key: &PullKey,
@@ -151,7 +162,10 @@ pub(crate) fn leave(
 ) -> Result<Reply, Box<Refusal>> {
     let mut known = known(draft, key)?;
     let ejection = why.ejection();
-    let left = train::eject_pull(draft, key, &ejection);
+    let left = match &ejection {
+        Ejection::Hindered { code, what } => train::hinder_pull(draft, key, (code, what)),
+        _ => train::eject_pull(draft, key, &ejection),
+    };
     let may_return = match why {
         Left::Closed => false,
         Left::Withdrawn => true,

@@ -85,6 +85,9 @@ pub struct Known {
     /// now. Never empty.
     #[serde(deserialize_with = "some_head")]
     pub seen: Vec<Sighting>,
+    /// The session's change that it was opened for, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows: Option<Shows>,
     /// Who asked by a command that it land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<AskedIn>,
@@ -146,6 +149,17 @@ pub struct Entered {
     pub comment: Option<u64>,
     /// The car.
     pub car: CarId,
+}
+
+/// That a pull request was opened for a change that a session submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shows {
+    /// The change.
+    pub car: CarId,
+    /// The head that was submitted.
+    pub head: CommitId,
+    /// The branch that was made for it.
+    pub branch: String,
 }
 
 /// What was said of a pull request at the forge.
@@ -217,6 +231,14 @@ impl Known {
         self.looked.iter().rfind(|look| look.head == *self.head() && look.right >= Right::Maintain)
     }
 
+    /// The head that a session submitted, if no other one was ever seen: a push voids what was said
+    /// of the head before, also when it is taken back.
+    #[must_use]
+    pub fn submitted(&self) -> Option<&CommitId> {
+        let head = &self.shows.as_ref()?.head;
+        self.seen.iter().all(|sighting| sighting.head == *head).then_some(head)
+    }
+
     /// The same pull request before anything but its head is known of it.
     pub(super) fn new(key: &PullKey, first: Sighting, origin: Origin, opened_by: UserId) -> Self {
         Self {
@@ -225,6 +247,7 @@ impl Known {
             origin,
             opened_by,
             seen: vec![first],
+            shows: None,
             asked: None,
             cancelled: None,
             looked: Vec::new(),

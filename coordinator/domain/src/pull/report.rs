@@ -49,11 +49,23 @@ pub struct Basis<'a> {
     pub required: &'a [GateName],
     /// How its base lands.
     pub method: Method,
+    /// Whether we close it.
+    pub closes: Closes,
+}
+
+/// Whether a pull request is closed by us, who opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closes {
+    /// It is.
+    Yes,
+    /// It is not, or not by us.
+    No,
 }
 
 impl Report {
     /// What there is to say, if anything: of who asked for nothing nothing is said. A comment is
-    /// written on a refusal, to answer, and to keep one true that was written before.
+    /// written on a refusal, to answer, before we close it, and to keep one true that was written
+    /// before.
     #[must_use]
     pub fn of(basis: Basis<'_>) -> Option<Self> {
         let known = basis.known;
@@ -62,6 +74,7 @@ impl Report {
         let commented = refused
             || known.told.comment.is_some()
             || !known.answers.is_empty()
+            || basis.closes == Closes::Yes
             || basis.car.is_some_and(is_closed_for);
         let comment = commented.then(|| Marker(known.number).comment(&reason, &known.answers));
         // Whoever asked something is answered at once.
@@ -162,8 +175,8 @@ mod tests {
     }
 
     fn said(known: &Known, judged: Option<&Admission>) -> Option<Report> {
-        let (car, found, required) = (None, None, &[]);
-        Report::of(Basis { known, car, found, judged, required, method: Method::Merge })
+        let (car, found, required, closes) = (None, None, &[], Closes::No);
+        Report::of(Basis { known, car, found, judged, required, method: Method::Merge, closes })
     }
 
     fn comments(known: &Known, judged: Option<&Admission>) -> bool {
@@ -232,6 +245,19 @@ mod tests {
         assert!(reports <= 7, "{reports}");
         assert_eq!(pause(0), Duration::from_secs(15));
         assert_eq!(pause(u32::MAX), Duration::from_secs(16 * 60));
+    }
+
+    #[test]
+    fn before_we_close_it_people_are_told_why() {
+        let check = Some(CheckTold { head: known().head().clone(), id: 5 });
+        let known = Known { told: Told { check, ..Told::default() }, ..known() };
+        let commented = |closes| {
+            let method = Method::Merge;
+            let (known, car, found, judged, required) = (&known, None, None, None, &[]);
+            Report::of(Basis { known, car, found, judged, required, method, closes })
+                .expect("there is something to say").comment.is_some()
+        };
+        assert_eq!((commented(Closes::Yes), commented(Closes::No)), (true, false));
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn of_need(need: &Need) -> &'static str {
         Need::Protected { .. } | Need::Unclaimed { .. } => {
             "a maintainer looks at this head and approves it"
         }
+        Need::Forge { .. } => "nothing more: it goes on once that is there",
     }
 }
 

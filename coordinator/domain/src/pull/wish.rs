@@ -1,5 +1,5 @@
-//! Whether somebody wants a pull request to land: by a command, by the label, or by the forge's
-//! auto-merge. Not here: whether it may ([`super::admission`]).
+//! Whether somebody wants a pull request to land: by a command, by having submitted it, by the label,
+//! or by the forge's auto-merge. Not here: whether it may ([`super::admission`]).
 
 use super::admission::{Asked, How, Wish};
 use super::{CommitId, Known, Right, UserId};
@@ -27,8 +27,10 @@ pub struct Wanted {
 }
 
 impl Known {
-    /// Who wants it to land: by a command, else by the label or auto-merge, unless somebody
-    /// cancelled at this head.
+    /// Who wants it to land: by a command, else by having submitted it, else by the label or
+    /// auto-merge, unless somebody cancelled at this head.
+    ///
+    /// Whoever submitted the head pushed it, which takes the right to write.
     ///
     /// A label and auto-merge say nothing of heads, so they count for every head: one of our own
     /// repository was pushed by somebody who may write, and one of a fork is looked at by a
@@ -44,12 +46,19 @@ impl Known {
             return Wanted { wish: Wish::Withdrawn, comment: None };
         }
         let land = |by, right, how| Wish::Land(Asked { by, right, head: shown.head.clone(), how });
+        let submitted = self.submitted();
         let wish = match (shown.labelled, shown.auto_merge, by_command) {
+            _ if submitted == Some(shown.head) => {
+                land(shown.opened_by, Right::Write, How::Submitted)
+            }
             (true, _, _) => land(shown.opened_by, Right::Write, How::Label),
             (false, Some(by), _) => land(by, Right::None, How::AutoMerge),
             // It is told that the head moved.
             (false, None, Some(asked)) => Wish::Land(asked.asked.clone()),
-            (false, None, None) => Wish::None,
+            (false, None, None) => submitted.map_or(Wish::None, |head| {
+                let (by, right) = (shown.opened_by, Right::Write);
+                Wish::Land(Asked { by, right, head: head.clone(), how: How::Submitted })
+            }),
         };
         Wanted { wish, comment: None }
     }

@@ -282,9 +282,14 @@ pub fn cut(text: &str, limit: usize) -> String {
 
 /// Lines as a page, whole ones only: half a code span would let its text out.
 fn page(lines: impl Iterator<Item = String>) -> String {
+    page_within(MAX_PAGE, lines)
+}
+
+/// The same within a limit in bytes, which is longer than what says that something was left out.
+pub(super) fn page_within(limit: usize, lines: impl Iterator<Item = String>) -> String {
     let mut page = String::new();
     for line in lines {
-        if page.len() + line.len() + 1 > MAX_PAGE - CUT.len() {
+        if page.len() + line.len() + 1 > limit - CUT.len() {
             page.push_str(CUT);
             break;
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gates::takes_claims;
 use super::order::{car, open_cars};
-use super::{Car, Ejection, State};
+use super::{Car, Ejection, State, hindrance};
 use crate::board::{Actor, Caller, Draft, Event, Invalid, Refusal, Reply};
 use crate::claim;
 use crate::fault::fault;
@@ -83,6 +83,13 @@ pub enum Need {
         /// How many there are.
         count: u32,
     },
+    /// It is a session's, and the forge asks for more before it lands.
+    Forge {
+        /// The stable reason code.
+        code: String,
+        /// What it asks for.
+        what: String,
+    },
 }
 
 impl Need {
@@ -94,6 +101,7 @@ impl Need {
                 "policy-change"
             }
             Self::Fork | Self::Protected { .. } | Self::Unclaimed { .. } => "approval-missing",
+            Self::Forge { code, .. } => hindrance(code),
         }
     }
 
@@ -105,6 +113,7 @@ impl Need {
                 "ask an operator to look at this head and approve it"
             }
             Self::Unclaimed { .. } => "ask a maintainer to look at this head and approve it",
+            Self::Forge { .. } => "mend that at the forge: it goes on by itself",
         }
     }
 }
@@ -119,6 +128,7 @@ impl fmt::Display for Need {
             Self::Unclaimed { paths, count } => {
                 write!(f, "it changes {}, and a pull request has no claims", some_of(paths, *count))
             }
+            Self::Forge { what, .. } => f.write_str(what),
         }
     }
 }
@@ -192,6 +202,8 @@ pub(super) fn let_on(draft: &mut Draft<'_>, car: Car, approval: Approval) {
         reason: approval.reason.clone(),
     });
     let state = match car.state.clone() {
+        // A person's word is none of the forge's.
+        state @ State::Withheld { need: Need::Forge { .. } } => state,
         State::Withheld { .. } => State::Queued,
         state => state,
     };

@@ -58,6 +58,7 @@ pub(crate) fn submit(
         id: CarId::from_counter(draft.number()),
         repo: session.repo.clone(),
         proposer,
+        shown: None,
         agent: session.name.clone(),
         head: proposal.head.to_owned(),
         title: proposal.title.to_owned(),

@@ -1,11 +1,14 @@
 //! Cars of pull requests: nobody's session stands behind them, so what a session's claims and
-//! an operator's word do for others, a person's look at the head does here. Not here: the pull
-//! request itself ([`crate::pull`]).
+//! an operator's word do for others, a person's look at the head does here. A session's car that a
+//! pull request shows is one of them too, but for its claims: what is in its way at the forge puts it
+//! aside, not out. Not here: the pull request itself ([`crate::pull`]).
 
-use super::approval::let_on;
+use super::approval::{let_on, withhold};
+use super::gates::cancel_needless;
 use super::order::{ahead, check_open, eject, may_leave, open_cars, put_in, refuse_landed};
-use super::{Announced, Approval, Car, Ejection, Origin, Proposer, State};
-use crate::board::{Draft, Refusal};
+use super::{Announced, Approval, Car, Ejection, Need, Origin, Proposer, PullAt, State};
+use crate::board::{Draft, Event, Refusal};
+use crate::fault::fault;
 use crate::id::CarId;
 use crate::name::AgentName;
 use crate::pull::PullKey;
@@ -28,7 +31,11 @@ pub(crate) struct Entering<'a> {
 /// may be one of a newer head.
 pub(crate) fn cars_of_pull(draft: &Draft<'_>, key: &PullKey) -> Vec<Car> {
     let mut cars = open_cars(draft, &key.repo);
-    cars.retain(|car| car.proposer == Proposer::Pull(key.number));
+    let number = |car: &Car| match car.proposer {
+        Proposer::Session(_) if fault!(ShownIsNoCar) => None,
+        _ => car.pull(),
+    };
+    cars.retain(|car| number(car) == Some(key.number));
     cars
 }
 
@@ -48,6 +55,7 @@ pub(crate) fn enter(
         id: CarId::from_counter(draft.number()),
         repo: key.repo.clone(),
         proposer: Proposer::Pull(key.number),
+        shown: None,
         agent: AgentName::of_login(login),
         head: head.to_owned(),
         title: title.to_owned(),
@@ -82,6 +90,74 @@ pub(crate) fn eject_pull(draft: &mut Draft<'_>, key: &PullKey, ejection: &Ejecti
     found
 }
 
+/// Takes note of the pull request that shows a session's car, which goes on if it was put aside
+/// meanwhile.
+pub(crate) fn show(draft: &mut Draft<'_>, car: Car, at: PullAt) {
+    let car = Car { shown: Some(at), ..car };
+    draft.tables.cars.put(car.id, car.clone());
+    if is_hindered(&car) {
+        go_on(draft, car);
+    }
+}
+
+/// Puts a car aside until the forge has what it asks for; one that waits for a person already
+/// stays where it is.
+pub(crate) fn hinder(draft: &mut Draft<'_>, car: Car, code: &str, what: &str) {
+    let need = Need::Forge { code: code.to_owned(), what: what.to_owned() };
+    let yields = match &car.state {
+        State::Queued | State::Building { .. } | State::Ready { .. } => true,
+        State::Withheld { need: before @ Need::Forge { .. } } => *before != need,
+        State::Withheld { .. }
+        | State::Landing { .. }
+        | State::Landed { .. }
+        | State::Ejected { .. } => false,
+    };
+    if yields {
+        withhold(draft, car, need);
+        cancel_needless(draft);
+    }
+}
+
+/// Puts the car of a pull request out that the forge hinders, or aside if a session proposed it.
+/// Says whether one is out.
+pub(crate) fn hinder_pull(
+    draft: &mut Draft<'_>,
+    key: &PullKey,
+    (code, what): (&str, &str),
+) -> bool {
+    let is_sessions = |car: &Car| matches!(car.proposer, Proposer::Session(_));
+    let (own, others): (Vec<Car>, Vec<Car>) =
+        cars_of_pull(draft, key).into_iter().partition(is_sessions);
+    own.into_iter().for_each(|car| hinder(draft, car, code, what));
+    let others: Vec<Car> =
+        others.into_iter().filter(|car| !matches!(car.state, State::Landing { .. })).collect();
+    let found = !others.is_empty();
+    for car in others {
+        let (code, what) = (code.to_owned(), what.to_owned());
+        eject(draft, car, Ejection::Hindered { code, what });
+    }
+    found
+}
+
+/// Lets the car with this head go on, if the forge hindered it; it.
+pub(crate) fn admit(draft: &mut Draft<'_>, key: &PullKey, head: &str) -> Option<CarId> {
+    let mut cars = cars_of_pull(draft, key).into_iter();
+    let car = cars.find(|car| car.head == head && is_hindered(car))?;
+    let id = car.id;
+    go_on(draft, car);
+    Some(id)
+}
+
+fn is_hindered(car: &Car) -> bool {
+    matches!(car.state, State::Withheld { need: Need::Forge { .. } })
+}
+
+fn go_on(draft: &mut Draft<'_>, car: Car) {
+    let (name, head) = (car.agent.clone(), car.head.clone());
+    draft.record(Event::Admitted { car: car.id, name, head });
+    draft.tables.cars.put(car.id, Car { state: State::Queued, ..car });
+}
+
 /// Takes the cars of a pull request out whose head is another one now, with the `last` that
 /// ended if that could be tried again: what was said of its head would count once more.
 pub(crate) fn head_moved(draft: &mut Draft<'_>, key: &PullKey, last: Option<CarId>, now: &str) {
@@ -107,7 +183,7 @@ pub(crate) fn let_pull_on(draft: &mut Draft<'_>, key: &PullKey, head: &str, appr
 /// Why a car of a pull request does not go on whose landing did not happen: what was said while
 /// it was decided holds now.
 pub(super) fn overtaken(draft: &Draft<'_>, car: &Car) -> Option<Ejection> {
-    let Proposer::Pull(number) = car.proposer else { return None };
+    let number = car.pull()?;
     let known = draft.tables.pulls.get(&PullKey::of(&car.repo, number))?;
     let now = known.head();
     if now.as_str() != car.head {
@@ -118,7 +194,7 @@ pub(super) fn overtaken(draft: &Draft<'_>, car: &Car) -> Option<Ejection> {
 
 /// That a car of a pull request may come back: only the last one may, with the head now.
 pub(super) fn check_last(draft: &Draft<'_>, car: &Car) -> Result<(), Box<Refusal>> {
-    let Proposer::Pull(number) = car.proposer else { return Ok(()) };
+    let Some(number) = car.pull() else { return Ok(()) };
     let key = PullKey::of(&car.repo, number);
     let known = draft.tables.pulls.get(&key);
     let is_last = known.is_some_and(|known| {

@@ -26,7 +26,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 57] = [
+const WEIGHTS: [(&str, usize); 58] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -78,6 +78,8 @@ const WEIGHTS: [(&str, usize); 57] = [
     ("tick", 16),
     ("see-pull", 6),
     ("hear-comment", 10),
+    ("open-pull", 8),
+    ("hinder-car", 2),
     ("enter-pull", 8),
     ("leave-pull", 2),
     ("tell-pull", 2),
@@ -268,8 +270,10 @@ impl Generator {
             "submit" | "dequeue" | "retry" => self.of_proposers(kind, board),
             "approve" => self.approve(board),
             "override" => self.answer_for(board),
-            "see-pull" | "hear-comment" | "enter-pull" | "leave-pull" | "tell-pull"
-            | "forget-pull" | "open-desk" | "cool-forge" => self.of_pulls(kind, board),
+            "see-pull" | "hear-comment" | "open-pull" | "hinder-car" | "enter-pull"
+            | "leave-pull" | "tell-pull" | "forget-pull" | "open-desk" | "cool-forge" => {
+                self.of_pulls(kind, board)
+            }
             _ => self.of_reconcilers(kind, board),
         }
     }

@@ -192,8 +192,8 @@ fn open(handle: &Handle, place: &Place) -> Result<(Train, Option<Arc<Pulls>>), T
     };
     let train = Train::open_at_github(handle.clone(), mirrors, repo.clone(), remote, branch, at)?;
     let (account, slug, branch) = (Arc::clone(account), slug.clone(), branch.clone());
-    let mirror = train.mirror().clone();
-    let pulls = Pulls::new(handle.clone(), account, repo.clone(), slug, branch, mirror);
+    let git = (train.mirror().clone(), train.forge());
+    let pulls = Pulls::new(handle.clone(), account, repo.clone(), slug, branch, git);
     let pulls = Arc::new(pulls);
     Ok((train.behind(Arc::clone(&pulls)), Some(pulls)))
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use molt_domain::board::{Command, Event};
 use molt_domain::name::RepoName;
 use molt_domain::policy::{POLICY_FILE, Repo};
-use molt_domain::train::{Car, Proposer, State, first};
+use molt_domain::train::{Car, State, first};
 use molt_forge::{Forge, ForgeError, InvalidName};
 use molt_repo::{Mirror, RepoError};
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,7 @@ pub enum TrainError {
 pub struct Train {
     handle: Handle,
     git: Arc<Places>,
-    /// What has a say before a car of a pull request lands.
+    /// What has a say before a car lands, where there are pull requests.
     pulls: Option<Arc<Pulls>>,
 }
 
@@ -142,6 +142,12 @@ impl Train {
     #[must_use]
     pub fn behind(self, pulls: Arc<Pulls>) -> Self {
         Self { pulls: Some(pulls), ..self }
+    }
+
+    /// Where it lands.
+    #[must_use]
+    pub fn forge(&self) -> Arc<dyn Forge> {
+        Arc::clone(&self.git.forge)
     }
 
     /// Where its objects are.
@@ -223,9 +229,11 @@ impl Train {
     /// Decides a landing. What GitHub demands is read once more before: rights, reviews and checks
     /// may have changed since the pull request was admitted.
     async fn intend(&self, car: Car) -> Result<Step, TrainError> {
-        let standing = match (car.proposer, &self.pulls) {
-            (Proposer::Pull(number), Some(pulls)) => pulls.still_admits(&car, number).await?,
-            _ => Standing::Admitted { branch: None },
+        let standing = match (car.pull(), &self.pulls) {
+            (Some(number), Some(pulls)) => pulls.still_admits(&car, number).await?,
+            // Its pull request is opened first: the rules of the branch are read for that.
+            (None, Some(_)) => Standing::NotAdmitted,
+            (_, None) => Standing::Admitted { branch: None },
         };
         match standing {
             Standing::Admitted { branch } => {
@@ -312,6 +320,8 @@ fn concerns_trains(event: &Event) -> bool {
         Event::Submitted { .. }
             | Event::Approved { .. }
             | Event::Withheld { .. }
+            | Event::Admitted { .. }
+            | Event::PullOpened { .. }
             | Event::Ready { .. }
             | Event::Ejected { .. }
             | Event::Landed { .. }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::GitHub;
+use super::body::{self, Shown};
 use super::state::CheckRun;
 
 impl GitHub {
@@ -25,6 +26,14 @@ impl GitHub {
             run.app == app && run.fields.get("head_sha").is_some_and(|sha| sha == head)
         });
         of_head.map(|run| Value::Object(run.fields.clone().into_iter().collect())).collect()
+    }
+
+    /// The pull requests that somebody opened, in order, as they are now.
+    pub(crate) fn pulls_of(&self, repository: u64, login: &str) -> Vec<Value> {
+        let world = self.world();
+        let repository = world.state.repository(repository);
+        let theirs = repository.pulls.values().filter(|pull| pull.author == login);
+        theirs.map(|pull| body::pull(&world.state, repository, pull, Shown::Told)).collect()
     }
 
     /// What somebody wrote on a pull request.

@@ -1,46 +1,10 @@
 //! The program killed in the middle of each thing that it does at GitHub, and started again on what
 //! it left: a change lands once, and is told of once.
 
-use std::fs::File;
-use std::process::{Child, Command, Stdio};
-
 use super::operation::{COMMENT, EDIT_CHECK, EDIT_COMMENT, LAND, MAKE_CHECK, PUSH};
-use super::programs;
+use super::program::Program;
 use super::stand::{OPEN, SQUASH, Stand};
 use crate::sim::When;
-
-/// The service as a process. It is killed when this is dropped.
-pub(super) struct Program(Child);
-
-impl Program {
-    /// Starts it, and returns once it has looked at GitHub.
-    pub(super) async fn start(stand: &Stand) -> Self {
-        let log = stand.folder.path().join("log");
-        let log = File::options().create(true).append(true).open(log).expect("a log");
-        let mut command = Command::new(programs::coordinator());
-        command.arg("serve").arg("--config").arg(stand.configuration());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let before = stand.rounds();
-        let program = Self(command.spawn().expect("it starts"));
-        stand.until("it listens", |stand| stand.rounds() > before).await;
-        program
-    }
-
-    /// Kills it, so that it can do nothing more.
-    pub(super) fn kill(mut self) {
-        self.0.kill().expect("it runs");
-        self.0.wait().expect("it is ours");
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            drop(self.0.kill());
-            drop(self.0.wait());
-        }
-    }
-}
 
 /// Kills the program while a request of its is held there, and starts it again.
 async fn killed_at(stand: &Stand, (operation, nth, when): (&'static str, u64, When), who: &str) {

@@ -10,12 +10,12 @@ use super::stand::{OPEN, SQUASH, Stand};
 use crate::sim::{Entry, Fault, Kind, When};
 
 /// An operation that goes wrong at its next request.
-fn next(operation: &'static str, when: When, kind: Kind) -> Fault {
+pub(super) fn next(operation: &'static str, when: When, kind: Kind) -> Fault {
     Fault { operation, nth: 1, when, kind }
 }
 
 /// What can become of a write and of its answer.
-fn troubles() -> Vec<(When, Kind)> {
+pub(super) fn troubles() -> Vec<(When, Kind)> {
     vec![
         (When::Before, Kind::Drop),
         (When::After, Kind::Drop),

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::crash::Program;
+use super::program::Program;
 use super::operation::LAND;
 use super::stand::{OPEN, REBASE, SQUASH, Stand};
 use crate::sim::When;

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 
-use super::programs;
+use super::harness::programs;
 use super::stand::Stand;
 
 /// The daemon of a host, which runs the gates. It ends with this.

@@ -5,7 +5,7 @@ pub(super) const EDIT_CHECK: &str = "PATCH /repos/{owner}/{repo}/check-runs/{che
 pub(super) const COMMENT: &str = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments";
 pub(super) const EDIT_COMMENT: &str = "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}";
 pub(super) const LAND: &str = "POST /graphql";
-/// What publishes a candidate, and then stages its landing.
+/// What makes and deletes branches, publishes a candidate, and then stages its landing.
 pub(super) const PUSH: &str = "git-receive-pack";
 pub(super) const SET_STATUS: &str = "POST /repos/{owner}/{repo}/statuses/{sha}";
 pub(super) const CHECKS: &str = "GET /repos/{owner}/{repo}/commits/{ref}/check-runs";
@@ -13,4 +13,6 @@ pub(super) const COMMENTS: &str = "GET /repos/{owner}/{repo}/issues/{issue_numbe
 pub(super) const ALL_COMMENTS: &str = "GET /repos/{owner}/{repo}/issues/comments";
 pub(super) const REPOSITORY: &str = "GET /repos/{owner}/{repo}";
 pub(super) const PULLS: &str = "GET /repos/{owner}/{repo}/pulls";
+pub(super) const OPEN_PULL: &str = "POST /repos/{owner}/{repo}/pulls";
+pub(super) const EDIT_PULL: &str = "PATCH /repos/{owner}/{repo}/pulls/{pull_number}";
 pub(super) const PULL: &str = "GET /repos/{owner}/{repo}/pulls/{pull_number}";

@@ -29,7 +29,7 @@ fn rule(kind: &str, parameters: Value) -> Value {
 }
 
 /// A rule that wants so many approvals.
-fn approvals(count: u32) -> Value {
+pub(super) fn approvals(count: u32) -> Value {
     let parameters = json!({
         "required_approving_review_count": count, "dismiss_stale_reviews_on_push": false,
         "require_code_owner_review": false, "require_last_push_approval": false,

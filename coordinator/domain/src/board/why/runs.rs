@@ -11,7 +11,7 @@ use crate::job::{self, Job};
 use crate::lock::{self, Lock, LockKey};
 use crate::policy::Trust;
 use crate::slot::{SlotKey, Slots};
-use crate::train::{self, Candidate, Car, Need, Proposer};
+use crate::train::{self, Candidate, Car, Need};
 
 impl Why<'_> {
     fn line(&self, line: &[Waiter]) -> Vec<String> {
@@ -223,9 +223,10 @@ impl Why<'_> {
         let mut lines = vec![format!("{} of {} is {}", car.id, car.agent, car.state.reason())];
         lines.extend(self.car_facts(car));
         lines.push(format!("head     {}", car.head));
-        if let Proposer::Pull(number) = car.proposer {
-            lines.push(format!("pull     request {number} of {}", car.repo));
-        }
+        lines.extend(car.pull().map(|number| {
+            let at = car.shown.as_ref().map(|at| format!(": {}", at.url)).unwrap_or_default();
+            format!("pull     request {number} of {}{at}", car.repo)
+        }));
         if !car.origin.is_own() {
             lines.push(format!("from     {}", car.origin));
         }
@@ -320,6 +321,9 @@ fn approval_rule(need: &Need) -> &'static str {
         }
         Need::Unclaimed { .. } => {
             "where claims are asked for, a pull request takes a person's approval of its head"
+        }
+        Need::Forge { .. } => {
+            "what the branch's rules ask for at the forge has to be there; others go ahead"
         }
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn follow(board: &mut Board, events: &[Event]) -> Checked {
         let kind = told["what"].as_str().unwrap_or_default();
         let later =
             ["mode", "globs", "pull", "passage"].into_iter().any(|field| told.get(field).is_some());
+        let later = later || told["need"]["takes"] == "forge";
         let known = FIRST.contains(&kind) && !later;
         ensure(known || board.formats().stored.written > 1, "15 older programs read on", || {
             told.to_string()

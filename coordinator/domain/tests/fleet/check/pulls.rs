@@ -30,7 +30,7 @@ pub struct Memory {
 impl Memory {
     /// Whether a maintainer looked at the head of this car, which is the one now.
     pub(super) fn has_look(&self, car: &Car) -> bool {
-        let Proposer::Pull(number) = car.proposer else { return false };
+        let Some(number) = car.pull() else { return false };
         self.looked.contains(&number) && self.heads.get(&number) == Some(&car.head)
     }
 }
@@ -44,6 +44,9 @@ pub(super) fn pulls(
     match &step.request.command {
         Command::OpenDesk { comment, .. } => _ = memory.heard.get_or_insert(*comment),
         Command::SeePull { number, head, .. } => memory.see(*number, head.as_str(), step)?,
+        Command::OpenPull { number, opened, .. } => {
+            memory.see(*number, opened.head.as_str(), step)?;
+        }
         Command::HearComment { number, comment, .. } => memory.hear(*number, comment, step)?,
         _ => {}
     }
@@ -64,13 +67,25 @@ pub(super) fn pulls(
         }
     }
     for car in after.cars.values().filter(|car| goes_on(car)) {
-        let Proposer::Pull(number) = car.proposer else { continue };
+        let Some(number) = car.pull() else { continue };
         let head = memory.heads.get(&number);
         ensure(head == Some(&car.head), "19 the car of a pull request has its head", || {
             format!("{} of {number} at {head:?}", car.id)
         })?;
     }
+    one_car(after)?;
     audited(step, before)
+}
+
+/// That of whoever asks for a pull request in whatever way, one change comes.
+fn one_car(after: &Tables) -> Checked {
+    let mut met = BTreeSet::new();
+    for car in after.cars.values().filter(|car| goes_on(car)) {
+        let Some(number) = car.pull() else { continue };
+        let first = met.insert((&car.repo, number));
+        ensure(first, "19 a pull request has one car", || format!("{} of {number}", car.id))?;
+    }
+    Ok(())
 }
 
 /// Whether a car is on its way, and its landing is not decided.

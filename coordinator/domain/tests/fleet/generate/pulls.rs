@@ -4,15 +4,18 @@
 use molt_domain::board::{Board, Command, Request};
 use molt_domain::pull::command::{Author, Edits};
 use molt_domain::pull::{
-    CommitId, Entry, ForgeTime, Heard, Known, Left, PullKey, Right, Told, UserId,
+    CommitId, Entry, ForgeTime, Heard, Known, Left, Opened, PullKey, Right, Told, UserId,
 };
-use molt_domain::train::Origin;
+use molt_domain::train::{Car, Origin, Proposer};
 
 use super::{Generator, commit};
 use crate::fleet::policy::{name, repo};
 
-/// Pull requests at once; the last of them comes from a fork.
-const NUMBERS: u64 = 4;
+/// Pull requests at once. One comes from a fork, and those from [`OURS`] on are opened for sessions'
+/// changes, though they may be seen before that is known.
+const NUMBERS: u64 = 7;
+const FORK: u64 = 4;
+const OURS: u64 = 5;
 
 /// Comments; what they say is known to the checks by these texts.
 const TEXTS: [&str; 12] = [
@@ -38,6 +41,8 @@ impl Generator {
         let repo = if self.random.percent(4) { name("elsewhere") } else { repo() };
         let command = match kind {
             "see-pull" => return self.see_pull(number, known),
+            "open-pull" => return self.open_pull(board),
+            "hinder-car" => return self.hinder_car(board),
             "hear-comment" => {
                 let comment = self.comment(board);
                 Command::HearComment { repo, number, comment }
@@ -69,12 +74,45 @@ impl Generator {
             _ => self.head()?,
         };
         let origin = match number {
-            NUMBERS => Origin::Fork("eve/molt".to_owned()),
+            FORK => Origin::Fork("eve/molt".to_owned()),
             99 => Origin::Fork(String::new()),
             _ => Origin::Own,
         };
         let (at, opened_by) = (ForgeTime(self.now / 1000), UserId(number));
         Some(self.own(Command::SeePull { repo: repo(), number, head, at, origin, opened_by }))
+    }
+
+    /// Mostly for a session's change that has none, at the head that was submitted; now and then for
+    /// any change, at a head that somebody pushed meanwhile, or at an address that is too long.
+    fn open_pull(&mut self, board: &Board) -> Option<Request> {
+        let cars: Vec<&Car> = board.tables().cars.values().map(AsRef::as_ref).collect();
+        let lacks = |car: &&Car| {
+            car.state.is_open()
+                && matches!(car.proposer, Proposer::Session(_))
+                && car.shown.is_none()
+        };
+        let lacking: Vec<&Car> = cars.iter().copied().filter(lacks).collect();
+        let any = self.random.percent(12);
+        let car = *self.random.pick(if any { &cars } else { &lacking })?;
+        let head = if self.random.percent(8) { self.head()? } else { car.head.parse().ok()? };
+        let long = if self.random.percent(12) { 500 } else { 5 };
+        let number = OURS + self.random.next() % (NUMBERS - OURS + 1);
+        let opened = Opened {
+            car: car.id,
+            branch: format!("molt/{}", car.id),
+            url: "u".repeat(long),
+            head,
+            at: ForgeTime(self.now / 1000),
+            opened_by: UserId(number),
+        };
+        Some(self.own(Command::OpenPull { repo: repo(), number, opened }))
+    }
+
+    fn hinder_car(&mut self, board: &Board) -> Option<Request> {
+        let cars: Vec<&Car> = board.tables().cars.values().map(AsRef::as_ref).collect();
+        let car = self.random.pick(&cars)?.id;
+        let (code, what) = ("auth-lost".to_owned(), "not allowed".to_owned());
+        Some(self.own(Command::HinderCar { car, code, what }))
     }
 
     fn head(&mut self) -> Option<CommitId> {

@@ -10,7 +10,7 @@ use molt_domain::pull::admission::{self, Admission, Asked, Facts, How, Stage, Wa
 use molt_domain::pull::check::{Listing, Said};
 use molt_domain::pull::rules::{self, Found, Installation, Level, Permission};
 use molt_domain::pull::{Entry, Known, Left, Shown, Wanted};
-use molt_domain::train::Car;
+use molt_domain::train::{Car, Proposer};
 use molt_forge::github::shape;
 use molt_repo::Oid;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use super::branch::{Standing, as_pushed};
 use super::{Memory, OnBoard, Pulls, PullsError, read};
 
 /// How many rounds' time the judgement of who waits stands, when nothing about it changed.
-const STANDS: u32 = 8;
+pub(super) const STANDS: u32 = 8;
 
 /// Pull requests judged in one round by reading GitHub; the others' turn is the next one.
 const JUDGED: usize = 64;
@@ -174,7 +174,11 @@ impl Pulls {
             }
             Admission::Enter { .. } => return Ok(Standing::NotAdmitted),
             Admission::NotAsked => Left::Withdrawn,
-            Admission::Wait { first: Wait::Check(lacking), .. } if lacking.lack.may_pass() => {
+            // It entered with every check green, so it is one that runs again. A session's change
+            // entered with none, and holds up nobody while it waits.
+            Admission::Wait { first: Wait::Check(lacking), .. }
+                if lacking.lack.may_pass() && matches!(car.proposer, Proposer::Pull(_)) =>
+            {
                 return Ok(Standing::NotAdmitted);
             }
             Admission::Wait { first, .. } => {
@@ -291,10 +295,12 @@ fn without_told(known: &Known) -> Known {
     Known { told: Default::default(), answers: Vec::new(), ..known.clone() }
 }
 
-/// Whether the wish was carried out: the head is in the train, or was and left it.
+/// Whether the wish was carried out: the head is in the train, or was and left it. One that GitHub
+/// hinders is judged until it does not.
 fn has_entered(pull: &shape::Pull, entry: &OnBoard, wanted: &Wanted) -> bool {
     entry.known.entered.as_ref().is_some_and(|entered| {
         let same = entered.head.as_str() == pull.head.sha;
-        same && (entry.is_in() || entered.comment >= wanted.comment)
+        let done = entry.is_in() || entered.comment >= wanted.comment;
+        same && done && !entry.is_hindered()
     })
 }

@@ -1,8 +1,8 @@
 //! Pull requests at GitHub become cars of the train, and are told what became of them.
 //!
-//! A round has four steps, in an order that matters: heads are seen before comments are heard, so
-//! that a comment is about what its writer saw; then each pull request is judged, and what came of
-//! it is told. All is read anew: a webhook only begins a round sooner ([`DirtySet`]), and with none
+//! A round has five steps, in an order that matters: heads are seen before comments are heard, so
+//! that a comment is about what its writer saw; what sessions submitted is opened; then each pull
+//! request is judged, and what came of it is told. All is read anew: a webhook only begins a round sooner ([`DirtySet`]), and with none
 //! at all everything still happens. What GitHub forgets or never told is on the board
 //! ([`molt_domain::pull::Known`]); what can be read again is kept in memory alone.
 //!
@@ -12,6 +12,7 @@
 mod branch;
 mod heed;
 mod judge;
+mod open;
 mod read;
 mod see;
 mod tell;
@@ -21,10 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molt_domain::board::{Command, Event, Tables};
+use molt_domain::id::CarId;
 use molt_domain::name::RepoName;
-use molt_domain::pull::{Desk, Known, PullKey};
-use molt_domain::train::Car;
+use molt_domain::pull::{Closes, Desk, Known, PullKey, closes};
+use molt_domain::train::{Car, Need, State};
 use molt_forge::github::{Cause, GithubError, Slug, shape};
+use molt_forge::{Forge, ForgeError, InvalidName};
 use molt_repo::Mirror;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -68,6 +71,12 @@ pub enum PullsError {
     /// The mirror.
     #[error("git mirror")]
     Repo(#[from] molt_repo::RepoError),
+    /// The remote.
+    #[error("forge")]
+    Forge(#[from] ForgeError),
+    /// A branch's name that git does not take.
+    #[error("branch name")]
+    Branch(#[from] InvalidName),
     /// A git step panicked: a bug.
     #[error("a git step panicked")]
     Panicked,
@@ -88,6 +97,7 @@ pub struct Pulls {
     slug: Slug,
     branch: String,
     mirror: Mirror,
+    forge: Arc<dyn Forge>,
 }
 
 /// Why there is something to do.
@@ -112,6 +122,8 @@ struct Memory {
     spoken: BTreeMap<u64, Spoken>,
     /// Why the last round failed, which is told once.
     failed: Option<String>,
+    /// The changes for which none could be opened, and when that was tried last.
+    refused: BTreeMap<CarId, Instant>,
 }
 
 /// What the board has of a pull request.
@@ -120,17 +132,25 @@ struct OnBoard {
     known: Arc<Known>,
     /// The car that it was made last.
     car: Option<Arc<Car>>,
+    /// Whether we opened it and it has served.
+    closes: Closes,
 }
 
 impl OnBoard {
     fn of(tables: &Tables, known: &Arc<Known>) -> Self {
         let car = known.entered.as_ref().and_then(|entered| tables.cars.get(&entered.car));
-        Self { known: Arc::clone(known), car: car.map(Arc::clone) }
+        Self { known: Arc::clone(known), car: car.map(Arc::clone), closes: closes(tables, known) }
     }
 
     /// Whether it is in the train.
     fn is_in(&self) -> bool {
         self.car.as_ref().is_some_and(|car| car.state.is_open())
+    }
+
+    /// Whether it was put aside until GitHub has what it asks for.
+    fn is_hindered(&self) -> bool {
+        let hindered = |it: &State| matches!(it, State::Withheld { need: Need::Forge { .. } });
+        self.car.as_ref().is_some_and(|car| hindered(&car.state))
     }
 }
 
@@ -154,14 +174,19 @@ impl PullsError {
                     | Cause::Invalid { .. }
                     | Cause::Unreadable { .. }
             ),
-            Self::Commit { .. } | Self::Time { .. } | Self::Repo(_) | Self::Panicked => true,
-            Self::Board(_) | Self::NoBase { .. } => false,
+            Self::Commit { .. }
+            | Self::Time { .. }
+            | Self::Repo(_)
+            | Self::Branch(_)
+            | Self::Panicked => true,
+            Self::Forge(_) | Self::Board(_) | Self::NoBase { .. } => false,
         }
     }
 }
 
 impl Pulls {
-    /// The pull requests of `slug` that are to land on `branch`.
+    /// The pull requests of `slug` that are to land on `branch`, for which `forge` makes branches of
+    /// what `mirror` has.
     #[must_use]
     pub fn new(
         handle: Handle,
@@ -169,9 +194,9 @@ impl Pulls {
         repo: RepoName,
         slug: Slug,
         branch: String,
-        mirror: Mirror,
+        (mirror, forge): (Mirror, Arc<dyn Forge>),
     ) -> Self {
-        Self { handle, account, repo, slug, branch, mirror }
+        Self { handle, account, repo, slug, branch, mirror, forge }
     }
 
     /// Reads and tells until stopped.
@@ -207,7 +232,10 @@ impl Pulls {
     async fn work(&self, memory: &mut Memory, wake: Wake) -> Result<(), PullsError> {
         match wake {
             Wake::Look => self.round(memory).await,
-            Wake::Tell => self.tell(memory).await,
+            Wake::Tell => {
+                self.open(memory).await?;
+                self.tell(memory).await
+            }
         }
     }
 
@@ -254,11 +282,12 @@ impl Pulls {
         self.account.forget_installations().await;
     }
 
-    /// Sees, hears, judges and tells once.
+    /// Sees, hears, opens, judges and tells once.
     async fn round(&self, memory: &mut Memory) -> Result<(), PullsError> {
         let desk = self.desk().await?;
         self.see(memory).await?;
         self.listen(&desk, memory).await?;
+        self.open(memory).await?;
         self.judge(memory).await?;
         self.tell(memory).await
     }
@@ -318,6 +347,18 @@ impl Pulls {
         }
     }
 
+    /// Tells the board of one change; that it refuses keeps no other from being looked at.
+    async fn tell_board_of(&self, car: CarId, command: Command) -> Result<(), PullsError> {
+        match self.handle.own(command).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Refused { refusal, .. }) => {
+                warn!(phase = "pulls", repo = %self.repo, %car, %refusal, "the board refuses");
+                Ok(())
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
     /// All that the board knows of this repository's pull requests.
     async fn on_board(&self) -> Result<BTreeMap<u64, OnBoard>, PullsError> {
         let repo = self.repo.clone();
@@ -363,6 +404,7 @@ fn concerns_pulls(event: &Event) -> bool {
         Event::Submitted { .. }
             | Event::Approved { .. }
             | Event::Withheld { .. }
+            | Event::Admitted { .. }
             | Event::CandidateMade { .. }
             | Event::GatePassed { .. }
             | Event::Ready { .. }

@@ -22,6 +22,12 @@ pub(super) fn forge_time(at: SystemTime) -> ForgeTime {
     ForgeTime(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
+/// A moment as GitHub writes it.
+pub(super) fn moment(text: &str) -> Result<ForgeTime, PullsError> {
+    let read = humantime::parse_rfc3339(text);
+    read.map(forge_time).map_err(|_| PullsError::Time { text: text.to_owned() })
+}
+
 pub(super) fn commit(sha: &str) -> Result<CommitId, PullsError> {
     sha.parse().map_err(|_| PullsError::Commit { text: sha.to_owned() })
 }
@@ -86,8 +92,7 @@ pub(super) fn heard(
     us: &Ourselves,
     handle: &molt_domain::pull::command::Handle,
 ) -> Result<Heard, PullsError> {
-    let written = humantime::parse_rfc3339(&comment.created_at)
-        .map_err(|_| PullsError::Time { text: comment.created_at.clone() })?;
+    let written = moment(&comment.created_at)?;
     let edited = comment.updated_at != comment.created_at;
     let (author, login) = match &comment.user {
         Some(account) if account.kind == "User" && !us.is(account) => {
@@ -98,7 +103,7 @@ pub(super) fn heard(
     };
     Ok(Heard {
         id: comment.id,
-        written: forge_time(written),
+        written,
         by: user(comment.user.as_ref()),
         login,
         right: Right::None,

@@ -126,6 +126,12 @@ impl Pulls {
     ) -> Result<(), PullsError> {
         let number = pull.number;
         let is_ours = pull.state == "open" && pull.base.branch == self.branch;
+        let shows = if is_ours { self.shown_by(&pull).await? } else { None };
+        if let Some(car) = shows
+            && !self.is_known(number).await?
+        {
+            return self.opened(memory, car, pull, at).await;
+        }
         let before = memory.pulls.get(&number);
         if is_ours && before.is_none_or(|before| before.head.sha != pull.head.sha) {
             self.tell_head(&pull, at).await?;

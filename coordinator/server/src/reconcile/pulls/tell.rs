@@ -14,7 +14,7 @@ use molt_domain::policy::Method;
 use molt_domain::pull::admission::Stage;
 use molt_domain::pull::rules::{Level, Permission};
 use molt_domain::pull::words::{self, CheckRun, Light, Marker};
-use molt_domain::pull::{Basis, CheckTold, CommitId, Report, Told, pause};
+use molt_domain::pull::{Basis, CheckTold, Closes, CommitId, Report, Told, pause};
 use molt_domain::train::{Car, Ejection, State};
 use molt_forge::Oid;
 use molt_forge::github::{Annotation, CheckReport, CommentReport, Outcome, shape};
@@ -64,23 +64,49 @@ impl Pulls {
         for (number, entry) in self.on_board().await? {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
             let pull = as_told(pull, &entry);
-            let over = matches!(read::stage(&pull), Stage::Closed | Stage::Merged);
-            let judged = memory.judged.get(&number).map(|judged| &judged.admission);
+            let closes = entry.closes;
+            // What we close is at no door any more.
+            let judged = memory.judged.get(&number).filter(|_| closes == Closes::No);
+            let judged = judged.map(|judged| &judged.admission);
             let (known, car) = (entry.known.as_ref(), entry.car.as_deref());
             let found = self.found(car).await?;
             let found = found.as_deref().map(|results| &results.finding);
-            let basis = Basis { known, car, found, judged, required: &required, method };
-            if let Some(report) = Report::of(basis) {
-                let said = self.say(memory, &pull, &entry, &report).await;
-                self.or_skip(number, said)?;
-            }
-            if !over {
-                let closed = self.close_if_outside(memory, &pull, &entry).await;
-                self.or_skip(number, closed)?;
-            }
-            if over && !entry.is_in() {
-                self.forget(memory, number).await?;
-            }
+            let basis = Basis { known, car, found, judged, required: &required, method, closes };
+            let report = Report::of(basis);
+            let said = self.tell_one(memory, pull, &entry, report).await;
+            self.or_skip(number, said)?;
+        }
+        Ok(())
+    }
+
+    /// Says what is to be said of one, and is done with it if it is over.
+    async fn tell_one(
+        &self,
+        memory: &mut Memory,
+        pull: shape::Pull,
+        entry: &OnBoard,
+        report: Option<Report>,
+    ) -> Result<(), PullsError> {
+        let number = pull.number;
+        let mut over = matches!(read::stage(&pull), Stage::Closed | Stage::Merged);
+        let said = match report {
+            Some(report) => self.say(memory, &pull, entry, &report).await,
+            None => Ok(()),
+        };
+        if entry.closes == Closes::Yes && !over {
+            // Not before people are told why.
+            said?;
+            memory.pulls.insert(number, self.close(number).await?);
+            over = true;
+        } else {
+            self.or_skip(number, said)?;
+        }
+        if !over {
+            self.close_if_outside(memory, &pull, entry).await?;
+        }
+        if over && !entry.is_in() {
+            self.retire(entry).await?;
+            self.forget(memory, number).await?;
         }
         Ok(())
     }
