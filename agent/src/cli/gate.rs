@@ -89,6 +89,7 @@ fn shown(car: &v1::CarView) -> Answer {
     };
     let mut answer = Answer::new("gate", &car.state, car)
         .line("car", render::car(car))
+        .line_if("pull", &car.pull)
         .line_if("detail", &car.detail);
     for gate in &car.gates {
         answer = answer.line("gate", render::gate(gate));
@@ -102,12 +103,17 @@ pub(super) fn withheld(verb: &str, car: &v1::CarView) -> Answer {
     let command =
         format!("molt-coordinator approve {} --head {} --reason WHY", car.id, short(&car.head));
     let mut data = serde_json::json!(car);
-    data["approve"] = command.as_str().into();
+    // What the forge asks for, nobody here can say in its place.
+    let here = car.needs != "forge";
+    if here {
+        data["approve"] = command.as_str().into();
+    }
     Answer::new(verb, &car.state, data)
         .line("waiting", render::car(car))
+        .line_if("pull", &car.pull)
         .line_if("detail", &car.detail)
         .line_if("remedy", &car.remedy)
-        .line("operator", [command])
+        .line_if("operator", if here { command.as_str() } else { "" })
         .line("place", ["kept: others go ahead meanwhile"])
         .next(format!("molt-agent gate wait {} --wait 30m", car.id))
         .exits(Exit::Gate)
@@ -119,17 +125,22 @@ pub(super) fn ended(verb: &str, car: &v1::CarView) -> Answer {
     match car.phase.as_str() {
         "landed" => {
             let commit = short(&car.commit).to_owned();
-            answer.line("landed", [car.id.clone(), commit, car.title.clone()])
+            answer
+                .line("landed", [car.id.clone(), commit, car.title.clone()])
+                .line_if("pull", &car.pull)
         }
         "open" => answer
             .line("waiting", render::car(car))
+            .line_if("pull", &car.pull)
             .line_if("detail", &car.detail)
             .line_if("remedy", &car.remedy)
             .next(format!("molt-agent gate wait {} --wait 30m", car.id))
             .exits(Exit::Queued),
         _ => {
-            let mut answer =
-                answer.line("ejected", render::car(car)).line_if("reason", &car.detail);
+            let mut answer = answer
+                .line("ejected", render::car(car))
+                .line_if("pull", &car.pull)
+                .line_if("reason", &car.detail);
             for gate in car.gates.iter().filter(|gate| gate.state == "failed") {
                 answer = answer.line("gate", render::gate(gate));
             }
@@ -235,6 +246,28 @@ mod tests {
         );
         let approve = "molt-coordinator approve car_0007 --head 0123456789 --reason WHY";
         assert!(answer.json().contains(&format!("\"approve\":\"{approve}\"")));
+    }
+
+    #[test]
+    fn what_waits_for_the_forge_is_nobodys_here_to_approve() {
+        let waiting = v1::CarView {
+            detail: "0 of 1 approvals of this head".to_owned(),
+            remedy: "mend that at the forge: it goes on by itself".to_owned(),
+            pull: "https://forge.example/pull/17".to_owned(),
+            needs: "forge".to_owned(),
+            ..car("open", "approval-missing")
+        };
+        let answer = withheld("submit", &waiting);
+        assert_eq!(
+            answer.text(),
+            "waiting  car_0007  approval-missing  0123456789  codex-3  fix\n\
+             pull     https://forge.example/pull/17\n\
+             detail   0 of 1 approvals of this head\n\
+             remedy   mend that at the forge: it goes on by itself\n\
+             place    kept: others go ahead meanwhile\n\
+             next     molt-agent gate wait car_0007 --wait 30m\n"
+        );
+        assert!(!answer.json().contains("approve\":"), "{}", answer.json());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use molt_domain::board::Board;
 use molt_domain::policy::Repo;
-use molt_domain::train::{Car, Origin, State};
+use molt_domain::train::{Car, Need, Origin, State};
 
 use super::{MAX_ROWS, count, gate, texts};
 use crate::v1;
@@ -49,6 +49,18 @@ pub fn car(board: &Board, car: &Car) -> v1::CarView {
             Some(approval) => format!("{}: {}", approval.by, approval.reason),
             None => String::new(),
         },
+        pull: car.shown.as_ref().map(|at| at.url.clone()).unwrap_or_default(),
+        needs: needs(&car.state).to_owned(),
+    }
+}
+
+fn needs(state: &State) -> &'static str {
+    let State::Withheld { need } = state else { return "" };
+    match need {
+        Need::Fork => "fork",
+        Need::Protected { .. } => "protected",
+        Need::Unclaimed { .. } => "unclaimed",
+        Need::Forge { .. } => "forge",
     }
 }
 
