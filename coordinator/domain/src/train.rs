@@ -43,6 +43,9 @@ use crate::scope::Pattern;
 /// Cars that ended and are still told of; older ones are in the audit.
 pub const KEPT: usize = 200;
 
+/// Red items that an ejection names, the first ones in order.
+pub const MAX_NAMED: usize = 20;
+
 /// A change in the train, pinned to its head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Car {

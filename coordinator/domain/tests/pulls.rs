@@ -13,7 +13,6 @@ mod passage;
 mod records;
 #[path = "pulls/submitted.rs"]
 mod submitted;
-#[expect(dead_code, reason = "a room that several tests share")]
 mod world;
 
 use std::sync::Arc;

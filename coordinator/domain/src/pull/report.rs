@@ -255,7 +255,9 @@ mod tests {
             let method = Method::Merge;
             let (known, car, found, judged, required) = (&known, None, None, None, &[]);
             Report::of(Basis { known, car, found, judged, required, method, closes })
-                .expect("there is something to say").comment.is_some()
+                .expect("there is something to say")
+                .comment
+                .is_some()
         };
         assert_eq!((commented(Closes::Yes), commented(Closes::No)), (true, false));
     }

@@ -7,7 +7,7 @@ use super::words::{Annotation, Light, Reason, quoted};
 use crate::gate::{Finding, Place};
 use crate::name::GateName;
 use crate::policy::Method;
-use crate::train::{Car, Ejection, Need, Passage, State};
+use crate::train::{Car, Ejection, MAX_NAMED, Need, Passage, State};
 
 /// Where a car stands, for its check run.
 #[must_use]
@@ -81,7 +81,10 @@ pub fn annotations(car: &Car, found: Option<&Finding>) -> Vec<Annotation> {
     let State::Ejected { ejection: Ejection::GateFailed { gate, red, .. }, .. } = &car.state else {
         return Vec::new();
     };
-    let blocks = |place: &&Place| red.contains(&place.item);
+    // Of more than are named nobody knows which of the others are excused.
+    let last = red.last().filter(|_| red.len() == MAX_NAMED);
+    let blocks =
+        |place: &&Place| red.contains(&place.item) || last.is_some_and(|last| place.item > *last);
     let places = found.into_iter().flat_map(|found| &found.places).filter(blocks);
     let said = |it: &Place| {
         Annotation::new(it.path.clone(), it.line, &format!("{gate}: {}\n{}", it.item, it.says))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::approval::{look_again, withhold};
 use super::order::{car, eject, open_cars, stale};
 use super::overriding::unanswered;
-use super::{Announced, Candidate, Car, Ejection, Need, Proposer, State, first};
+use super::{Announced, Candidate, Car, Ejection, MAX_NAMED, Need, Proposer, State, first};
 use crate::board::{Draft, Event, Proof, Refusal, Reply};
 use crate::fault::fault;
 use crate::gate::{Compare, Digest, Gate, Results, Verdict, verdict};
@@ -292,7 +292,7 @@ fn look(
                     gate: name.clone(),
                     class,
                     note: found.finding.note_on(&red).to_owned(),
-                    red: red.into_iter().take(20).collect(),
+                    red: red.into_iter().take(MAX_NAMED).collect(),
                     job: found.job,
                 }),
             }

@@ -26,7 +26,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 58] = [
+const WEIGHTS: [(&str, usize); 59] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use molt_domain::board::{Change, Command, Event, Format, Formats};
 use molt_domain::id::{CarId, Fence};
 use molt_domain::policy::{Method, Repo};
-use molt_domain::pull::{Basis, Report};
+use molt_domain::pull::{Basis, Closes, Report};
 use molt_domain::train::{Origin, Passage, State};
 
 use super::desk::{Forge, comment, entry, head, repo};
@@ -113,7 +113,8 @@ fn where_the_branch_may_not_be_moved_it_lands_and_is_told_to_be_closed() {
 fn said(forge: &Forge, car: CarId) -> Report {
     let (known, car) = (forge.known(17), Some(forge.car(car)));
     let method = Method::Squash;
-    Report::of(Basis { known, car, found: None, judged: None, required: &[], method })
+    let (found, judged, required, closes) = (None, None, &[], Closes::No);
+    Report::of(Basis { known, car, found, judged, required, method, closes })
         .expect("there is a car")
 }
 

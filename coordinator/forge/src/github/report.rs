@@ -12,7 +12,7 @@ use super::client::Client;
 use super::error::GithubError;
 use super::operation::Operation;
 use super::place::Slug;
-use super::shape::{self, Account, CheckRun, CheckRuns, Comment, Made, Pull};
+use super::shape::{self, Account, CheckRun, CheckRuns, Comment, Made};
 use crate::Oid;
 
 /// So many annotations go with one request, which is the most that GitHub takes.
@@ -283,16 +283,6 @@ impl Client {
             }
         };
         Ok(made.id)
-    }
-
-    /// Closes a pull request; what it is then.
-    ///
-    /// # Errors
-    ///
-    /// It was not closed, or nobody knows. Closing it again changes nothing.
-    pub async fn close_pull(&self, place: &Slug, number: u64) -> Result<Pull, GithubError> {
-        let route = place.route(Operation::EDIT_PULL).with("pull_number", number);
-        self.repeat(route.body(json!({"state": "closed"}))).await
     }
 
     /// Nobody else's: a mark is easily copied.

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use super::program::Program;
 use super::operation::LAND;
+use super::program::Program;
 use super::stand::{OPEN, REBASE, SQUASH, Stand};
 use crate::sim::When;
 
