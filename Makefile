@@ -5,10 +5,10 @@ CARGO ?= cargo
 PROFILE := $(if $(CI),ci,default)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-github tools lint test bench mutants soak
+.PHONY: help build demo demo-github tools lint test bench mutants soak github-emulator github-sandbox
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build both programs
 	$(CARGO) build --locked -p molt-coordinator -p molt-agent
@@ -42,6 +42,15 @@ bench: ## measure a fleet beside etcd, and the agent's commands; CHECK=1 judges
 	$(CARGO) build --release --locked -p molt-coordinator -p molt-agent -p molt-tests --features molt-tests/peers \
 		--bin molt-coordinator --bin molt-agent --bin molt-bench
 	target/release/molt-bench $(if $(CHECK),--check)
+
+github-emulator: ## take the product's steps at a GitHub that others wrote; needs Node
+	@tests/tools.sh
+	@CARGO="$(CARGO)" tests/emulator/run.sh
+
+github-sandbox: ## take them, and land, at GitHub itself; says which variables name a repository
+	@tests/tools.sh
+	$(CARGO) nextest run --locked --workspace --test github --run-ignored only \
+		-E 'test(=outside::sandbox::the_steps_and_a_gated_merge_at_github)'
 
 mutants: ## switch seeded bugs on, one at a time, and show what catches each
 	$(CARGO) test --locked -p molt-domain --features seeded-bugs --test seeded_bugs -- --nocapture

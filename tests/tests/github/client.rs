@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::sim::{APP_KEY, Consistency, Fault, GitHub, Kind, Right, When};
 
 /// What the App asks for where it is installed, and nothing that it doesn't use.
-const MANIFEST: [(&str, &str); 6] = [
+pub(crate) const MANIFEST: [(&str, &str); 6] = [
     ("metadata", "read"),
     ("contents", "write"),
     ("pull_requests", "write"),

@@ -8,8 +8,19 @@
 mod client;
 mod contract;
 mod doctor;
+mod folders;
 mod forge;
+mod outside;
 mod replay;
 mod sim;
 mod story;
 mod webhooks;
+
+#[path = "../e2e/harness/mod.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    clippy::print_stdout,
+    reason = "shared with e2e, which uses all of it"
+)]
+mod harness;

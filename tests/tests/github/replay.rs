@@ -1,12 +1,11 @@
 //! What GitHub has really answered, read by the client's own eyes.
 //!
 //! Each recorded success of an operation that is asked for is read into the shape that is read in
-//! earnest; each recorded failure has a cause. `MOLT_GITHUB_DATA` names a folder with more of them,
-//! in the same form.
+//! earnest; each recorded failure has a cause. More of them are in the [`folders`] that somebody
+//! names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use molt_forge::github::shape::{
@@ -16,6 +15,8 @@ use molt_forge::github::shape::{
 use molt_forge::github::{Answer, Cause, Head, Operation};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::folders;
 
 /// One exchange, as it was recorded.
 #[derive(Debug, Deserialize)]
@@ -44,27 +45,14 @@ impl Exchange {
     }
 }
 
-fn folders() -> Vec<PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/github/data");
-    let more = std::env::var_os("MOLT_GITHUB_DATA").map(PathBuf::from);
-    [Some(own), more].into_iter().flatten().map(|folder| folder.join("recordings")).collect()
-}
-
 fn recorded() -> Vec<Exchange> {
     let mut all = Vec::new();
-    for folder in folders() {
-        let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-        let mut files: Vec<PathBuf> =
-            files.map(|file| file.expect("a folder that can be read").path()).collect();
-        files.retain(|file| file.extension().is_some_and(|ending| ending == "jsonl"));
-        files.sort();
-        for file in files {
-            let text = fs::read_to_string(&file).expect("a recording is text");
-            for (at, line) in text.lines().enumerate() {
-                let exchange = serde_json::from_str(line);
-                let line = at + 1;
-                all.push(exchange.unwrap_or_else(|error| panic!("{file:?}:{line}: {error}")));
-            }
+    for file in folders::all().iter().flat_map(|folder| folders::recordings(folder)) {
+        let text = fs::read_to_string(&file).expect("a recording is text");
+        for (at, line) in text.lines().enumerate() {
+            let exchange = serde_json::from_str(line);
+            let line = at + 1;
+            all.push(exchange.unwrap_or_else(|error| panic!("{file:?}:{line}: {error}")));
         }
     }
     all

@@ -28,11 +28,4 @@ mod submit;
 mod webhooks;
 mod words;
 
-#[path = "../e2e/harness/mod.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    clippy::print_stdout,
-    reason = "shared with e2e, which uses all of it"
-)]
-mod harness;
+use crate::harness;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::crash::Program;
 use super::operation::{COMMENTS, LAND, MAKE_CHECK, SET_STATUS};
+use super::program::Program;
 use super::stand::{MANIFEST, OPEN, Stand};
 
 const MOVE_REF: &str = "PATCH /repos/{owner}/{repo}/git/refs/{ref}";

@@ -1,12 +1,15 @@
-//! The payloads: the folder here, and those that `MOLT_GITHUB_DATA` names.
+//! The payloads, of the folder here and of those that somebody names.
 
+use std::fmt::Display;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use molt_forge::github::webhook::Dirty;
 use ring::hmac;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::folders;
 
 /// What a folder's `index.json` says of it.
 #[derive(Debug, Deserialize)]
@@ -51,29 +54,26 @@ pub(super) struct Folder {
 
 /// The folder of this repository.
 pub(super) fn own() -> Folder {
-    read(&own_path())
+    read(&folders::own())
 }
 
 /// Every folder there is; each has payloads.
 pub(super) fn all() -> Vec<Folder> {
-    let named = std::env::var_os("MOLT_GITHUB_DATA").unwrap_or_default();
-    let named = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty());
-    std::iter::once(own_path()).chain(named).map(|path| read(&path)).collect()
+    folders::all().iter().map(|folder| read(folder)).collect()
 }
 
-fn own_path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/github/data/webhooks")
+fn told(path: &Path, error: &dyn Display) -> ! {
+    panic!("{}: {error}", path.display())
 }
 
-/// Reads a folder of webhooks, or the one inside of a folder of GitHub's data.
-fn read(path: &Path) -> Folder {
-    let inner = path.join("webhooks");
-    let path = if inner.join("index.json").exists() { &*inner } else { path };
-    let index = path.join("index.json");
-    let text = fs::read(&index).unwrap_or_else(|error| panic!("{}: {error}", index.display()));
-    let index: Index = serde_json::from_slice(&text).expect("an index of webhooks");
+/// Reads the webhooks in a folder of GitHub's data.
+fn read(folder: &Path) -> Folder {
+    let path = folders::webhooks(folder);
+    let bytes = |path: &Path| fs::read(path).unwrap_or_else(|error| told(path, &error));
+    let index = serde_json::from_slice(&bytes(&path));
+    let index: Index = index.unwrap_or_else(|error| told(&path, &error));
     let payload = |entry: Entry| {
-        let body = fs::read(path.join(&entry.file)).expect("a payload that the index names");
+        let body = bytes(&path.with_file_name(&entry.file));
         let signature = sign(&index.secret, &body);
         if let Some(known) = &entry.signature {
             assert_eq!(*known, signature, "{}: these are not the bytes that were sent", entry.file);
@@ -134,7 +134,7 @@ impl Payload {
 
 #[test]
 fn the_index_names_every_payload_here() {
-    let files = fs::read_dir(own_path()).expect("the folder");
+    let files = fs::read_dir(folders::own().join("webhooks")).expect("the folder");
     let files = files.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
     let mut files: Vec<String> =
         files.filter(|name| name.ends_with(".json") && name != "index.json").collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use molt_forge::github::webhook::Dirty;
+use molt_forge::github::webhook::{Dirty, Reading, Secrets};
 use serde_json::{Value, json};
 
 use super::data::{self, Folder, Payload};
@@ -23,6 +23,20 @@ async fn each_payload_marks_what_it_names() {
             assert_eq!(deliver(stand.address, payload).await, Some(202), "{}", payload.name);
             let named: BTreeSet<Dirty> = payload.names().into_iter().collect();
             assert_eq!(stand.dirty(), named, "{}", payload.name);
+        }
+    }
+}
+
+#[test]
+fn no_payload_is_of_a_shape_that_nobody_knows() {
+    for Folder { secret, payloads, .. } in data::all() {
+        let file = tempfile::NamedTempFile::new().expect("a scratch file");
+        std::fs::write(file.path(), secret).expect("a secret");
+        let secrets = Secrets::read(&[file.path().to_owned()]).expect("a secret");
+        for Payload { name, event, body, signature } in &payloads {
+            let signature = signature.parse().expect("a signature");
+            let verified = secrets.verify(&signature, body).expect("it is signed with that");
+            assert_ne!(verified.hint(event).reading, Reading::Coarse, "{name}");
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::GitHub;
 use super::super::answer::{REFUSALS, Source};
 use super::client::{Client, PERMISSIONS};
+use super::landing::QUERY;
 
 fn github() -> (GitHub, u64) {
     let github = GitHub::start(&PERMISSIONS);
@@ -76,6 +77,32 @@ fn an_event_that_github_would_not_send_fails_the_test() {
         body: json!({ "action": "opened", "number": "one" }),
     };
     github.world().change(|state| state.events.push(event));
+}
+
+#[test]
+fn heads_of_pull_requests_are_not_for_those_who_ask_to_make_or_move() {
+    let (github, widget) = github();
+    let base = github.git(widget, &["rev-parse", "main"]);
+    let head = github.push_commit(widget, "feature", &[("a", "1\n")]);
+    let number = github.open_pull(widget, "mona", "feature");
+    let client = Client::installed(&github);
+    let (refs, shown) = ("/repos/acme/widget/git/refs", format!("pull/{number}/head"));
+    let made = json!({ "ref": "refs/pull/9/head", "sha": base });
+    let own = format!("{refs}/{shown}");
+    client.ask("POST", refs, &made).is(422);
+    client.ask("PATCH", &own, &json!({ "sha": base, "force": true })).is(422);
+    client.ask("DELETE", &own, &Value::Null).is(422);
+    let node = client.get("/repos/acme/widget").is(200)["node_id"].clone();
+    for name in ["refs/pull/9/head".to_owned(), format!("refs/{shown}")] {
+        let update = json!({ "name": name, "afterOid": base, "force": true });
+        let input = json!({ "repositoryId": node, "refUpdates": [update] });
+        let asked = json!({ "query": QUERY, "variables": { "input": input } });
+        let told = client.ask("POST", "/graphql", &asked).is(200);
+        assert_eq!(told["errors"][0]["type"], "UNPROCESSABLE", "{name}: {told}");
+    }
+    let listed =
+        github.git(widget, &["for-each-ref", "--format=%(objectname) %(refname)", "refs/pull"]);
+    assert_eq!(listed, format!("{head} refs/{shown}"));
 }
 
 /// Literal texts that answers and refusals are made of outside of their one table.

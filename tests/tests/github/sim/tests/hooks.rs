@@ -87,6 +87,15 @@ fn each_change_is_told_once_and_in_order() {
         "check_run.rerequested",
     ];
     tells(&all_of_a_check, &told);
+    let over = json!({ "status": "completed", "conclusion": "failure" });
+    let run = github.set_check_as(widget, 99, &json!({ "name": "late", "head_sha": head }));
+    let end = || github.update_check_as(widget, 99, run, &over);
+    tells(&end, &["check_run.completed", "check_suite.completed"]);
+    // It is over once, whatever is said of it since, and again once it was begun again.
+    tells(&end, &[]);
+    let begin = json!({ "status": "in_progress" });
+    tells(&|| github.update_check_as(widget, 99, run, &begin), &[]);
+    tells(&end, &["check_run.completed", "check_suite.completed"]);
     tells(&|| github.set_status_as(widget, "mona", &head, ("ci", "success")), &["status"]);
     let rule = || vec![json!({ "type": "update", "ruleset_id": 1 })];
     tells(&|| github.set_rules(widget, "other", rule()), &["repository_ruleset.created"]);

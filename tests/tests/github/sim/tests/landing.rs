@@ -8,7 +8,7 @@ use super::super::git::{ZERO, program};
 use super::super::{Consistency, GitHub, Right};
 use super::client::{Client, PERMISSIONS};
 
-const QUERY: &str =
+pub(super) const QUERY: &str =
     "mutation($input: UpdateRefsInput!) {\n  updateRefs(input: $input) { clientMutationId }\n}";
 
 fn github() -> (GitHub, u64) {
