@@ -244,6 +244,9 @@ fn a_decided_landing_goes_on_whatever_moves() {
     let refused = forge.tell(forget).unwrap_err();
     assert_eq!(refused.to_string(), format!("closed: {car} of molt#17 is landing"));
 
+    // It is that car's until that is known, which the forge is told of.
+    forge.leave(17, Left::Withdrawn);
+    assert_eq!(forge.known(17).entered.as_ref().map(|it| it.car), Some(car));
     // Where it did not happen, what was said meanwhile holds.
     for (forge, state) in [(&mut forge, "dequeued"), (&mut moved, "head-moved")] {
         let State::Landing { fence, .. } = forge.car(car).state else { panic!("it lands") };

@@ -171,7 +171,10 @@ pub(crate) fn leave(
         Left::Withdrawn => true,
         Left::Hindered { .. } => left,
     };
-    let returns = may_return && known.entered.take().is_some();
+    // Whose landing is decided has not left.
+    let entered = known.entered.as_ref().and_then(|it| draft.tables.cars.get(&it.car));
+    let stays = entered.is_some_and(|car| car.state.is_open());
+    let returns = may_return && !stays && known.entered.take().is_some();
     if returns {
         draft.tables.pulls.put(key.clone(), known);
     }

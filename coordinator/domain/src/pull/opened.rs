@@ -8,7 +8,7 @@ use super::{Closes, CommitId, Entered, ForgeTime, Known, PullKey, Shows, UserId}
 use crate::board::{Draft, Event, Invalid, Refusal, Reply, Tables};
 use crate::id::CarId;
 use crate::lock;
-use crate::train::{self, Car, Ejection, Origin, Proposer, PullAt, State};
+use crate::train::{self, Car, Ejection, Origin, Passage, Proposer, PullAt, State};
 
 /// The longest address and name of a branch that are kept, in bytes.
 const MAX_URL: usize = 400;
@@ -111,24 +111,33 @@ pub(crate) fn hinder(
     Ok(Reply::Done)
 }
 
-/// Whether a pull request that we opened has served, so that we close it: its change was taken out
-/// by whoever may, or its session proposed another one since. What a person pushed to, cancelled or
-/// asked for again is that person's.
+/// Whether a pull request has served, so that we close it: its change landed in commits of our own,
+/// which its forge never shows as merged; or we opened it, and its change was taken out by whoever
+/// may, or its session proposed another one since. What a person pushed to, cancelled or asked for
+/// again is that person's.
 #[must_use]
 pub fn closes(tables: &Tables, known: &Known) -> Closes {
-    if has_served(tables, known) == Some(true) { Closes::Yes } else { Closes::No }
+    let car = known.entered.as_ref().and_then(|entered| tables.cars.get(&entered.car));
+    let served =
+        car.is_some_and(|car| landed_outside(car, known) || has_served(tables, car, known));
+    if served { Closes::Yes } else { Closes::No }
 }
 
-fn has_served(tables: &Tables, known: &Known) -> Option<bool> {
-    let shows = known.shows.as_ref()?;
-    let is_last = known.entered.as_ref().is_some_and(|entered| entered.car == shows.car);
-    let touched = known.submitted().is_none() || known.cancelled.is_some();
-    let car = tables.cars.get(&shows.car).filter(|_| is_last && !touched)?;
-    Some(match &car.state {
+fn landed_outside(car: &Car, known: &Known) -> bool {
+    let outside = matches!(car.state, State::Landed { passage: Passage::Outside, .. });
+    outside && known.head().as_str() == car.head
+}
+
+fn has_served(tables: &Tables, car: &Car, known: &Known) -> bool {
+    let is_ours = known.shows.as_ref().is_some_and(|shows| shows.car == car.id);
+    if !is_ours || known.submitted().is_none() || known.cancelled.is_some() {
+        return false;
+    }
+    match &car.state {
         State::Ejected { ejection: Ejection::Superseded | Ejection::Dequeued, .. } => true,
         State::Ejected { .. } => tables.cars.values().any(|other| is_next(car, other)),
         _ => false,
-    })
+    }
 }
 
 /// Whether the same session proposed another change after this one.

@@ -9,7 +9,7 @@ use super::{Known, annotations, standing, verdicts};
 use crate::gate::Finding;
 use crate::name::GateName;
 use crate::policy::Method;
-use crate::train::{Car, Passage, State};
+use crate::train::{Car, State};
 
 /// What is said of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,12 +53,12 @@ pub struct Basis<'a> {
     pub closes: Closes,
 }
 
-/// Whether a pull request is closed by us, who opened it.
+/// Whether a pull request is closed by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closes {
     /// It is.
     Yes,
-    /// It is not, or not by us.
+    /// It is not, or by somebody else.
     No,
 }
 
@@ -74,8 +74,7 @@ impl Report {
         let commented = refused
             || known.told.comment.is_some()
             || !known.answers.is_empty()
-            || basis.closes == Closes::Yes
-            || basis.car.is_some_and(is_closed_for);
+            || basis.closes == Closes::Yes;
         let comment = commented.then(|| Marker(known.number).comment(&reason, &known.answers));
         // Whoever asked something is answered at once.
         let answer = known.answers.last().map(ToString::to_string).unwrap_or_default();
@@ -142,11 +141,6 @@ fn in_the_train(basis: Basis<'_>) -> Option<Said> {
     let check = CheckRun::listing(light, std::slice::from_ref(&reason));
     let progress = (light == Light::Pending).then(|| "train".to_owned());
     Some(Said { check: check.with(verdicts(car, basis.required)), reason, refused, progress })
-}
-
-/// Whether a car landed in place of its pull request's own commits, which nobody would see there.
-fn is_closed_for(car: &Car) -> bool {
-    matches!(car.state, State::Landed { passage: Passage::Outside, .. })
 }
 
 /// Somebody is to be answered, or what was said of an earlier wish to be taken back.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use molt_domain::board::{Change, Command, Event, Format, Formats};
 use molt_domain::id::{CarId, Fence};
 use molt_domain::policy::{Method, Repo};
-use molt_domain::pull::{Basis, Closes, Report};
+use molt_domain::pull::{Basis, Closes, Report, closes};
 use molt_domain::train::{Origin, Passage, State};
 
 use super::desk::{Forge, comment, entry, head, repo};
@@ -108,12 +108,16 @@ fn where_the_branch_may_not_be_moved_it_lands_and_is_told_to_be_closed() {
     let comment = told.comment.expect("people are told which commit it is");
     assert!(comment.contains(&candidate()), "{comment}");
     assert!(told.check.title.starts_with("landed: "), "{}", told.check.title);
+    forge.see(17, &head(2), 40);
+    let tables = forge.world.board.tables();
+    assert_eq!(closes(tables, forge.known(17)), Closes::No, "what somebody pushed since is theirs");
 }
 
 fn said(forge: &Forge, car: CarId) -> Report {
     let (known, car) = (forge.known(17), Some(forge.car(car)));
     let method = Method::Squash;
-    let (found, judged, required, closes) = (None, None, &[], Closes::No);
+    let closes = closes(forge.world.board.tables(), known);
+    let (found, judged, required) = (None, None, &[]);
     Report::of(Basis { known, car, found, judged, required, method, closes })
         .expect("there is a car")
 }

@@ -8,7 +8,7 @@ use super::operation::{EDIT_PULL, LAND, OPEN_PULL, PUSH};
 use super::program::Program;
 use super::rules::approvals;
 use super::stand::{OPEN, Stand};
-use crate::sim::When;
+use crate::sim::{Kind, When};
 
 /// A policy whose claims and announcements the board looks at.
 const POLICY: &str = "version = 1\n[merge]\nmethod = \"merge\"\nrequired = [\"scope\", \"announce\"]\n\
@@ -276,22 +276,23 @@ async fn hostile_words_are_shown_and_do_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_opened_waits_with_the_reason_and_holds_up_nobody() {
-    let permissions = super::stand::MANIFEST.map(|(name, level)| match name {
-        "pull_requests" => (name, "read"),
-        _ => (name, level),
-    });
-    let mut stand = Stand::granted(OPEN, &permissions).hearing();
+    // It is not tried again before somebody changed something, or long after.
+    let mut stand = Stand::new(OPEN).every("20s").hearing();
     stand.serve().await;
+    let refused = Kind::Status { status: 422, message: "Validation Failed", headers: Vec::new() };
+    stand.github.plan(next(OPEN_PULL, When::Before, refused));
     let ann = Worker::start(&stand, &stand.address());
     let car = ann.submit("a", "1\n", "Mend it");
-    stand.until("it waits", |_| ann.is(&car, "auth-lost")).await;
+    stand.until("it waits", |_| ann.is(&car, "ruleset-blocked")).await;
     let told = ann.car(&car);
-    assert!(told["detail"].as_str().is_some_and(|it| it.contains("not allowed")), "{told}");
+    let detail = told["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("no pull request can be opened"), "{told}");
+    assert!(detail.contains("Validation Failed"), "{told}");
     let other = stand.pull("mona", "feature/b", &[("b", "1\n")]);
     stand.github.label(stand.widget, other, "mona", "molt:land");
     stand.until("the other one lands", |stand| stand.check(other, "success")).await;
     assert_eq!(opened(&stand).len(), 0);
-    stand.github.grant("pull_requests", "write");
+    stand.github.set_rules(stand.widget, "main", Vec::new());
     let pull = pull_of(&stand, &car).await;
     stand.until("it lands", |stand| stand.check(number(&pull), "success")).await;
     stand.stop().await;

@@ -92,7 +92,8 @@ fn the_longest_texts_leave_room_for_the_mark() {
     let changed: Vec<String> = (0..20).map(|at| format!("{at}{wide}")).collect();
     let mut car = car("ann", "t");
     car.body.clone_from(&wide);
-    car.globs = (0..20).map(|at| format!("g{at}-{wide}").parse().expect("a pattern")).collect();
+    let globs = (0..20).map(|at| format!("g{at}-{}", "\u{1f600}".repeat(60)));
+    car.globs = globs.map(|glob| glob.parse().expect("a pattern")).collect();
     let tests: Vec<&str> = changed.iter().map(String::as_str).collect();
     let body = body(&car, &[announced(&tests, Risk::Med)], &changed);
     assert!(body.len() <= MAX_PAGE, "{}", body.len());

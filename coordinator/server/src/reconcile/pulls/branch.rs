@@ -5,12 +5,11 @@
 
 use molt_domain::policy::Method;
 use molt_domain::pull::Known;
-use molt_domain::train::{Passage, State};
+use molt_domain::train::State;
 use molt_forge::Branch;
 use molt_forge::github::{Operation, shape};
-use tracing::info;
 
-use super::{Memory, OnBoard, Pulls, PullsError, read};
+use super::{OnBoard, Pulls, PullsError, read};
 
 /// How a car stands at its forge as its landing is about to be decided.
 #[derive(Debug)]
@@ -66,24 +65,5 @@ impl Pulls {
         let based = self.account.client().list::<shape::Pull>(route, None, |_| false).await?;
         let is_alone = based.is_some_and(|based| based.entries.is_empty());
         Ok(is_alone.then(|| branch.clone()))
-    }
-
-    /// Closes a pull request whose change landed without its head, which GitHub never shows as
-    /// merged. One with another head is somebody's again.
-    pub(super) async fn close_if_outside(
-        &self,
-        memory: &mut Memory,
-        pull: &shape::Pull,
-        entry: &OnBoard,
-    ) -> Result<(), PullsError> {
-        let Some(car) = &entry.car else { return Ok(()) };
-        let is_outside = matches!(car.state, State::Landed { passage: Passage::Outside, .. });
-        if !is_outside || pull.head.sha != car.head {
-            return Ok(());
-        }
-        let closed = self.account.client().close_pull(&self.slug, pull.number).await?;
-        info!(phase = "pulls", repo = %self.repo, number = pull.number, "closed: it has landed");
-        memory.pulls.insert(pull.number, closed);
-        Ok(())
     }
 }

@@ -132,7 +132,7 @@ struct OnBoard {
     known: Arc<Known>,
     /// The car that it was made last.
     car: Option<Arc<Car>>,
-    /// Whether we opened it and it has served.
+    /// Whether it has served.
     closes: Closes,
 }
 

@@ -101,9 +101,6 @@ impl Pulls {
         } else {
             self.or_skip(number, said)?;
         }
-        if !over {
-            self.close_if_outside(memory, &pull, entry).await?;
-        }
         if over && !entry.is_in() {
             self.retire(entry).await?;
             self.forget(memory, number).await?;
