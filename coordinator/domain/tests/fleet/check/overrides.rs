@@ -68,7 +68,7 @@ pub(super) fn overrides(
                 memory.given.entry(*car).or_default().push(given);
             }
             Event::GatePassed { car, gate, proof: Some(proof), .. } => {
-                let candidate = candidate(*car, step, after);
+                let candidate = candidate(*car, step, [after, before]);
                 let candidate = candidate.ok_or_else(|| broken(COVERS, format!("{event:?}")))?;
                 let now = step.act.now.board;
                 let left = memory.unanswered((*car, candidate), gate, proof, now);
@@ -106,15 +106,21 @@ fn by_person(step: &Step<'_>) -> bool {
     }
 }
 
-/// The candidate whose gate passed.
-fn candidate<'a>(id: CarId, step: &'a Step<'_>, after: &'a Tables) -> Option<&'a Candidate> {
-    match (&step.request.command, after.cars.get(&id).map(|car| &car.state)) {
-        (Command::SetCandidate { car, candidate }, _) if *car == id => Some(candidate),
-        (_, Some(State::Building { candidate, .. } | State::Ready { candidate })) => {
-            Some(candidate)
-        }
-        _ => None,
+/// The candidate whose gate passed; another gate may have put the car out at once.
+fn candidate<'a>(
+    id: CarId,
+    step: &'a Step<'_>,
+    [after, before]: [&'a Tables; 2],
+) -> Option<&'a Candidate> {
+    if let Command::SetCandidate { car, candidate } = &step.request.command
+        && *car == id
+    {
+        return Some(candidate);
     }
+    [after, before].into_iter().find_map(|tables| match &tables.cars.get(&id)?.state {
+        State::Building { candidate, .. } | State::Ready { candidate } => Some(candidate),
+        _ => None,
+    })
 }
 
 impl Memory {
