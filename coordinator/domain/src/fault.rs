@@ -87,6 +87,8 @@ pub enum Bug {
     HeadMovedKeepsCar,
     /// A head's branch that we moved for a landing is taken for a new head.
     OwnMoveIsNewHead,
+    /// A landing that the forge does not let happen is tried for ever.
+    DeclinedForEver,
     /// A comment that was heard is heard again.
     CommentHeardTwice,
     /// A pull request enters although somebody cancelled it.
@@ -99,7 +101,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::ChildrenForgotten,
         Self::GlobsForgotten,
         Self::PartialGrant,
@@ -142,6 +144,7 @@ impl Bug {
         Self::StaleSigns,
         Self::HeadMovedKeepsCar,
         Self::OwnMoveIsNewHead,
+        Self::DeclinedForEver,
         Self::CommentHeardTwice,
         Self::CancelledEnters,
         Self::OverrideCoversAll,

@@ -29,13 +29,13 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::desk::{cool, open};
 pub use self::follow::{Entry, Left, MAX_PULLS};
-pub(crate) use self::follow::{Read, enter, forget, leave, see, tell};
+pub(crate) use self::follow::{Read, enter, forget, keep_head, leave, see, tell};
 pub use self::head::{Sighting, Unbound, bind};
 pub use self::hear::Heard;
 pub(crate) use self::hear::hear;
 pub use self::known::{
-    AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_SEEN, PullKey,
-    Shows, Told,
+    AskedIn, CheckTold, Desk, Entered, Known, Look, MAX_ANSWERS, MAX_LOOKS, MAX_MOVED, MAX_SEEN,
+    PullKey, Shows, Told,
 };
 pub use self::opened::{Opened, closes};
 pub(crate) use self::opened::{hinder, opened};

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::approval::{Approval, Need, Origin};
 pub(crate) use self::approval::{Approving, approve};
 pub(crate) use self::gates::{advance, set_base_inputs, set_candidate};
-pub(crate) use self::landing::{confirm, intend, lands, leave_head, withdraw};
+pub(crate) use self::landing::{confirm, decline, intend, lands, leave_head, withdraw};
 pub use self::order::first;
 pub(crate) use self::order::{
     Proposal, ahead_of, conflict, dequeue, eject_of_claim, may_retry, put_back, retry, submit,
@@ -90,6 +90,9 @@ pub struct Car {
     /// The failures of its gates that a person answers for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
+    /// Whether its forge said of a landing that it may not happen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
     /// Where it is.
     pub state: State,
 }

@@ -41,7 +41,7 @@ fn every_history_keeps_every_promise() {
         }
     });
     println!("seed {seed:#x}, {} commands\n{tally}", tally.total());
-    assert_eq!(tally.commands.len(), 59, "kinds of command that were tried, and what hosts tell");
+    assert_eq!(tally.commands.len(), 62, "kinds of command that were tried, and what hosts tell");
     let extended = tally.events.get("extended").copied().unwrap_or_default();
     assert!(extended * 4_000 >= tally.total(), "only {extended} had signs of life\n{tally}");
     let often = tally.takeovers * 2_000 >= tally.total();

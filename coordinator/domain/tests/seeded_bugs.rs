@@ -68,6 +68,7 @@ fn caught_by(bug: Bug) -> &'static [&'static str] {
         Bug::ExpiredCursorPasses => &["10 an expired cursor"],
         Bug::HeadMovedKeepsCar => &["19 the car of a pull request has its head"],
         Bug::OwnMoveIsNewHead => &["19 what we moved is no new head"],
+        Bug::DeclinedForEver => &["M5 a forge declines a change twice at most"],
         Bug::CommentHeardTwice => &["19 a comment is heard once"],
         Bug::CancelledEnters => &["19 what was cancelled does not enter"],
         Bug::OverrideCoversAll => &["20 an override covers"],

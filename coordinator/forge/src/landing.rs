@@ -28,6 +28,8 @@ pub struct HeadMove {
     pub from: Oid,
     /// Where it stands then.
     pub to: Oid,
+    /// Which of both somebody pushed: it keeps a name at the forge.
+    pub pushed: Oid,
 }
 
 /// What a step of a head's branch came to.

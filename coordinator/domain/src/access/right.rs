@@ -96,10 +96,12 @@ impl Right {
             | Command::SetBaseInputs { .. }
             | Command::Intend { .. }
             | Command::LeaveHead { .. }
+            | Command::DeclineLanding { .. }
             | Command::ConfirmLanding { .. }
             | Command::WithdrawIntent { .. }
             | Command::Tick
             | Command::SeePull { .. }
+            | Command::KeepHead { .. }
             | Command::HearComment { .. }
             | Command::OpenPull { .. }
             | Command::HinderCar { .. }

@@ -208,6 +208,8 @@ pub enum Command {
     ConfirmLanding { car: CarId, fence: Fence },
     /// The fence moved on without the base: the landing can not happen any more.
     WithdrawIntent { car: CarId, fence: Fence, reason: String },
+    /// The same, because the forge says that it may not happen.
+    DeclineLanding { car: CarId, fence: Fence, reason: String },
     /// Do what time calls for, a bounded step of it.
     Tick,
 
@@ -221,6 +223,8 @@ pub enum Command {
         origin: train::Origin,
         opened_by: UserId,
     },
+    /// The branch of a head that we moved may not be brought back.
+    KeepHead { repo: RepoName, number: u64, head: CommitId, at: ForgeTime },
     /// A comment that was read: what it says is done, once.
     HearComment { repo: RepoName, number: u64, comment: pull::Heard },
     /// A pull request was opened for a session's change, or found again.
@@ -290,12 +294,14 @@ impl Command {
             Self::LeaveHead { .. } => "leave-head",
             Self::ConfirmLanding { .. } => "confirm-landing",
             Self::WithdrawIntent { .. } => "withdraw-intent",
+            Self::DeclineLanding { .. } => "decline-landing",
             Self::RaiseEpoch { .. } => "raise-epoch",
             Self::RaiseFormat { .. } => "raise-format",
             Self::IssueToken(_) => "issue-token",
             Self::RevokeToken { .. } => "revoke-token",
             Self::Tick => "tick",
             Self::SeePull { .. } => "see-pull",
+            Self::KeepHead { .. } => "keep-head",
             Self::HearComment { .. } => "hear-comment",
             Self::OpenPull { .. } => "open-pull",
             Self::HinderCar { .. } => "hinder-car",
@@ -403,6 +409,9 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::WithdrawIntent { car, fence, reason } => {
             train::withdraw(draft, *car, *fence, reason)
         }
+        Command::DeclineLanding { car, fence, reason } => {
+            train::decline(draft, *car, *fence, reason)
+        }
         Command::RaiseEpoch { reason } => rollback::raise_epoch(draft, caller, reason),
         Command::RaiseFormat { reason } => format::raise(draft, caller, reason),
         Command::IssueToken(new) => {
@@ -415,6 +424,9 @@ pub(super) fn dispatch(draft: &mut Draft<'_>, request: &Request) -> Result<Reply
         Command::SeePull { repo, number, head, at, origin, opened_by } => {
             let read = pull::Read { head, at: *at, origin, opened_by: *opened_by };
             pull::see(draft, &PullKey::of(repo, *number), read)
+        }
+        Command::KeepHead { repo, number, head, at } => {
+            pull::keep_head(draft, &PullKey::of(repo, *number), head, *at)
         }
         Command::HearComment { repo, number, comment } => {
             pull::hear(draft, &PullKey::of(repo, *number), comment)

@@ -49,6 +49,12 @@ impl Board {
         self.formats
     }
 
+    /// Whether the store has words for pull requests.
+    #[must_use]
+    pub fn knows_pulls(&self) -> bool {
+        self.formats.stored.written >= 3
+    }
+
     /// Takes note of where the format stands.
     pub fn set_formats(&mut self, formats: Formats) {
         self.formats = formats;

@@ -76,17 +76,38 @@ pub(crate) fn see(
         }
         None => first(draft, key, read)?,
     };
+    note(draft, key, known, read.head);
+    Ok(Reply::Done)
+}
+
+/// Takes the forge's word that a branch that we moved is not to be brought back: it is as if
+/// somebody had pushed what it has now.
+pub(crate) fn keep_head(
+    draft: &mut Draft<'_>,
+    key: &PullKey,
+    head: &CommitId,
+    at: ForgeTime,
+) -> Result<Reply, Box<Refusal>> {
+    let mut known = known(draft, key)?;
+    if known.is_moved_to(head.as_str()) {
+        known.see(head, at);
+        note(draft, key, known, head);
+    }
+    Ok(Reply::Done)
+}
+
+/// Takes note of a pull request with a head that is a new one.
+fn note(draft: &mut Draft<'_>, key: &PullKey, known: Known, head: &CommitId) {
     draft.record(Event::PullSeen {
         repo: key.repo.clone(),
         number: key.number,
-        head: read.head.to_string(),
+        head: head.to_string(),
     });
     let last = known.entered.as_ref().map(|entered| entered.car);
     draft.tables.pulls.put(key.clone(), known);
     if !fault!(HeadMovedKeepsCar) {
-        train::head_moved(draft, key, last, read.head.as_str());
+        train::head_moved(draft, key, last, head.as_str());
     }
-    Ok(Reply::Done)
 }
 
 pub(super) fn first(

@@ -23,6 +23,10 @@ pub const MAX_SEEN: usize = 16;
 /// Persons who looked at a head that are remembered; more than one is never needed.
 pub const MAX_LOOKS: usize = 4;
 
+/// Commits to which we moved the branch of a head that are remembered: a leader that nobody
+/// listens to any more may move it late.
+pub const MAX_MOVED: usize = 4;
+
 /// Answers to comments that are remembered.
 pub const MAX_ANSWERS: usize = 5;
 
@@ -101,10 +105,10 @@ pub struct Known {
     /// What made it a car last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered: Option<Entered>,
-    /// The commit that its head's branch was to be moved to last by us, for a landing: seen there
-    /// it has no new head.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub moved: Option<String>,
+    /// The last [`MAX_MOVED`] commits that the branch of the head now was to be moved to by us, for
+    /// landings: seen there it has no new head.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<String>,
     /// What is answered to comments, the last [`MAX_ANSWERS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
@@ -222,7 +226,7 @@ impl Known {
     /// Whether this commit is where we moved its head's branch.
     #[must_use]
     pub fn is_moved_to(&self, head: &str) -> bool {
-        self.moved.as_deref() == Some(head)
+        self.moved.iter().any(|moved| moved == head)
     }
 
     /// The last look at the head now by somebody who may decide over it.
@@ -252,7 +256,7 @@ impl Known {
             cancelled: None,
             looked: Vec::new(),
             entered: None,
-            moved: None,
+            moved: Vec::new(),
             answers: Vec::new(),
             told: Told::default(),
         }
@@ -265,6 +269,15 @@ impl Known {
         self.seen.push(Sighting { head: head.clone(), at });
         keep_last(&mut self.seen, MAX_SEEN);
         self.looked.clear();
+        // Whoever pushes that commit now has seen it, and means it.
+        self.moved.clear();
+    }
+
+    /// Takes note that the branch is to be moved to a commit.
+    pub(crate) fn add_moved(&mut self, commit: &str) {
+        self.moved.retain(|moved| moved != commit);
+        self.moved.push(commit.to_owned());
+        keep_last(&mut self.moved, MAX_MOVED);
     }
 
     /// Takes a look; of each person the last one counts.

@@ -3,14 +3,14 @@
 use super::order::{car, eject, eject_same_head, first, forget_old, stale};
 use super::overriding::accepted_after;
 use super::pulls::overtaken;
-use super::{Candidate, Car, Passage, Proposer, State, void_candidates};
+use super::{Candidate, Car, Ejection, Passage, State, void_candidates};
 use crate::board::{BaseMove, Draft, Event, Refusal, Reply};
 use crate::fault::fault;
 use crate::id::{CarId, Fence};
 use crate::name::RepoName;
 use crate::policy::Repo;
+use crate::pull::PullKey;
 use crate::pull::words::cut;
-use crate::pull::{Known, PullKey};
 
 /// The longest reason of a forge that is recorded, in bytes.
 const MAX_REASON: usize = 1000;
@@ -67,10 +67,11 @@ pub(crate) fn intend(
 
 /// Remembers where the head's branch will be seen, which is no new head.
 fn note_move(draft: &mut Draft<'_>, car: &Car, candidate: &Candidate, passage: &Passage) {
-    let (Passage::Ahead { .. }, Proposer::Pull(number)) = (passage, car.proposer) else { return };
+    let (Passage::Ahead { .. }, Some(number)) = (passage, car.pull()) else { return };
     let key = PullKey::of(&car.repo, number);
-    if let Some(known) = draft.tables.pulls.get(&key).cloned() {
-        draft.tables.pulls.put(key, Known { moved: Some(candidate.commit.clone()), ..known });
+    if let Some(mut known) = draft.tables.pulls.get(&key).cloned() {
+        known.add_moved(&candidate.commit);
+        draft.tables.pulls.put(key, known);
     }
 }
 
@@ -158,6 +159,30 @@ pub(crate) fn withdraw(
     draft.tables.cars.put(id, car.clone());
     if let Some(ejection) = overtaken(draft, &car) {
         eject(draft, car, ejection);
+    }
+    Ok(Reply::Done)
+}
+
+/// Takes the proof of a landing that did not happen and the forge's word that it may not. Its rules
+/// are looked at once more before the next try, as they may have changed in between; who may not a
+/// second time is out.
+pub(crate) fn decline(
+    draft: &mut Draft<'_>,
+    id: CarId,
+    fence: Fence,
+    reason: &str,
+) -> Result<Reply, Box<Refusal>> {
+    let reason = cut(reason, MAX_REASON);
+    withdraw(draft, id, fence, &reason)?;
+    let car = car(draft, id)?;
+    if !car.state.is_open() {
+        return Ok(Reply::Done);
+    }
+    if car.declined && !fault!(DeclinedForEver) {
+        let code = "ruleset-blocked".to_owned();
+        eject(draft, car, Ejection::Hindered { code, what: reason });
+    } else {
+        draft.tables.cars.put(id, Car { declined: true, ..car });
     }
     Ok(Reply::Done)
 }

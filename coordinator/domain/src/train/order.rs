@@ -1,5 +1,7 @@
 //! The one order of a train: who enters, who leaves, who is first.
 
+use std::collections::BTreeSet;
+
 use super::approval::withhold;
 use super::pulls::check_last;
 use super::{Announced, Car, Ejection, KEPT, Need, Origin, Proposer, State, gates};
@@ -72,6 +74,7 @@ pub(crate) fn submit(
         origin: proposal.origin.clone(),
         approval: None,
         overrides: Vec::new(),
+        declined: false,
         state: State::Queued,
     };
     let reply = Reply::Submitted { car: car.id, ahead: ahead(draft, &car) };
@@ -148,8 +151,17 @@ pub(crate) fn works_for(draft: &Draft<'_>, session: SessionId) -> bool {
 
 /// The cars of a repository that are on their way, in the train's one order.
 pub(crate) fn open_cars(draft: &Draft<'_>, repo: &RepoName) -> Vec<Car> {
+    open_cars_that(draft, repo, |_| true)
+}
+
+/// Those of them of which something holds.
+pub(crate) fn open_cars_that(
+    draft: &Draft<'_>,
+    repo: &RepoName,
+    holds: impl Fn(&Car) -> bool,
+) -> Vec<Car> {
     let cars = draft.tables.cars.iter().map(|(_, car)| car);
-    cars.filter(|car| car.repo == *repo && car.state.is_open()).cloned().collect()
+    cars.filter(|car| car.repo == *repo && car.state.is_open() && holds(car)).cloned().collect()
 }
 
 /// How many are ahead of a car, as far as it is known.
@@ -190,13 +202,12 @@ pub(super) fn eject(draft: &mut Draft<'_>, car: Car, ejection: Ejection) {
 
 /// Ended cars beyond the last [`KEPT`] are in the audit alone.
 pub(super) fn forget_old(draft: &mut Draft<'_>) {
-    let ended: Vec<CarId> = draft
-        .tables
-        .cars
-        .iter()
-        .filter(|(_, car)| !car.state.is_open())
-        .map(|(id, _)| *id)
-        .collect();
+    // Of what a pull request became last it is still told there.
+    let pulls = draft.tables.pulls.iter().filter_map(|(_, known)| known.entered.as_ref());
+    let told: BTreeSet<CarId> = pulls.map(|entered| entered.car).collect();
+    let is_over = |id: &CarId, car: &Car| !car.state.is_open() && !told.contains(id);
+    let cars = draft.tables.cars.iter();
+    let ended: Vec<CarId> = cars.filter(|(id, car)| is_over(id, car)).map(|(id, _)| *id).collect();
     let excess = ended.len().saturating_sub(KEPT).min(4);
     for id in ended.into_iter().take(excess) {
         draft.tables.cars.delete(&id);

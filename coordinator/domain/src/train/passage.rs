@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Car, Proposer};
+use super::Car;
 use crate::board::{Invalid, Refusal};
 use crate::lock;
 use crate::policy::Method;
@@ -43,7 +43,7 @@ impl Passage {
         method: Method,
         branch: Option<&str>,
     ) -> Result<Self, Box<Refusal>> {
-        if method.lands_the_head() || matches!(car.proposer, Proposer::Session(_)) {
+        if method.lands_the_head() || car.pull().is_none() {
             return Ok(Self::Within);
         }
         let Some(branch) = branch.filter(|_| car.origin.is_own()) else {

@@ -5,7 +5,7 @@
 
 use super::approval::{let_on, withhold};
 use super::gates::cancel_needless;
-use super::order::{ahead, check_open, eject, may_leave, open_cars, put_in, refuse_landed};
+use super::order::{ahead, check_open, eject, may_leave, open_cars_that, put_in, refuse_landed};
 use super::{Announced, Approval, Car, Ejection, Need, Origin, Proposer, PullAt, State};
 use crate::board::{Draft, Event, Refusal};
 use crate::fault::fault;
@@ -30,13 +30,11 @@ pub(crate) struct Entering<'a> {
 /// The cars of a pull request that are on their way; beside one whose landing is decided there
 /// may be one of a newer head.
 pub(crate) fn cars_of_pull(draft: &Draft<'_>, key: &PullKey) -> Vec<Car> {
-    let mut cars = open_cars(draft, &key.repo);
     let number = |car: &Car| match car.proposer {
         Proposer::Session(_) if fault!(ShownIsNoCar) => None,
         _ => car.pull(),
     };
-    cars.retain(|car| number(car) == Some(key.number));
-    cars
+    open_cars_that(draft, &key.repo, |car| number(car) == Some(key.number))
 }
 
 /// Puts a pull request's head into the train; one that is in it already keeps its place.
@@ -69,6 +67,7 @@ pub(crate) fn enter(
         origin: origin.clone(),
         approval: None,
         overrides: Vec::new(),
+        declined: false,
         state: State::Queued,
     };
     let (id, ahead) = (car.id, ahead(draft, &car));

@@ -69,6 +69,8 @@ struct Memory {
     fence: Option<Fence>,
     passed: BTreeMap<CarId, BTreeMap<GateName, (String, String)>>,
     intents: BTreeMap<CarId, (String, String, Fence)>,
+    /// How often the forge said no.
+    declined: BTreeMap<CarId, u32>,
     landed: BTreeSet<(RepoName, String)>,
     approvals: approvals::Memory,
     messages: messages::Memory,

@@ -26,7 +26,7 @@ const AGENTS: usize = 7;
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// How often each kind is tried, beside the others.
-const WEIGHTS: [(&str, usize); 59] = [
+const WEIGHTS: [(&str, usize); 61] = [
     ("join", 3),
     ("resume", 4),
     ("leave", 2),
@@ -70,6 +70,7 @@ const WEIGHTS: [(&str, usize); 59] = [
     ("intend", 12),
     ("confirm-landing", 3),
     ("withdraw-intent", 2),
+    ("decline-landing", 2),
     ("leave-head", 1),
     ("raise-epoch", 1),
     ("raise-format", 1),
@@ -77,6 +78,7 @@ const WEIGHTS: [(&str, usize); 59] = [
     ("revoke-token", 2),
     ("tick", 16),
     ("see-pull", 6),
+    ("keep-head", 1),
     ("hear-comment", 10),
     ("open-pull", 8),
     ("hinder-car", 2),
@@ -270,10 +272,9 @@ impl Generator {
             "submit" | "dequeue" | "retry" => self.of_proposers(kind, board),
             "approve" => self.approve(board),
             "override" => self.answer_for(board),
-            "see-pull" | "hear-comment" | "open-pull" | "hinder-car" | "enter-pull"
-            | "leave-pull" | "tell-pull" | "forget-pull" | "open-desk" | "cool-forge" => {
-                self.of_pulls(kind, board)
-            }
+            "see-pull" | "keep-head" | "hear-comment" | "open-pull" | "hinder-car"
+            | "enter-pull" | "leave-pull" | "tell-pull" | "forget-pull" | "open-desk"
+            | "cool-forge" => self.of_pulls(kind, board),
             _ => self.of_reconcilers(kind, board),
         }
     }

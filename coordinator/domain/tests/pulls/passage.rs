@@ -5,7 +5,7 @@ use std::sync::Arc;
 use molt_domain::board::{Change, Command, Event, Format, Formats};
 use molt_domain::id::{CarId, Fence};
 use molt_domain::policy::{Method, Repo};
-use molt_domain::pull::{Basis, Closes, Report, closes};
+use molt_domain::pull::{Basis, Closes, CommitId, ForgeTime, Report, closes};
 use molt_domain::train::{Origin, Passage, State};
 
 use super::desk::{Forge, comment, entry, head, repo};
@@ -60,7 +60,7 @@ fn only_where_our_own_commits_land_a_heads_branch_goes_ahead() {
             .iter()
             .any(|it| matches!(it, Event::Intended { passage, .. } if *passage == expected));
         assert!(recorded, "{events:?}");
-        let moved = (expected == ahead).then(candidate);
+        let moved: Vec<String> = (expected == ahead).then(candidate).into_iter().collect();
         assert_eq!(forge.known(17).moved, moved, "{method:?} {branch:?}");
     }
     let mut odd = forge(Method::Squash);
@@ -89,6 +89,47 @@ fn a_head_that_we_moved_is_no_new_head_and_back_it_is_the_same() {
     assert_eq!(forge.known(17).head(), &head(1));
     forge.see(17, &head(2), 33);
     assert_eq!(forge.state(car), "head-moved", "somebody else's is one");
+    forge.see(17, &ours, 34);
+    assert_eq!(forge.known(17).head(), &ours, "whoever pushes it now means it");
+}
+
+#[test]
+fn where_it_may_not_be_brought_back_it_is_a_head_like_any_other() {
+    let (mut forge, car, _) = intended(Method::Squash, Origin::Own, Some("topic"));
+    let (fence, _) = landing(&forge, car);
+    let reason = "the base is elsewhere".to_owned();
+    forge.tell(Command::WithdrawIntent { car, fence, reason }).unwrap();
+    let ours: CommitId = candidate().parse().unwrap();
+    let keep = |head: &CommitId| Command::KeepHead {
+        repo: repo(),
+        number: 17,
+        head: head.clone(),
+        at: ForgeTime(30),
+    };
+    assert_eq!(forge.tell(keep(&head(5))).unwrap().1, [], "we never moved it there");
+    let events = forge.tell(keep(&ours)).unwrap().1;
+    assert!(matches!(&events[..], [Event::PullSeen { .. }, Event::Ejected { .. }]), "{events:?}");
+    assert_eq!((forge.state(car), forge.known(17).head()), ("head-moved", &ours));
+    assert_eq!(forge.tell(keep(&ours)).unwrap().1, [], "once");
+}
+
+#[test]
+fn what_the_forge_declines_is_looked_at_once_more_and_is_out_then() {
+    let (mut forge, car, _) = intended(Method::Merge, Origin::Own, None);
+    let decline = |forge: &mut Forge| {
+        let (fence, _) = landing(forge, car);
+        let reason = "a rule says no".to_owned();
+        forge.tell(Command::DeclineLanding { car, fence, reason }).unwrap().1
+    };
+    let events = decline(&mut forge);
+    assert!(matches!(&events[..], [Event::IntentWithdrawn { .. }]), "{events:?}");
+    assert_eq!(forge.state(car), "queued");
+    set_candidate(&mut forge, car, &["runtime/x.rs"]);
+    forge.tell(Command::Intend { car, branch: None }).unwrap();
+    decline(&mut forge);
+    assert_eq!(forge.state(car), "ruleset-blocked");
+    assert_eq!(forge.enter(17, entry(&head(1), Some(101))), Ok(car), "it is to be asked for anew");
+    assert_ne!(forge.enter(17, entry(&head(1), Some(102))), Ok(car));
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! A session's change that a pull request shows: one car, whatever people do there.
 
-use molt_domain::board::{Caller, Command, Event, Reply};
+use std::sync::Arc;
+
+use molt_domain::board::{Caller, Change, Command, Event, Reply};
 use molt_domain::gate::Class;
 use molt_domain::id::CarId;
+use molt_domain::policy::{Method, Repo};
 use molt_domain::pull::admission::{How, Wish};
 use molt_domain::pull::{Closes, ForgeTime, Left, Opened, Shown, UserId, closes};
 use molt_domain::session::Credentials;
-use molt_domain::train::{Need, Origin, State};
+use molt_domain::train::{Need, Origin, Passage, State};
 
 use super::desk::{Forge, comment, entry, head, repo};
-use super::interrupt;
+use super::{interrupt, set_candidate};
 
 /// The account that pull requests are opened by.
 const US: UserId = UserId(99);
@@ -159,7 +162,7 @@ fn what_waits_for_a_person_waits_for_that_first() {
     let need = Need::Protected { paths: Vec::new(), count: 1, policy: "p".to_owned() };
     let waits = State::Withheld { need };
     let waiting = molt_domain::train::Car { state: waits.clone(), ..forge.car(car).clone() };
-    forge.world.board.apply(molt_domain::board::Change::Car(car, Some(waiting.into())));
+    forge.world.board.apply(Change::Car(car, Some(waiting.into())));
     assert_eq!(forge.leave(17, hindered()), []);
     assert_eq!(forge.car(car).state, waits);
 }
@@ -238,4 +241,24 @@ fn nobody_but_the_coordinator_says_so() {
     for caller in [Caller::Session(ann), Caller::Operator("pat".to_owned())] {
         assert_eq!(forge.world.ask(caller, hinder.clone()).unwrap_err().reason(), "FORBIDDEN");
     }
+}
+
+#[test]
+fn where_our_own_commits_land_its_branch_goes_ahead_as_any_others() {
+    let (mut forge, _, car) = shown();
+    let mut known = Repo::clone(&forge.world.board.tables().repos[&repo()]);
+    known.policy.merge.method = Method::Squash;
+    forge.world.board.apply(Change::Repo(repo(), Some(Arc::new(known))));
+    let branch = forge.known(17).shows.as_ref().unwrap().branch.clone();
+    set_candidate(&mut forge, car, &["runtime/x.rs"]);
+    forge.tell(Command::Intend { car, branch: Some(branch.clone()) }).unwrap();
+    let State::Landing { passage, fence, .. } = forge.car(car).state.clone() else {
+        panic!("{:?}", forge.car(car))
+    };
+    assert_eq!(passage, Passage::Ahead { branch });
+    assert_eq!(forge.known(17).moved, ["c".repeat(40)]);
+    let reason = "it is protected".to_owned();
+    forge.tell(Command::LeaveHead { car, fence, reason }).unwrap();
+    forge.tell(Command::ConfirmLanding { car, fence }).unwrap();
+    assert!(closing(&forge, 17), "its forge never shows it as merged");
 }

@@ -268,9 +268,9 @@ impl Forge for GithubForge {
             let reason = "this github moves no branch from a named commit".to_owned();
             return Ok(HeadMoved::Declined { reason });
         }
-        self.git.check_here(&step.from)?;
+        self.git.check_here(&step.pushed)?;
         let node = self.node()?;
-        self.git.stage(&[(&step.from, HEAD)])?;
+        self.git.stage(&[(&step.pushed, HEAD)])?;
         match self.move_together(&node, &[head_move(step)])? {
             Stepped::Moved => Ok(HeadMoved::Moved),
             Stepped::Unknown(why) => Ok(HeadMoved::Unknown { why }),

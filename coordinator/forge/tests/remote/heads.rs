@@ -24,9 +24,9 @@ fn push(leader: &Leader, commit: &Oid) {
     git(&leader.git_dir, &["push", "--quiet", "origin", &format!("+{commit}:{TOPIC}")]);
 }
 
-fn step(leader: &Leader, from: &Oid, to: &Oid) -> HeadMoved {
-    let branch = "topic/a".parse().unwrap();
-    leader.forge.move_head(&HeadMove { branch, from: from.clone(), to: to.clone() }).unwrap()
+fn step(leader: &Leader, from: &Oid, to: &Oid, pushed: &Oid) -> HeadMoved {
+    let (branch, from, to) = ("topic/a".parse().unwrap(), from.clone(), to.clone());
+    leader.forge.move_head(&HeadMove { branch, from, to, pushed: pushed.clone() }).unwrap()
 }
 
 #[test]
@@ -34,10 +34,10 @@ fn a_head_moves_anywhere_and_back_and_a_redo_is_the_same() {
     let (_fixture, leader) = Fixture::new();
     let (from, to) = topic(&leader);
     for _ in 0..2 {
-        assert!(matches!(step(&leader, &from, &to), HeadMoved::Moved));
+        assert!(matches!(step(&leader, &from, &to, &from), HeadMoved::Moved));
         assert_eq!(leader.at_remote(TOPIC), Some(to.clone()));
     }
-    assert!(matches!(step(&leader, &to, &from), HeadMoved::Moved));
+    assert!(matches!(step(&leader, &to, &from, &from), HeadMoved::Moved));
     assert_eq!(leader.at_remote(TOPIC), Some(from));
 }
 
@@ -47,12 +47,12 @@ fn what_somebody_pushed_meanwhile_is_not_lost() {
     let (from, to) = topic(&leader);
     let theirs = leader.commit(Some(&from), "pushed meanwhile");
     push(&leader, &theirs);
-    for (from, to) in [(&from, &to), (&to, &from)] {
-        let moved = step(&leader, from, to);
+    for (start, end) in [(&from, &to), (&to, &from)] {
+        let moved = step(&leader, start, end, &from);
         let HeadMoved::Elsewhere { now } = &moved else { panic!("{moved:?}") };
         assert_eq!(now.as_ref(), Some(&theirs));
     }
     assert_eq!(leader.at_remote(TOPIC), Some(theirs));
     git(&fixture.remote(), &["update-ref", "-d", TOPIC]);
-    assert!(matches!(step(&leader, &from, &to), HeadMoved::Elsewhere { now: None }));
+    assert!(matches!(step(&leader, &from, &to, &from), HeadMoved::Elsewhere { now: None }));
 }

@@ -232,7 +232,8 @@ impl Train {
         let standing = match (car.pull(), &self.pulls) {
             (Some(number), Some(pulls)) => pulls.still_admits(&car, number).await?,
             // Its pull request is opened first: the rules of the branch are read for that.
-            (None, Some(_)) => Standing::NotAdmitted,
+            (None, Some(_)) if self.knows_pulls().await? => Standing::NotAdmitted,
+            (None, Some(_)) => Standing::Admitted { branch: None },
             (_, None) => Standing::Admitted { branch: None },
         };
         match standing {
@@ -240,9 +241,14 @@ impl Train {
                 self.handle.own(Command::Intend { car: car.id, branch }).await?;
                 Ok(Step::Again)
             }
-            Standing::Astray { branch, at } => self.bring_back(car, branch, at).await,
             Standing::NotAdmitted => Ok(Step::Idle),
         }
+    }
+
+    /// Whether the store takes records of pull requests. One that an older program began does not
+    /// before it is raised, and sessions' changes land there as they did.
+    async fn knows_pulls(&self) -> Result<bool, TrainError> {
+        Ok(self.handle.read(|at| at.board.knows_pulls()).await?)
     }
 
     async fn first(&self) -> Result<Option<Car>, TrainError> {

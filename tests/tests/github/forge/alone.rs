@@ -1,7 +1,7 @@
 //! A GitHub that moves no refs together: the base moves alone, and only forward.
 
 use molt_forge::github::Operation;
-use molt_forge::{Forge, ForgeError, HeadMove, HeadMoved, Landed, Settled, Withdrawn};
+use molt_forge::{Forge, ForgeError, HeadMove, HeadMoved, Landed, Oid, Settled, Withdrawn};
 use serde_json::json;
 
 use super::fixture::Fixture;
@@ -31,7 +31,8 @@ fn no_head_is_moved_that_cannot_be_moved_from_where_it_stands() {
     let leader = fixture.leader_alone(1);
     let head = fixture.github.push_commit(fixture.repository, "topic", &[("a", "1\n")]);
     let (branch, to) = ("topic".parse().expect("a branch"), leader.base());
-    let step = HeadMove { branch, from: head.parse().expect("an id"), to };
+    let from: Oid = head.parse().expect("an id");
+    let step = HeadMove { branch, from: from.clone(), to, pushed: from };
     let moved = leader.forge.move_head(&step).expect("it is certain");
     assert!(matches!(moved, HeadMoved::Declined { .. }), "{moved:?}");
     assert_eq!(leader.at_remote("refs/heads/topic"), Some(step.from));

@@ -1,7 +1,7 @@
 //! What GitHub refuses: nothing moved, and who can mend it is told.
 
 use molt_forge::github::{Cause, Operation};
-use molt_forge::{Forge, ForgeError, GitForge, HeadMove, HeadMoved, Landed};
+use molt_forge::{Forge, ForgeError, GitForge, HeadMove, HeadMoved, Landed, Oid};
 use serde_json::json;
 
 use super::fixture::{Fixture, in_full};
@@ -32,7 +32,8 @@ fn a_rule_that_keeps_a_head_where_it_is_is_told_and_a_lost_answer_is_made_again(
     let head = fixture.github.push_commit(fixture.repository, "topic", &[("a", "1\n")]);
     git(&leader.git_dir, &["fetch", "--quiet", "origin"]);
     let branch = "topic".parse().expect("a branch");
-    let step = HeadMove { branch, from: head.parse().expect("an id"), to: base };
+    let from: Oid = head.parse().expect("an id");
+    let step = HeadMove { branch, from: from.clone(), to: base, pushed: from };
     let rule = json!({ "type": "update", "ruleset_id": 1 });
     fixture.github.set_rules(fixture.repository, "topic", vec![rule]);
     let moved = leader.forge.move_head(&step).expect("it is certain");

@@ -102,6 +102,7 @@ impl GitHub {
             runs: Vec::new(),
             statuses: Vec::new(),
             labels: Default::default(),
+            declined: Vec::new(),
         };
         state.repositories.insert(id, repository);
         id

@@ -55,6 +55,11 @@ impl GitHub {
         });
     }
 
+    /// Forbids by a rule that nobody is shown that `main` moves to a commit whose message has this.
+    pub(crate) fn decline(&self, repository: u64, words: &str) {
+        self.change(|state| state.repository_mut(repository).declined.push(words.to_owned()));
+    }
+
     /// Protects a branch as in older days: these checks must pass, each by its App or by anybody;
     /// with none of them the branch is not protected any more.
     pub(crate) fn protect(&self, repository: u64, branch: &str, checks: &[(&str, Option<u64>)]) {

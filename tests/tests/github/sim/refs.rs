@@ -94,7 +94,7 @@ fn checked(
     if name.starts_with("refs/pull/") {
         return Err(answer::REF_HIDDEN.words());
     }
-    if repository.is_guarded(name) {
+    if repository.is_guarded(name) || repository.declines(name, after) {
         return Err(answer::ruled(name));
     }
     if after != ZERO && git.tip(&format!("{after}^{{commit}}")).is_none() {

@@ -71,6 +71,8 @@ pub(super) struct Repository {
     pub(super) runs: Vec<CheckRun>,
     pub(super) statuses: Vec<Status>,
     pub(super) labels: BTreeMap<String, u64>,
+    /// What the message of a commit may not have that becomes `main`'s.
+    pub(super) declined: Vec<String>,
 }
 
 impl Repository {
@@ -91,6 +93,15 @@ impl Repository {
         }
         let rules = self.rules.get(branch).into_iter().flatten();
         rules.into_iter().any(|rule| rule["type"] == "update" || rule["type"] == "pull_request")
+    }
+}
+
+impl Repository {
+    /// Whether a rule that is not shown forbids to move `main` there.
+    pub(super) fn declines(&self, name: &str, to: &str) -> bool {
+        let applies = name == "refs/heads/main" && !self.declined.is_empty();
+        let message = || self.git.run(&["log", "-1", "--format=%B", to]);
+        applies && self.declined.iter().any(|words| message().contains(words.as_str()))
     }
 }
 

@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
-use super::operation::LAND;
+use super::operation::{COMMENT, LAND};
 use super::program::Program;
 use super::stand::{OPEN, REBASE, SQUASH, Stand};
-use crate::sim::When;
+use crate::sim::{Entry, Fault, Kind, When};
 
 /// How GitHub shows a pull request.
 fn shows(stand: &Stand, number: u64, how: &str) -> bool {
@@ -30,6 +30,16 @@ async fn cancelled(stand: &Stand, head: &str) {
 fn withdrawn(stand: &Stand) -> bool {
     let said = stand.git(&["for-each-ref", "--format=%(subject)", "refs/molt/fence"]);
     said.contains("withdraw")
+}
+
+/// Whether the late step of a landing that is dead has moved a head.
+fn was_moved(stand: &Stand, head: &str) -> bool {
+    let landing = |entry: &&Entry| {
+        entry.operation == LAND && entry.body.to_string().contains("refs/heads/feature/a")
+    };
+    let from =
+        |entry: &Entry| entry.body.to_string().contains(&format!("\"beforeOid\":\"{head}\""));
+    stand.github.journal().iter().filter(landing).any(from)
 }
 
 /// The parents of a commit.
@@ -108,8 +118,11 @@ async fn a_branch_that_may_not_be_moved_stays_and_its_pull_request_is_closed() {
     let below = stand.pull("mona", "feature/b", &[("b", "1\n")]);
     stand.github.push_commit(stand.widget, "feature/c", &[("c", "1\n")]);
     stand.github.open_pull_onto(stand.widget, "mona", "feature/c", "feature/b");
+    stand.git(&["branch", "release", "main"]);
+    let twice = stand.pull("mona", "feature/d", &[("d", "1\n")]);
+    stand.github.open_pull_onto(stand.widget, "mona", "feature/d", "release");
     stand.serve().await;
-    for (number, branch) in [(kept, "feature/a"), (below, "feature/b")] {
+    for (number, branch) in [(kept, "feature/a"), (below, "feature/b"), (twice, "feature/d")] {
         let head = stand.head(number);
         stand.ask(number, "mona");
         stand.until("it is closed", |stand| shows(stand, number, "closed")).await;
@@ -151,6 +164,7 @@ async fn a_landing_that_the_base_outran_gives_the_head_back() {
     gate.open();
     stand.until("it is told", |stand| ended(stand, &head, "cancelled")).await;
     assert_eq!((stand.main(), stand.head(number)), (pushed.clone(), head.clone()));
+    assert_eq!(stand.git(&["rev-parse", "refs/molt/staged/head"]), head, "it is named still");
     stand.ask(number, "mona");
     stand.until("it is shown as merged", |stand| shows(stand, number, "merged")).await;
     assert_eq!(parents(&stand, "main"), pushed);
@@ -223,12 +237,78 @@ async fn a_head_that_is_moved_for_a_landing_that_is_dead_is_brought_back() {
     let again = Program::start(&stand).await;
     stand.until("it is out", |stand| ended(stand, &head, "cancelled")).await;
     gate.open();
-    stand.until("the late one moves it", |stand| stand.head(number) != head).await;
+    stand.until("the late one moves it", |stand| was_moved(stand, &head)).await;
+    stand.until("it is brought back", |stand| stand.head(number) == head).await;
     stand.round().await;
-    stand.comment(number, "mona", &format!("@molt land head={head}"));
+    stand.ask(number, "mona");
     stand.until("it is shown as merged", |stand| shows(stand, number, "merged")).await;
     stand.until("it says so", |stand| stand.check(number, "success")).await;
     assert_eq!(stand.landings(&head), 1);
     assert_eq!(stand.git(&["show", "main:a"]), "1");
     again.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_may_not_be_brought_back_is_a_head_like_any_other() {
+    let mut stand = Stand::new(SQUASH);
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    let head = stand.head(number);
+    stand.serve().await;
+    let gate = stand.hold(LAND, 2, When::Before);
+    stand.ask(number, "mona");
+    gate.arrived();
+    let moved = stand.head(number);
+    let rule = json!({ "type": "update", "ruleset_id": 1 });
+    stand.github.set_rules(stand.widget, "feature/a", vec![rule]);
+    let pushed = stand.github.push_commit(stand.widget, "main", &[("b", "1\n")]);
+    gate.open();
+    stand.until("the old head is told", |stand| ended(stand, &head, "cancelled")).await;
+    stand.until("the new one is", |stand| stand.check_says(number, "head-moved")).await;
+    stand.round().await;
+    assert_eq!((stand.main(), stand.head(number)), (pushed, moved.clone()));
+    stand.ask(number, "mona");
+    stand.until("it lands all the same", |stand| stand.landings(&moved) == 1).await;
+    stand.until("it is closed", |stand| shows(stand, number, "closed")).await;
+    assert_eq!(stand.git(&["show", "main:a"]), "1");
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_landed_and_is_not_shown_as_merged_is_closed_with_the_commit() {
+    let mut stand = Stand::new(SQUASH);
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    let head = stand.head(number);
+    stand.serve().await;
+    let gate = stand.hold(LAND, 2, When::Before);
+    stand.ask(number, "mona");
+    gate.arrived();
+    stand.git(&["update-ref", "refs/heads/feature/a", &head]);
+    gate.open();
+    stand.until("it is closed", |stand| shows(stand, number, "closed")).await;
+    let said = stand.said(number);
+    assert!(matches!(&said[..], [one] if one.contains(&stand.main())), "{said:?}");
+    assert_eq!(stand.landings(&head), 1);
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_may_comment_it_is_closed_all_the_same() {
+    let mut stand = Stand::new(SQUASH);
+    let fork = stand.github.fork(stand.widget, "eve");
+    let head = stand.github.push_commit(fork, "patch", &[("a", "1\n")]);
+    let number = stand.github.open_pull(stand.widget, "eve", "eve:patch");
+    stand.serve().await;
+    stand.ask(number, "mona");
+    stand.until("it waits for a look", |stand| stand.check_says(number, "approval-missing")).await;
+    let locked = Kind::Status {
+        status: 403,
+        message: "Unable to create comment because issue is locked.",
+        headers: Vec::new(),
+    };
+    stand.github.plan(Fault { operation: COMMENT, nth: 1, when: When::Before, kind: locked });
+    stand.comment(number, "lead", &format!("@molt approve head head={head} I read it"));
+    stand.until("it is closed", |stand| shows(stand, number, "closed")).await;
+    assert_eq!((stand.landings(&head), stand.times(COMMENT)), (1, 1), "it is not tried again");
+    assert!(stand.check(number, "success"));
+    stand.stop().await;
 }

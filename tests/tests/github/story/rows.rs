@@ -3,7 +3,7 @@
 
 use molt_forge::github::Operation;
 
-use super::operation::PUSH;
+use super::operation::{PULL, PUSH};
 use super::stand::{OPEN, Stand};
 use crate::sim::{Bug, Consistency, When};
 
@@ -83,5 +83,29 @@ async fn the_merge_that_github_tried_is_not_what_lands() {
     let landed = stand.git(&["log", "-1", "--format=%s", "main"]);
     assert_ne!(landed, "Try");
     assert_eq!(stand.landings(&stand.head(number)), 1);
+    stand.stop().await;
+}
+
+/// A head that is shown late (B10): what git has counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_github_shows_late_is_looked_up_in_git_before_it_lands() {
+    let mut stand = Stand::new(OPEN);
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    let (base, old) = (stand.main(), stand.head(number));
+    stand.serve().await;
+    let gate = stand.hold(PUSH, 1, When::Before);
+    stand.ask(number, "mona");
+    gate.arrived();
+    let late = Consistency { mergeable_null_reads: 0, list_lag: 0, head_lag: 1_000_000 };
+    stand.github.set_consistency(late);
+    let new = stand.github.push_commit(stand.widget, "feature/a", &[("a", "2\n")]);
+    gate.open();
+    let asked = stand.times(PULL);
+    stand.until("it is about to land", |stand| stand.times(PULL) >= asked + 2).await;
+    assert_eq!((stand.main(), stand.landings(&old)), (base, 0));
+    let late = Consistency { head_lag: 0, ..late };
+    stand.github.set_consistency(late);
+    stand.until("it is told", |stand| stand.check_says(number, "head-moved")).await;
+    assert_eq!((stand.landings(&old), stand.landings(&new)), (0, 0));
     stand.stop().await;
 }

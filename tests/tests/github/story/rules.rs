@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operation::{LAND, PUSH};
-use super::stand::{FORWARD, MANIFEST, OPEN, Stand};
+use super::stand::{FORWARD, MANIFEST, OPEN, SQUASH, Stand};
 use crate::sim::{Entry, When};
 
 /// Another program that checks changes.
@@ -297,7 +297,7 @@ async fn a_rule_that_is_made_before_it_lands_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rule_that_is_made_while_it_lands_is_waited_for() {
+async fn a_rule_that_is_made_while_it_lands_is_told_and_waited_for() {
     let mut stand = Stand::new(OPEN).hearing();
     let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
     let base = stand.main();
@@ -308,14 +308,39 @@ async fn a_rule_that_is_made_while_it_lands_is_waited_for() {
     let update = rule("update", json!({"update_allows_fetch_and_merge": false}));
     stand.github.set_rules(stand.widget, "main", vec![update]);
     gate.open();
-    let asked = |entry: &&Entry| entry.operation == LAND;
-    let again = |stand: &Stand| stand.github.journal().iter().filter(asked).count() >= 2;
-    stand.until("it is tried again", again).await;
-    assert_eq!(stand.main(), base);
+    stand.until("it is told", |stand| stand.check_says(number, "ruleset-blocked")).await;
+    stand.round().await;
+    // The second moves the fence past it.
+    assert_eq!((stand.main(), stand.times(LAND)), (base, 2));
     stand.github.set_rules(stand.widget, "main", Vec::new());
     stand.until("it lands", |stand| stand.check(number, "success")).await;
     assert_eq!(stand.landings(&stand.head(number)), 1);
     stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_declined_by_no_rule_that_is_shown_is_tried_twice_and_holds_up_nobody() {
+    for method in [OPEN, SQUASH] {
+        let mut stand = Stand::new(method).hearing();
+        let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+        let other = stand.pull("mona", "feature/b", &[("b", "1\n")]);
+        let (head, passes) = (stand.head(number), stand.head(other));
+        stand.github.decline(stand.widget, &head);
+        stand.serve().await;
+        stand.ask(number, "mona");
+        stand.ask(other, "mona");
+        stand.until("it is told", |stand| stand.check_says(number, "ruleset-blocked")).await;
+        stand.until("the other one lands", |stand| stand.landings(&passes) == 1).await;
+        stand.round().await;
+        assert_eq!((stand.landings(&head), stand.head(number)), (0, head.clone()));
+        let said = stand.said(number);
+        assert!(matches!(&said[..], [one] if one.contains("ruleset-blocked")), "{said:?}");
+        let tries = |entry: &&Entry| {
+            entry.operation == LAND && entry.body.to_string().contains("refs/heads/main")
+        };
+        assert_eq!(stand.github.journal().iter().filter(tries).count(), 3, "one was the other's");
+        stand.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

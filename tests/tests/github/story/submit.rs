@@ -7,7 +7,7 @@ use super::faults::{next, troubles};
 use super::operation::{EDIT_PULL, LAND, OPEN_PULL, PUSH};
 use super::program::Program;
 use super::rules::approvals;
-use super::stand::{OPEN, Stand};
+use super::stand::{OPEN, REBASE, SQUASH, Stand};
 use crate::sim::{Kind, When};
 
 /// A policy whose claims and announcements the board looks at.
@@ -295,5 +295,38 @@ async fn what_cannot_be_opened_waits_with_the_reason_and_holds_up_nobody() {
     stand.github.set_rules(stand.widget, "main", Vec::new());
     let pull = pull_of(&stand, &car).await;
     stand.until("it lands", |stand| stand.check(number(&pull), "success")).await;
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_commits_of_our_own_it_lands_and_is_shown_as_merged() {
+    for method in [SQUASH, REBASE] {
+        let mut stand = Stand::new(method);
+        stand.serve().await;
+        let ann = Worker::start(&stand, &stand.address());
+        let car = ann.submit("a", "1\n", "Mend it");
+        let pull = pull_of(&stand, &car).await;
+        let head = stand.head(number(&pull));
+        stand.github.push_commit(stand.widget, "main", &[("b", "1\n")]);
+        stand.until("it lands", |stand| stand.check(number(&pull), "success")).await;
+        stand.until("its branch is gone", |stand| !has_branch(stand, &pull)).await;
+        assert!(is_merged(&stand, &pull), "{}", now(&stand, &pull));
+        assert_eq!((stand.landings(&head), stand.said(number(&pull))), (1, Vec::new()));
+        assert!(ann.is(&car, "landed"));
+        stand.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_cancels_it_takes_it_out_and_it_stays_open() {
+    let mut stand = reviewed(OPEN);
+    stand.serve().await;
+    let ann = Worker::start(&stand, &stand.address());
+    let first = ann.submit("a", "1\n", "Mend it");
+    let pull = pull_of(&stand, &first).await;
+    stand.comment(number(&pull), "mona", "@molt cancel");
+    stand.until("it is out", |_| ann.is(&first, "dequeued")).await;
+    stand.until("it is told", |stand| stand.check(number(&pull), "cancelled")).await;
+    assert!(!is_closed(&stand, &pull) && has_branch(&stand, &pull), "a person cares for it");
     stand.stop().await;
 }

@@ -33,6 +33,7 @@ fn car(agent: &str, title: &str) -> Car {
         origin: Origin::Own,
         approval: None,
         overrides: Vec::new(),
+        declined: false,
         state: State::Queued,
     }
 }

@@ -44,6 +44,7 @@ pub fn cars(memory: &mut Memory, step: &Step<'_>, before: &Tables, after: &Table
             }
             Event::IntentWithdrawn { car, .. } => {
                 memory.intents.remove(car);
+                declined(memory, step, after)?;
             }
             _ => {}
         }
@@ -63,4 +64,15 @@ pub fn cars(memory: &mut Memory, step: &Step<'_>, before: &Tables, after: &Table
         })?;
     }
     Ok(())
+}
+
+/// That nothing is tried again and again that the forge does not let happen.
+fn declined(memory: &mut Memory, step: &Step<'_>, after: &Tables) -> Checked {
+    let Command::DeclineLanding { car, .. } = &step.request.command else { return Ok(()) };
+    let times = memory.declined.entry(*car).or_default();
+    *times += 1;
+    let goes_on = after.cars.get(car).is_some_and(|car| car.state.is_open());
+    ensure(*times < 2 || !goes_on, "M5 a forge declines a change twice at most", || {
+        format!("{car} was declined {times} times")
+    })
 }

@@ -21,8 +21,8 @@ pub struct Memory {
     heads: BTreeMap<u64, String>,
     /// The pull requests whose head now a maintainer let go on.
     looked: BTreeSet<u64>,
-    /// Where we moved the branch of a head last.
-    moved: BTreeMap<u64, String>,
+    /// Where we moved the branch of the head now.
+    moved: BTreeMap<u64, BTreeSet<String>>,
     /// The head at which somebody cancelled last, and nobody asked since.
     cancelled: BTreeMap<u64, String>,
 }
@@ -44,6 +44,7 @@ pub(super) fn pulls(
     match &step.request.command {
         Command::OpenDesk { comment, .. } => _ = memory.heard.get_or_insert(*comment),
         Command::SeePull { number, head, .. } => memory.see(*number, head.as_str(), step)?,
+        Command::KeepHead { number, head, .. } => memory.keep(*number, head.as_str()),
         Command::OpenPull { number, opened, .. } => {
             memory.see(*number, opened.head.as_str(), step)?;
         }
@@ -54,9 +55,9 @@ pub(super) fn pulls(
         match event {
             Event::PullForgotten { number, .. } => memory.forget(*number),
             Event::Intended { car, commit, passage, .. } => {
-                let proposer = before.cars.get(car).map(|car| car.proposer);
-                if let (Passage::Ahead { .. }, Some(Proposer::Pull(number))) = (passage, proposer) {
-                    memory.moved.insert(number, commit.clone());
+                let number = before.cars.get(car).and_then(|car| car.pull());
+                if let (Passage::Ahead { .. }, Some(number)) = (passage, number) {
+                    memory.moved.entry(number).or_default().insert(commit.clone());
                 }
             }
             Event::Submitted { proposer: Proposer::Pull(number), head, .. } => {
@@ -95,16 +96,27 @@ fn goes_on(car: &Car) -> bool {
 
 impl Memory {
     fn see(&mut self, number: u64, head: &str, step: &Step<'_>) -> Checked {
-        if self.moved.get(&number).is_some_and(|moved| moved == head) {
+        if self.moved.get(&number).is_some_and(|moved| moved.contains(head)) {
             return ensure(step.events.is_empty(), "19 what we moved is no new head", || {
                 format!("{head} of {number}")
             });
         }
+        self.note(number, head);
+        Ok(())
+    }
+
+    fn keep(&mut self, number: u64, head: &str) {
+        if self.moved.get(&number).is_some_and(|moved| moved.contains(head)) {
+            self.note(number, head);
+        }
+    }
+
+    fn note(&mut self, number: u64, head: &str) {
         if self.heads.get(&number).is_none_or(|before| before != head) {
             self.heads.insert(number, head.to_owned());
             self.looked.remove(&number);
+            self.moved.remove(&number);
         }
-        Ok(())
     }
 
     fn forget(&mut self, number: u64) {

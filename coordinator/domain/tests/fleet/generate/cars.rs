@@ -54,7 +54,7 @@ impl Generator {
                 if let Some(car) = interrupted.filter(|_| self.random.percent(70)) {
                     return Some(self.operator(Command::Retry { car: car.id }));
                 }
-                if self.random.percent(97) {
+                if self.random.below(70) > 0 {
                     return None;
                 }
                 Command::Retry { car: *self.random.pick(&ended)? }
@@ -153,7 +153,7 @@ impl Generator {
                     | ("set-base-inputs", train::State::Building { .. })
                     | ("intend", train::State::Ready { .. })
                     | (
-                        "confirm-landing" | "withdraw-intent" | "leave-head",
+                        "confirm-landing" | "withdraw-intent" | "decline-landing" | "leave-head",
                         train::State::Landing { .. }
                     )
             )
@@ -195,6 +195,9 @@ impl Generator {
                 Command::LeaveHead { car: id, fence, reason: "it is protected".to_owned() }
             }
             "confirm-landing" => Command::ConfirmLanding { car: id, fence },
+            "decline-landing" => {
+                Command::DeclineLanding { car: id, fence, reason: "a rule says no".to_owned() }
+            }
             "withdraw-intent" => Command::WithdrawIntent {
                 car: id,
                 fence,

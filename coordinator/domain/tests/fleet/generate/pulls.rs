@@ -41,6 +41,10 @@ impl Generator {
         let repo = if self.random.percent(4) { name("elsewhere") } else { repo() };
         let command = match kind {
             "see-pull" => return self.see_pull(number, known),
+            "keep-head" => {
+                let head = self.moved(known?)?;
+                Command::KeepHead { repo, number, head, at: ForgeTime(self.now / 1000) }
+            }
             "open-pull" => return self.open_pull(board),
             "hinder-car" => return self.hinder_car(board),
             "hear-comment" => {
@@ -70,7 +74,7 @@ impl Generator {
         let head = match (known, self.random.below(10)) {
             (Some(known), 0..5) => known.head().clone(),
             (Some(known), 5) => known.seen[self.random.below(known.seen.len())].head.clone(),
-            (Some(Known { moved: Some(moved), .. }), 6 | 7) => moved.parse().ok()?,
+            (Some(known), 6 | 7) if !known.moved.is_empty() => self.moved(known)?,
             _ => self.head()?,
         };
         let origin = match number {
@@ -80,6 +84,12 @@ impl Generator {
         };
         let (at, opened_by) = (ForgeTime(self.now / 1000), UserId(number));
         Some(self.own(Command::SeePull { repo: repo(), number, head, at, origin, opened_by }))
+    }
+
+    /// Where we moved the branch of a head, or anywhere else.
+    fn moved(&mut self, known: &Known) -> Option<CommitId> {
+        let moved = self.random.pick(&known.moved).cloned();
+        moved.map_or_else(|| self.head(), |moved| moved.parse().ok())
     }
 
     /// Mostly for a session's change that has none, at the head that was submitted; now and then for

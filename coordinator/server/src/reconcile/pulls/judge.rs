@@ -15,7 +15,7 @@ use molt_forge::github::shape;
 use molt_repo::Oid;
 use tokio::time::Instant;
 
-use super::branch::{Standing, as_pushed};
+use super::branch::{Standing, as_pushed, is_astray};
 use super::{Memory, OnBoard, Pulls, PullsError, read};
 
 /// How many rounds' time the judgement of who waits stands, when nothing about it changed.
@@ -50,6 +50,12 @@ impl Pulls {
         let mut due = Vec::new();
         for (number, entry) in self.on_board().await? {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
+            if is_astray(&pull, &entry) {
+                let back = self.bring_back(&pull, &entry.known).await;
+                self.or_skip(number, back)?;
+                // What that came to is seen first.
+                continue;
+            }
             let pull = as_pushed(pull, &entry.known);
             if heads.contains(&pull.head.sha) {
                 memory.judged.remove(&number);
@@ -158,8 +164,9 @@ impl Pulls {
             self.leave(number, Left::Closed).await?;
             return Ok(Standing::NotAdmitted);
         };
-        if entry.known.is_moved_to(&pull.head.sha) {
-            return Ok(Standing::Astray { branch: pull.head.branch, at: pull.head.sha });
+        if is_astray(&pull, &entry) {
+            self.bring_back(&pull, &entry.known).await?;
+            return Ok(Standing::NotAdmitted);
         }
         let wanted = self.wanted(&pull, &entry.known)?;
         if self.is_out(&pull, &entry, &wanted).await? {
@@ -168,6 +175,10 @@ impl Pulls {
         let judged = read::pull(&pull, read::stack(&pull, &self.branch, []))?;
         let left = match self.admission((&pull, &judged), &entry.known, &wanted.wish).await? {
             Admission::Enter { head } if head.as_str() == car.head => {
+                if self.head_in_git(number).await?.as_deref() != Some(&car.head) {
+                    // What somebody pushed right before is read in the next round.
+                    return Ok(Standing::NotAdmitted);
+                }
                 let (_, method) = self.gates().await?;
                 let branch = self.movable(&pull, method).await?;
                 return Ok(Standing::Admitted { branch });

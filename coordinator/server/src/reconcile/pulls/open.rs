@@ -14,7 +14,7 @@ use molt_domain::message::Announcement;
 use molt_domain::name::RepoName;
 use molt_domain::pull::proposal::{self, Mark};
 use molt_domain::pull::{Closes, ForgeTime, Opened};
-use molt_domain::train::{Car, Origin, Proposer, State};
+use molt_domain::train::{Car, Origin, Passage, Proposer, State};
 use molt_forge::github::{Cause, GithubError, Proposal, shape};
 use molt_forge::{Branch, ForgeError};
 use molt_repo::{Oid, RepoError};
@@ -202,7 +202,11 @@ impl Pulls {
             return Ok(());
         }
         let forge = Arc::clone(&self.forge);
-        let (branch, head) = (shows.branch.clone(), shows.head.to_string());
+        let head = match entry.car.as_ref().map(|car| &car.state) {
+            Some(State::Landed { commit, passage: Passage::Ahead { .. }, .. }) => commit.clone(),
+            _ => shows.head.to_string(),
+        };
+        let branch = shows.branch.clone();
         let work = move || {
             let branch: Branch = branch.parse()?;
             let head = head.parse().map_err(|_| PullsError::Commit { text: head.clone() })?;

@@ -5,10 +5,12 @@
 //! check run and the same comment. Of mere progress less is said than there is: a request that
 //! changes something costs more than a reader gains.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use molt_domain::board::Command;
 use molt_domain::gate::Results;
+use molt_domain::id::JobId;
 use molt_domain::name::GateName;
 use molt_domain::policy::Method;
 use molt_domain::pull::admission::Stage;
@@ -19,9 +21,11 @@ use molt_domain::train::{Car, Ejection, State};
 use molt_forge::Oid;
 use molt_forge::github::{Annotation, CheckReport, CommentReport, Outcome, shape};
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::branch::as_told;
 use super::{Memory, OnBoard, Pulls, PullsError, read};
+use crate::reconcile::chain;
 
 /// What this coordinator said of a pull request last.
 #[derive(Debug)]
@@ -61,16 +65,25 @@ impl Pulls {
     /// Says what is to be said and was not yet.
     pub(super) async fn tell(&self, memory: &mut Memory) -> Result<(), PullsError> {
         let (required, method) = self.gates().await?;
-        for (number, entry) in self.on_board().await? {
+        let board = self.on_board().await?;
+        let found = self.found(&board).await?;
+        for (number, entry) in board {
             let Some(pull) = memory.pulls.get(&number).cloned() else { continue };
             let pull = as_told(pull, &entry);
+            let entry = match self.landed_unseen(&pull, &entry).await {
+                Ok(true) => OnBoard { closes: Closes::Yes, ..entry },
+                unseen => {
+                    self.or_skip(number, unseen.map(drop))?;
+                    entry
+                }
+            };
             let closes = entry.closes;
             // What we close is at no door any more.
             let judged = memory.judged.get(&number).filter(|_| closes == Closes::No);
             let judged = judged.map(|judged| &judged.admission);
             let (known, car) = (entry.known.as_ref(), entry.car.as_deref());
-            let found = self.found(car).await?;
-            let found = found.as_deref().map(|results| &results.finding);
+            let found = car.and_then(ended_by).and_then(|job| found.get(&job));
+            let found = found.map(|results| &results.finding);
             let basis = Basis { known, car, found, judged, required: &required, method, closes };
             let report = Report::of(basis);
             let said = self.tell_one(memory, pull, &entry, report).await;
@@ -108,17 +121,20 @@ impl Pulls {
         Ok(())
     }
 
-    /// What the run found that took a car out of the train, as long as that is kept.
-    async fn found(&self, car: Option<&Car>) -> Result<Option<Arc<Results>>, PullsError> {
-        let Some(State::Ejected { ejection: Ejection::GateFailed { job, .. }, .. }) =
-            car.map(|car| &car.state)
-        else {
-            return Ok(None);
-        };
-        let job = *job;
+    /// What the runs found that took cars out of the train, as long as that is kept.
+    async fn found(
+        &self,
+        board: &BTreeMap<u64, OnBoard>,
+    ) -> Result<BTreeMap<JobId, Arc<Results>>, PullsError> {
+        let cars = board.values().filter_map(|entry| entry.car.as_deref());
+        let jobs: BTreeSet<JobId> = cars.filter_map(ended_by).collect();
+        if jobs.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let read = self.handle.read(move |at| {
-            let mut results = at.board.tables().results.values();
-            results.find(|results| results.job == job).cloned()
+            let results = at.board.tables().results.values();
+            let wanted = results.filter(|results| jobs.contains(&results.job));
+            wanted.map(|results| (results.job, Arc::clone(results))).collect()
         });
         Ok(read.await?)
     }
@@ -185,7 +201,7 @@ impl Pulls {
             Voice::None => None,
         };
         let comment = match &report.comment {
-            Some(text) => Some(self.comment(pull.number, told.comment, text).await?),
+            Some(text) => self.comment_or_not(pull.number, told.comment, text).await?,
             None => told.comment,
         };
         let told = Told { check, comment, digest };
@@ -240,6 +256,24 @@ impl Pulls {
         })
     }
 
+    /// Comments, if GitHub lets us: where it does not, as where a conversation is locked, the check
+    /// run has said the same.
+    async fn comment_or_not(
+        &self,
+        number: u64,
+        known: Option<u64>,
+        text: &str,
+    ) -> Result<Option<u64>, PullsError> {
+        match self.comment(number, known, text).await {
+            Ok(id) => Ok(Some(id)),
+            Err(error) if error.is_of_one() => {
+                warn!(phase = "pulls", repo = %self.repo, number, error = %chain(&error), "no comment");
+                Ok(known)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn comment(
         &self,
         number: u64,
@@ -250,6 +284,14 @@ impl Pulls {
         let mark = Marker(number).to_string();
         let said = CommentReport { us, mark: &mark, text };
         Ok(self.account.client().report_comment(&self.slug, number, known, said).await?)
+    }
+}
+
+/// The run that took a car out of the train, if one did.
+fn ended_by(car: &Car) -> Option<JobId> {
+    match &car.state {
+        State::Ejected { ejection: Ejection::GateFailed { job, .. }, .. } => Some(*job),
+        _ => None,
     }
 }
 

@@ -4,14 +4,14 @@
 //! A forge shows a pull request as merged when its head is in the base as the base moves. Every step
 //! is from a named commit, so that what somebody pushes there is never lost, and may be made again by
 //! whoever finds the intent. Not here: whether the branch may be moved at all, which the pull request
-//! and the forge say.
+//! and the forge say, and one that is found astray later (`reconcile::pulls`).
 
 use molt_domain::train::{Car, Passage};
-use molt_forge::{Branch, ForgeError, HeadMove, HeadMoved};
-use tracing::{info, warn};
+use molt_forge::{ForgeError, HeadMove, HeadMoved};
+use tracing::warn;
 
 use super::landing::{Intent, Outcome, oid, shown};
-use super::{Places, Step, Train, TrainError};
+use super::{Places, TrainError};
 
 /// Whether the head is where the base may follow.
 pub(super) enum Ahead {
@@ -47,10 +47,10 @@ pub(super) fn come_back(
     intent: &Intent,
     reason: String,
 ) -> Result<Outcome, TrainError> {
-    let Some(HeadMove { branch, from, to }) = step_of(intent)? else {
+    let Some(HeadMove { branch, from, to, pushed }) = step_of(intent)? else {
         return Ok(Outcome::Dead(reason));
     };
-    let back = HeadMove { branch, from: to, to: from };
+    let back = HeadMove { branch, from: to, to: from, pushed };
     Ok(match moved(git, &intent.car, &back)? {
         HeadMoved::Moved | HeadMoved::Elsewhere { .. } => Outcome::Dead(reason),
         HeadMoved::Declined { reason: why } => {
@@ -65,7 +65,7 @@ pub(super) fn come_back(
 fn step_of(intent: &Intent) -> Result<Option<HeadMove>, TrainError> {
     let Passage::Ahead { branch } = &intent.passage else { return Ok(None) };
     let (from, to) = (oid(&intent.car.head)?, oid(&intent.candidate.commit)?);
-    Ok(Some(HeadMove { branch: branch.parse()?, from, to }))
+    Ok(Some(HeadMove { branch: branch.parse()?, from: from.clone(), to, pushed: from }))
 }
 
 fn moved(git: &Places, car: &Car, step: &HeadMove) -> Result<HeadMoved, TrainError> {
@@ -76,25 +76,5 @@ fn moved(git: &Places, car: &Car, step: &HeadMove) -> Result<HeadMoved, TrainErr
             Ok(git.forge.move_head(step)?)
         }
         moved => Ok(moved?),
-    }
-}
-
-impl Train {
-    /// Brings the head of a car back that no landing is decided of: it was moved for one by a leader
-    /// that nobody listened to any more.
-    pub(super) async fn bring_back(
-        &self,
-        car: Car,
-        branch: String,
-        at: String,
-    ) -> Result<Step, TrainError> {
-        let id = car.id;
-        let work = move |git: &Places| {
-            let branch: Branch = branch.parse()?;
-            moved(git, &car, &HeadMove { branch, from: oid(&at)?, to: oid(&car.head)? })
-        };
-        let moved = self.blocking(work).await?;
-        info!(phase = "train", car = %id, ?moved, "its head was astray");
-        Ok(Step::Idle)
     }
 }

@@ -26,6 +26,8 @@ pub(super) enum Outcome {
     Confirmed,
     /// It did not happen and cannot any more.
     Dead(String),
+    /// The same, and the forge says that it may not.
+    Declined(String),
     /// The branch of its head may not be moved, which the board is to know before the base moves.
     HeadLeft(String),
     /// Not known yet.
@@ -45,6 +47,10 @@ impl Train {
             Outcome::Dead(reason) => {
                 warn!(phase = "train", %car, %fence, reason, "landing withdrawn");
                 Command::WithdrawIntent { car, fence, reason }
+            }
+            Outcome::Declined(reason) => {
+                warn!(phase = "train", %car, %fence, reason, "landing declined");
+                Command::DeclineLanding { car, fence, reason }
             }
             Outcome::HeadLeft(reason) => {
                 info!(phase = "train", %car, %fence, reason, "its head's branch may not be moved");
@@ -72,7 +78,7 @@ fn carry_out(git: &Places, intent: &Intent, term: u64) -> Result<Outcome, TrainE
         }
         if theirs > (fence.epoch, fence.n) {
             let reason = format!("the fence is at {} by now", current.record.n);
-            return Ok(Outcome::Dead(reason));
+            return come_back(git, intent, reason);
         }
     }
     // The head goes first, and not for a base that is another one by now.
@@ -98,7 +104,16 @@ fn carry_out(git: &Places, intent: &Intent, term: u64) -> Result<Outcome, TrainE
         // Whoever intended it led before, and made the candidate in a mirror of its own.
         Err(ForgeError::MissingCommit { .. }) => {
             git.mirror.fetch()?;
-            git.forge.land(&landing)?
+            git.forge.land(&landing)
+        }
+        landed => landed,
+    };
+    let landed = match landed {
+        Err(ForgeError::Declined { reason, .. }) => {
+            return Ok(match close(git, intent, term, now.fence.as_ref(), reason)? {
+                Outcome::Dead(reason) => Outcome::Declined(reason),
+                outcome => outcome,
+            });
         }
         landed => landed?,
     };
