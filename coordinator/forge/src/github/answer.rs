@@ -33,7 +33,8 @@ pub struct Head {
     pub date: Option<SystemTime>,
     /// By what the same answer is known again.
     pub etag: Option<String>,
-    /// Path and query of the next page, without the host: tokens follow no address.
+    /// Path and query of the next page, as routes have them: without the host, since tokens follow
+    /// no address, and below the API's address.
     pub next: Option<String>,
     /// Where it is now.
     pub location: Option<String>,
@@ -61,6 +62,15 @@ impl Head {
             reset: number("x-ratelimit-reset").and_then(moment),
             retry_after: number("retry-after").map(Duration::from_secs),
         }
+    }
+
+    /// The same of an API that is not at its host's root: an enterprise's server names pages from
+    /// there, and routes begin below `root`. A page elsewhere stays what it is, and is not found.
+    pub(super) fn below(mut self, root: &str) -> Self {
+        let inner = |next: &str| Some(next.strip_prefix(root)?.to_owned());
+        let inner = self.next.as_deref().and_then(inner).filter(|next| next.starts_with('/'));
+        self.next = inner.or(self.next);
+        self
     }
 
     /// How long it is until the limit is counted anew, by GitHub's own clock.
@@ -178,6 +188,21 @@ mod tests {
         for none in [r#"<https://h/a>; rel="last""#, "", "<x>; rel=\"next\"", "rel=\"next\""] {
             assert_eq!(answer(200, &[("link", none)], "[]").head.next, None, "{none}");
         }
+    }
+
+    #[test]
+    fn the_next_page_of_an_enterprise_is_below_its_api() {
+        for (next, below) in [
+            ("/api/v3/repositories/1/pulls?page=2", "/repositories/1/pulls?page=2"),
+            ("/repositories/1/pulls?page=2", "/repositories/1/pulls?page=2"),
+            ("/api/v31/repositories/1", "/api/v31/repositories/1"),
+        ] {
+            let head = Head { next: Some(next.to_owned()), ..Head::default() };
+            assert_eq!(head.below("/api/v3").next.as_deref(), Some(below));
+        }
+        assert_eq!(Head::default().below("/api/v3").next, None);
+        let head = Head { next: Some("/user".to_owned()), ..Head::default() };
+        assert_eq!(head.below("").next.as_deref(), Some("/user"));
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Transport {
         Ok(Answer {
             status: head.status.as_u16(),
             body: body.to_bytes().to_vec(),
-            head: Head::of(&head.headers),
+            head: Head::of(&head.headers).below(self.root()),
         })
     }
 
@@ -138,6 +138,12 @@ impl Transport {
     /// Path and query of an address of this API; `None` for any other, where no token may go.
     pub(super) fn within<'a>(&self, address: &'a str) -> Option<&'a str> {
         address.strip_prefix(&self.base).filter(|path| path.starts_with('/'))
+    }
+
+    /// The path on its host that the API is below: none at GitHub itself.
+    fn root(&self) -> &str {
+        let host = self.base.split_once("://").map_or("", |(_, host)| host);
+        host.find('/').map_or("", |at| &host[at..])
     }
 
     /// An enterprise's server has its REST below `/api/v3`, and GraphQL beside it.

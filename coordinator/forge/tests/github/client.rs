@@ -6,7 +6,7 @@ use molt_forge::github::shape::Made;
 use molt_forge::github::{Cause, Limit, Operation, Route};
 use serde_json::{Value, json};
 
-use crate::script::{Reply, say, served};
+use crate::script::{Reply, say, served, served_below};
 
 fn route(operation: Operation) -> Route {
     operation.route().with("owner", "o").with("repo", "r")
@@ -80,6 +80,26 @@ async fn pages_are_followed_on_this_host_alone() {
     let first = "/repos/o/r/pulls?state=open&per_page=100";
     assert_eq!(paths, [first, "/repositories/1/pulls?page=2&per_page=100"]);
     assert!(asked.iter().all(|asked| asked.bearer.starts_with("ghs_")));
+}
+
+#[tokio::test]
+async fn an_enterprise_is_paged_through() {
+    let root = "/api/v3";
+    let link =
+        format!("<https://elsewhere.example{root}/repositories/1/pulls?page=2>; rel=\"next\"");
+    let first = Reply::Say(200, vec![("link", link)], json!([{"id": 1}]).to_string());
+    let replies = [first.clone(), say(200, &json!([{"id": 2}])), first, say(200, &json!([]))];
+    let (client, script) = served_below(root, replies, 0).await;
+    let pulls = || route(Operation::PULLS);
+    let all = client.pages(pulls(), |page: Vec<Made>| page).await;
+    assert_eq!(all, Ok(vec![Made { id: 1 }, Made { id: 2 }]));
+    let listed = client.whole::<Made>(pulls()).await.unwrap();
+    assert_eq!(listed.entries, [Made { id: 1 }]);
+    let asked = script.asked();
+    let paths: Vec<&str> = asked.iter().map(|asked| asked.path.as_str()).collect();
+    let (one, two) =
+        ("/api/v3/repos/o/r/pulls?per_page=100", "/api/v3/repositories/1/pulls?page=2");
+    assert_eq!(paths, [one, two, one, two]);
 }
 
 #[tokio::test]

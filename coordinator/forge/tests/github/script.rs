@@ -110,7 +110,18 @@ pub(crate) async fn served(
     replies: impl IntoIterator<Item = Reply>,
     ahead: i64,
 ) -> (Client, Arc<Script>) {
+    served_below("", replies, ahead).await
+}
+
+/// The same with an API that is below this path of its host.
+pub(crate) async fn served_below(
+    root: &str,
+    replies: impl IntoIterator<Item = Reply>,
+    ahead: i64,
+) -> (Client, Arc<Script>) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}{root}", listener.local_addr().unwrap());
     let script = Arc::new(Script {
         replies: Mutex::new(replies.into_iter().collect()),
         asked: Mutex::default(),
@@ -118,15 +129,13 @@ pub(crate) async fn served(
         now,
         serving: Mutex::default(),
     });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
     script.serving.lock().unwrap().spawn(async move { axum::serve(listener, router).await });
     let by = Duration::from_secs(ahead.unsigned_abs());
     let ours = if ahead < 0 { now - by } else { now + by };
     let app = App::new(APP, KEY).unwrap();
     let credentials = Credentials::installation(app, 7, Clock::of(move || ours));
-    let transport = Transport::new(&format!("http://{address}")).unwrap();
+    let transport = Transport::new(&address).unwrap();
     (Client::new(transport, credentials), script)
 }
 
