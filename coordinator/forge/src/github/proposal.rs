@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use super::client::Client;
-use super::error::GithubError;
+use super::error::{Cause, GithubError};
 use super::listing::Listing;
 use super::operation::Operation;
 use super::place::Slug;
@@ -27,8 +27,8 @@ pub struct Proposal<'a> {
 }
 
 impl Client {
-    /// Opens a pull request. Where the answer is lost, it is the one from its branch that
-    /// `is_it` says so of.
+    /// Opens a pull request. Where the answer is lost, or it is refused because there is one, it is
+    /// the one from its branch that `is_it` says so of.
     ///
     /// # Errors
     ///
@@ -43,7 +43,18 @@ impl Client {
         let Proposal { title, body, head, base } = proposal;
         let body = json!({"title": title, "body": body, "head": head, "base": base});
         let look = || self.pull_from(place, head, &is_it);
-        self.ensure(place.route(Operation::OPEN_PULL).body(body), look).await
+        let opened = self.ensure(place.route(Operation::OPEN_PULL).body(body), look).await;
+        let pull = match opened {
+            // A list may lack what was opened a moment ago, by whoever led before.
+            Err(error) if matches!(error.cause, Cause::Invalid { .. }) => {
+                look().await?.ok_or(error)?
+            }
+            opened => opened?,
+        };
+        if let Some(repository) = &pull.base.repo {
+            self.recognize(place, repository)?;
+        }
+        Ok(pull)
     }
 
     async fn pull_from(
@@ -61,9 +72,15 @@ impl Client {
     ///
     /// As [`Client::list`].
     pub async fn pulls_from(&self, place: &Slug, head: &str) -> Result<Listing<Pull>, GithubError> {
-        let route = place.route(Operation::PULLS).query("state", "all");
-        let route = route.query("head", format!("{}:{head}", place.owner()));
-        self.whole(route).await
+        loop {
+            let owner = self.called(place).owner().to_owned();
+            let route = place.route(Operation::PULLS).query("state", "all");
+            let found = self.whole(route.query("head", format!("{owner}:{head}"))).await?;
+            // Whoever was led to another owner has asked for the branch of the one before.
+            if self.called(place).owner() == owner {
+                return Ok(found);
+            }
+        }
     }
 
     /// Closes a pull request, which may be done twice.

@@ -8,6 +8,7 @@
 
 mod client;
 mod credentials;
+mod proposal;
 mod refs;
 mod report;
 mod script;

@@ -49,6 +49,7 @@ pub(crate) struct Asked {
 /// The server's side.
 #[derive(Debug)]
 pub(crate) struct Script {
+    address: String,
     replies: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<Asked>>,
     /// How long an installation's token is good for.
@@ -73,6 +74,16 @@ impl Script {
 
     pub(crate) fn set_life(&self, life: Duration) {
         *self.life.lock().unwrap() = life;
+    }
+
+    /// Where it answers.
+    pub(crate) fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// Says these next, in order.
+    pub(crate) fn say_all(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.replies.lock().unwrap().extend(replies);
     }
 
     fn answer(&self, asked: Asked) -> Reply {
@@ -123,6 +134,7 @@ pub(crate) async fn served_below(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}{root}", listener.local_addr().unwrap());
     let script = Arc::new(Script {
+        address: address.clone(),
         replies: Mutex::new(replies.into_iter().collect()),
         asked: Mutex::default(),
         life: Mutex::new(Duration::from_secs(3600)),
