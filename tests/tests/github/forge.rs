@@ -17,3 +17,4 @@ mod landing;
 mod leader;
 mod lost;
 mod refused;
+mod replaced;

@@ -104,7 +104,8 @@ impl GithubForge {
     }
 
     /// The repository's id in GraphQL. It is read before anything is pushed: its name may be another
-    /// one's by now.
+    /// one's by now, and what is private here is not for whoever that is. Where a ref is only taken
+    /// away that stands where we left it, there is nothing to see.
     fn node(&self) -> Result<String, ForgeError> {
         let read = self.runtime.block_on(self.client.look(&self.place));
         Ok(read.map_err(|error| self.refused(error))?.node_id)
@@ -200,6 +201,7 @@ impl Forge for GithubForge {
     }
 
     fn publish_change(&self, change: &RefId, head: &Oid) -> Result<(), ForgeError> {
+        self.node()?;
         self.git.publish_change(change, head)
     }
 
@@ -213,14 +215,17 @@ impl Forge for GithubForge {
     }
 
     fn publish_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError> {
+        self.node()?;
         self.git.publish_branch(branch, head)
     }
 
     fn retire_branch(&self, branch: &Branch, head: &Oid) -> Result<(), ForgeError> {
+        self.node()?;
         self.git.retire_branch(branch, head)
     }
 
     fn report(&self, report: &Report) -> Result<(), ForgeError> {
+        self.node()?;
         self.git.report(report)
     }
 
@@ -247,11 +252,11 @@ impl Forge for GithubForge {
 
     /// Where the base moves alone, this stops a landing that has not looked yet, and none that has.
     fn withdraw(&self, fence: &FenceMove) -> Result<Withdrawn, ForgeError> {
+        let node = self.node()?;
         if self.fencing == Fencing::BaseAlone {
             return self.git.withdraw(fence);
         }
         self.git.check_fence(fence)?;
-        let node = self.node()?;
         self.git.stage(&[(&fence.next.commit, FENCE)])?;
         match self.move_together(&node, &[fence_move(fence)])? {
             Stepped::Moved => Ok(Withdrawn::Moved),
