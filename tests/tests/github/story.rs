@@ -15,6 +15,7 @@ mod host;
 mod lacking;
 mod landing;
 mod load;
+mod opening;
 mod operation;
 mod personal;
 mod program;

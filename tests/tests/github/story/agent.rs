@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -11,13 +12,18 @@ use super::stand::Stand;
 /// An agent at work, who may push as `mona`.
 pub(super) struct Worker {
     pub(super) agent: Agent,
-    /// Where it works: its daemon ends with this.
-    _host: Host,
+    /// Where it works: its daemon ends with the last one there.
+    _host: Arc<Host>,
 }
 
 impl Worker {
     /// One called `ann`, of the coordinator that answers at `address`.
     pub(super) fn start(stand: &Stand, address: &str) -> Self {
+        Self::crew(stand, address, &["ann"]).remove(0)
+    }
+
+    /// Some at work on one host.
+    pub(super) fn crew(stand: &Stand, address: &str, names: &[&str]) -> Vec<Self> {
         let folder = stand.folder.path();
         let ask = folder.join("ask");
         let token = stand.github.personal_token("mona");
@@ -28,12 +34,17 @@ impl Worker {
         fs::set_permissions(&ask, Permissions::from_mode(0o700)).expect("its mode");
         let mut host = Host::new(folder, "h1", address);
         host.variables.push(("GIT_ASKPASS", ask.into()));
-        let worktree = folder.join("work-ann");
+        let host = Arc::new(host);
         let bare = stand.git(&["rev-parse", "--absolute-git-dir"]);
-        git(folder, &["clone", "--quiet", &bare, "work-ann"]);
         let remote = format!("{}/acme/widget.git", stand.github.url());
-        git(&worktree, &["remote", "set-url", "origin", &remote]);
-        Self { agent: Agent::new("ann", &host, worktree), _host: host }
+        let start = |name: &&str| {
+            let worktree = format!("work-{name}");
+            git(folder, &["clone", "--quiet", &bare, &worktree]);
+            let worktree = folder.join(worktree);
+            git(&worktree, &["remote", "set-url", "origin", &remote]);
+            Self { agent: Agent::new(name, &host, worktree), _host: Arc::clone(&host) }
+        };
+        names.iter().map(start).collect()
     }
 
     /// Commits a file and submits it; its car.

@@ -16,3 +16,5 @@ pub(super) const PULLS: &str = "GET /repos/{owner}/{repo}/pulls";
 pub(super) const OPEN_PULL: &str = "POST /repos/{owner}/{repo}/pulls";
 pub(super) const EDIT_PULL: &str = "PATCH /repos/{owner}/{repo}/pulls/{pull_number}";
 pub(super) const PULL: &str = "GET /repos/{owner}/{repo}/pulls/{pull_number}";
+/// What reads branches and heads by git.
+pub(super) const FETCH: &str = "git-upload-pack";

@@ -1,9 +1,10 @@
 //! Pull requests at GitHub become cars of the train, and are told what became of them.
 //!
 //! A round has five steps, in an order that matters: heads are seen before comments are heard, so
-//! that a comment is about what its writer saw; what sessions submitted is opened; then each pull
-//! request is judged, and what came of it is told. All is read anew: a webhook only begins a round sooner ([`DirtySet`]), and with none
-//! at all everything still happens. What GitHub forgets or never told is on the board
+//! that a comment is about what its writer saw; then each pull request is judged, and what came of
+//! it is told; at last some of what sessions submitted is opened, however much that is, to be judged
+//! in a round that comes soon. All is read anew: a webhook only begins a round sooner ([`DirtySet`]),
+//! and with none at all everything still happens. What GitHub forgets or never told is on the board
 //! ([`molt_domain::pull::Known`]); what can be read again is kept in memory alone.
 //!
 //! Not here: what a word of a person or of GitHub means (`molt_domain::pull`), and landing
@@ -35,6 +36,7 @@ use tracing::{info, warn};
 
 pub(crate) use self::branch::Standing;
 use self::judge::Judged;
+use self::open::Opening;
 use self::tell::Spoken;
 use super::chain;
 use crate::engine::{Failure, Handle};
@@ -122,8 +124,8 @@ struct Memory {
     spoken: BTreeMap<u64, Spoken>,
     /// Why the last round failed, which is told once.
     failed: Option<String>,
-    /// The changes for which none could be opened, and when that was tried last.
-    refused: BTreeMap<CarId, Instant>,
+    /// The changes for which none was opened though it was tried, and when that was last.
+    tried: BTreeMap<CarId, Instant>,
 }
 
 /// What the board has of a pull request.
@@ -178,7 +180,8 @@ impl PullsError {
             | Self::Time { .. }
             | Self::Repo(_)
             | Self::Branch(_)
-            | Self::Panicked => true,
+            | Self::Panicked
+            | Self::Board(Failure::Refused { .. }) => true,
             Self::Forge(_) | Self::Board(_) | Self::NoBase { .. } => false,
         }
     }
@@ -211,9 +214,12 @@ impl Pulls {
                 (next, earliest) = (Instant::now() + self.account.every, Instant::now() + PAUSE);
             }
             let failed = match self.work(&mut memory, wake).await {
-                Ok(()) => {
+                Ok(opening) => {
                     if memory.failed.take().is_some() {
                         info!(phase = "pulls", repo = %self.repo, "goes on");
+                    }
+                    if opening == Opening::Again {
+                        next = next.min(earliest);
                     }
                     None
                 }
@@ -229,12 +235,12 @@ impl Pulls {
         }
     }
 
-    async fn work(&self, memory: &mut Memory, wake: Wake) -> Result<(), PullsError> {
+    async fn work(&self, memory: &mut Memory, wake: Wake) -> Result<Opening, PullsError> {
         match wake {
             Wake::Look => self.round(memory).await,
             Wake::Tell => {
-                self.open(memory).await?;
-                self.tell(memory).await
+                self.tell(memory).await?;
+                self.open(memory).await
             }
         }
     }
@@ -282,14 +288,17 @@ impl Pulls {
         self.account.forget_installations().await;
     }
 
-    /// Sees, hears, opens, judges and tells once.
-    async fn round(&self, memory: &mut Memory) -> Result<(), PullsError> {
+    /// Sees, hears, judges, tells and opens once.
+    async fn round(&self, memory: &mut Memory) -> Result<Opening, PullsError> {
         let desk = self.desk().await?;
         self.see(memory).await?;
         self.listen(&desk, memory).await?;
-        self.open(memory).await?;
+        if memory.seen.anew {
+            memory.tried.clear();
+        }
         self.judge(memory).await?;
-        self.tell(memory).await
+        self.tell(memory).await?;
+        self.open(memory).await
     }
 
     /// The repository's desk, which the first round opens.

@@ -26,6 +26,27 @@ use super::read::{commit, forge_time, moment, origin, user};
 use super::{Memory, OnBoard, Pulls, PullsError};
 use crate::reconcile::chain;
 
+/// Changes that one is opened for before people are heard and told again.
+const AT_ONCE: usize = 8;
+
+/// What a look at the changes without a pull request left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Nothing before something changes.
+    Idle,
+    /// Some were opened, which nobody has judged yet, or wait for their turn.
+    Again,
+}
+
+/// What came of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// It has a pull request.
+    Shown,
+    /// It has none, and nothing is wrong with that for now.
+    Unshown,
+}
+
 /// A session's change without a pull request.
 #[derive(Debug)]
 struct Unshown {
@@ -41,40 +62,36 @@ struct Changed {
 }
 
 impl Pulls {
-    /// Opens what is to be opened. Where that was refused it is tried again now and then.
-    pub(super) async fn open(&self, memory: &mut Memory) -> Result<(), PullsError> {
-        if memory.seen.anew {
-            memory.refused.clear();
-            self.account.forget_installations().await;
-        }
+    /// Opens some of what is to be opened. Where it came to nothing it is tried again now and then.
+    pub(super) async fn open(&self, memory: &mut Memory) -> Result<Opening, PullsError> {
         let unshown = self.unshown().await?;
-        memory.refused.retain(|id, _| unshown.iter().any(|change| change.car.id == *id));
+        memory.tried.retain(|id, _| unshown.iter().any(|change| change.car.id == *id));
         let span: Duration = self.account.every * STANDS;
-        for change in unshown {
+        let is_due = |change: &Unshown| {
+            memory.tried.get(&change.car.id).is_none_or(|at| at.elapsed() >= span)
+        };
+        let due: Vec<Unshown> = unshown.into_iter().filter(is_due).collect();
+        let mut opening = if due.len() > AT_ONCE { Opening::Again } else { Opening::Idle };
+        for change in due.into_iter().take(AT_ONCE) {
             let id = change.car.id;
-            if memory.refused.get(&id).is_some_and(|at| at.elapsed() < span) {
-                continue;
+            match self.open_one(memory, &change).await {
+                Ok(Tried::Shown) => opening = Opening::Again,
+                Ok(Tried::Unshown) => {}
+                Err(error) => self.hinder(id, error).await?,
             }
-            if let Err(error) = self.open_one(memory, &change).await {
-                memory.refused.insert(id, Instant::now());
-                self.hinder(id, error).await?;
-            }
+            // What is shown by now is not looked at again in any case.
+            memory.tried.insert(id, Instant::now());
         }
-        Ok(())
+        Ok(opening)
     }
 
-    /// Puts a change aside for which none can be opened. What passes by itself is only waited for,
-    /// and what is about all of them ends the round.
+    /// Puts a change aside for which none can be opened, so that it holds up nobody. What passes by
+    /// itself, and what is about all of them, ends the round.
     async fn hinder(&self, car: CarId, error: PullsError) -> Result<(), PullsError> {
         warn!(phase = "pulls", repo = %self.repo, %car, error = %chain(&error), "no pull request");
-        match error.hindrance() {
-            Some((code, what)) => {
-                let code = code.to_owned();
-                self.tell_board_of(car, Command::HinderCar { car, code, what }).await
-            }
-            None if error.is_of_one() => Ok(()),
-            None => Err(error),
-        }
+        let Some((code, what)) = error.hindrance() else { return Err(error) };
+        let code = code.to_owned();
+        self.tell_board_of(car, Command::HinderCar { car, code, what }).await
     }
 
     async fn unshown(&self) -> Result<Vec<Unshown>, PullsError> {
@@ -82,7 +99,7 @@ impl Pulls {
         Ok(self.handle.read(move |at| unshown(at.board.tables(), &repo)).await?)
     }
 
-    async fn open_one(&self, memory: &mut Memory, change: &Unshown) -> Result<(), PullsError> {
+    async fn open_one(&self, memory: &mut Memory, change: &Unshown) -> Result<Tried, PullsError> {
         let car = &change.car;
         let branch = proposal::branch(car);
         // A token that was made before something was granted has it not: this makes another one.
@@ -91,12 +108,13 @@ impl Pulls {
         let at = forge_time(found.date);
         for pull in found.entries {
             if self.is_of(&pull, car).await? {
-                return self.opened(memory, car.id, pull, at).await;
+                self.opened(memory, car.id, pull, at).await?;
+                return Ok(Tried::Shown);
             }
         }
         let Some(Changed { paths, odd }) = self.publish(car, &branch).await? else {
-            // The base has it already, which the train finds as well.
-            return Ok(());
+            // The train finds the same, and puts it out.
+            return Ok(Tried::Unshown);
         };
         let announced = &change.announced;
         let words = proposal::Proposal { car, announced, changed: &paths, odd };
@@ -108,10 +126,11 @@ impl Pulls {
         info!(phase = "pulls", repo = %self.repo, car = %car.id, number = pull.number, "opened");
         if pull.head.sha != car.head {
             // Somebody has pushed to it: when that was seen, the next list says.
-            return Ok(());
+            return Ok(Tried::Unshown);
         }
         let at = moment(&pull.created_at)?;
-        self.opened(memory, car.id, pull, at).await
+        self.opened(memory, car.id, pull, at).await?;
+        Ok(Tried::Shown)
     }
 
     /// Whether a pull request from a change's branch was opened for it. A closed one may be another
@@ -131,7 +150,8 @@ impl Pulls {
         Ok(shows(pull, us))
     }
 
-    /// Tells the board of a pull request that was opened for a change.
+    /// Tells the board of a pull request that was opened for a change. That it refuses is an error:
+    /// the change would stay without one, and the same be done for ever.
     pub(super) async fn opened(
         &self,
         memory: &mut Memory,
@@ -148,26 +168,32 @@ impl Pulls {
             opened_by: user(pull.user.as_ref()),
         };
         let (repo, number) = (self.repo.clone(), pull.number);
-        self.tell_board(number, Command::OpenPull { repo, number, opened }).await?;
+        self.handle.own(Command::OpenPull { repo, number, opened }).await?;
         memory.pulls.insert(number, pull);
         Ok(())
     }
 
-    /// Makes the branch of a change; `None` if it has nothing that the base lacks.
+    /// Makes the branch of a change; `None` if there is nothing to be shown: its head is nowhere to
+    /// be had, or has nothing that the base lacks.
     async fn publish(&self, car: &Car, branch: &str) -> Result<Option<Changed>, PullsError> {
         let (mirror, forge) = (self.mirror.clone(), Arc::clone(&self.forge));
         let (base, head, name) = (self.branch.clone(), car.head.clone(), branch.to_owned());
         let work = move || {
-            let unnamed = || PullsError::Commit { text: head.clone() };
-            let oid: Oid = head.parse().map_err(|_| unnamed())?;
-            let pushed: molt_forge::Oid = head.parse().map_err(|_| unnamed())?;
+            let (Ok(oid), Ok(pushed)) = (head.parse::<Oid>(), head.parse::<molt_forge::Oid>())
+            else {
+                return Ok(None);
+            };
             let branch: Branch = name.parse()?;
             let base = mirror.branch(&base)?;
             let from = match mirror.merge_base(&base, &oid) {
                 Err(RepoError::MissingCommit { .. }) => {
                     mirror.fetch()?;
-                    mirror.merge_base(&base, &oid)?
+                    mirror.merge_base(&base, &oid)
                 }
+                found => found,
+            };
+            let from = match from {
+                Err(RepoError::MissingCommit { .. }) => return Ok(None),
                 found => found?,
             };
             if from.as_ref() == Some(&oid) {
@@ -256,18 +282,27 @@ impl PullsError {
     fn hindrance(&self) -> Option<(&'static str, String)> {
         let code = match self {
             Self::Github(GithubError { cause, .. }) => match cause {
-                Cause::Forbidden { .. } | Cause::Missing { .. } => Some("auth-lost"),
+                Cause::Forbidden { .. } | Cause::Missing { .. } | Cause::Gone { .. } => {
+                    Some("auth-lost")
+                }
                 Cause::NotAllowed { .. } | Cause::Invalid { .. } | Cause::Conflict { .. } => {
                     Some("ruleset-blocked")
                 }
+                Cause::Unreadable { .. } => Some("closed"),
                 _ => None,
             },
             Self::Forge(ForgeError::RemoteDenied { .. } | ForgeError::GithubDenied { .. }) => {
                 Some("auth-lost")
             }
             Self::Forge(ForgeError::Declined { .. }) | Self::Branch(_) => Some("ruleset-blocked"),
-            Self::Repo(RepoError::MissingCommit { .. }) | Self::Commit { .. } => Some("closed"),
-            _ => None,
+            Self::Repo(RepoError::RemoteDenied { .. }) => Some("auth-lost"),
+            // The remote is away for all of them.
+            Self::Repo(
+                RepoError::RemoteGone { .. }
+                | RepoError::RemoteMoved { .. }
+                | RepoError::NoAccess { .. },
+            ) => None,
+            error => error.is_of_one().then_some("closed"),
         };
         code.map(|code| (code, format!("no pull request can be opened: {}", chain(self))))
     }
