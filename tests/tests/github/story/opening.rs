@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::agent::Worker;
 use super::faults::next;
-use super::operation::{FETCH, MAKE_CHECK, OPEN_PULL, PULLS};
+use super::operation::{ALL_COMMENTS, FETCH, MAKE_CHECK, OPEN_PULL, PERMISSION, PULLS};
 use super::stand::{OPEN, Stand};
 use crate::sim::{Entry, Fault, Kind, When};
 
@@ -143,5 +143,27 @@ async fn what_was_never_pushed_is_looked_for_once_and_the_train_puts_it_out() {
     stand.until("it is out", |_| bob.is(&car, "closed")).await;
     let told = bob.car(&car);
     assert!(told["detail"].as_str().unwrap_or_default().contains("is not in"), "{told}");
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_right_may_not_be_read_has_none_and_holds_up_nobody() {
+    let mut stand = Stand::new(OPEN);
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    for nth in 1..=40 {
+        let message = "Must have push access to view collaborator permission.";
+        let kind = Kind::Status { status: 403, message, headers: Vec::new() };
+        stand.github.plan(Fault { operation: PERMISSION, nth, when: When::Before, kind });
+    }
+    stand.serve().await;
+    stand.ask(number, "mona");
+    stand.until("it is answered", |stand| stand.said(number).len() == 1).await;
+    assert!(stand.said(number)[0].contains("nothing was done"), "{:?}", stand.said(number));
+    another_lands(&stand).await;
+    assert_eq!(stand.landings(&stand.head(number)), 0);
+    let asked = stand.times(ALL_COMMENTS);
+    stand.round().await;
+    assert!(stand.times(ALL_COMMENTS) > asked);
+    assert!(stand.times(PERMISSION) <= 2, "each comment is heard once");
     stand.stop().await;
 }

@@ -16,5 +16,6 @@ pub(super) const PULLS: &str = "GET /repos/{owner}/{repo}/pulls";
 pub(super) const OPEN_PULL: &str = "POST /repos/{owner}/{repo}/pulls";
 pub(super) const EDIT_PULL: &str = "PATCH /repos/{owner}/{repo}/pulls/{pull_number}";
 pub(super) const PULL: &str = "GET /repos/{owner}/{repo}/pulls/{pull_number}";
+pub(super) const PERMISSION: &str = "GET /repos/{owner}/{repo}/collaborators/{username}/permission";
 /// What reads branches and heads by git.
 pub(super) const FETCH: &str = "git-upload-pack";

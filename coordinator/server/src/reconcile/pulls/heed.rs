@@ -7,6 +7,7 @@ use molt_domain::board::Command;
 use molt_domain::pull::command::{self, Author, hear};
 use molt_domain::pull::{Desk, ForgeTime, Heard, Right};
 use molt_forge::github::{Cause, GithubError, Operation, shape};
+use tracing::warn;
 
 use super::read::{forge_time, heard};
 use super::{Memory, Pulls, PullsError};
@@ -53,7 +54,7 @@ impl Pulls {
                 continue;
             }
             chatter = None;
-            let right = self.right_of(&comment, &mut rights).await?;
+            let right = self.right_of(&comment, &mut rights, &mut memory.blind).await?;
             self.meet(memory, number, heard.written).await?;
             self.hear(number, Heard { right, ..heard }).await?;
         }
@@ -71,17 +72,28 @@ impl Pulls {
         Ok(())
     }
 
-    /// What a comment's writer may do now, which is asked only of who commands.
+    /// What a comment's writer may do now, which is asked only of who commands. Whoever is not let
+    /// see it takes it for none, and hears what others say all the same.
     async fn right_of(
         &self,
         comment: &shape::Comment,
         rights: &mut BTreeMap<u64, Right>,
+        blind: &mut bool,
     ) -> Result<Right, PullsError> {
         let Some(account) = &comment.user else { return Ok(Right::None) };
         if let Some(right) = rights.get(&account.id) {
             return Ok(*right);
         }
-        let right = self.right(account).await?;
+        let right = match self.right(account).await {
+            Err(PullsError::Github(error)) if matches!(error.cause, Cause::Forbidden { .. }) => {
+                if !std::mem::replace(blind, true) {
+                    let login = &account.login;
+                    warn!(phase = "pulls", repo = %self.repo, login, %error, "whose rights cannot be read has none");
+                }
+                Right::None
+            }
+            read => read?,
+        };
         rights.insert(account.id, right);
         Ok(right)
     }

@@ -126,6 +126,8 @@ struct Memory {
     failed: Option<String>,
     /// The changes for which none was opened though it was tried, and when that was last.
     tried: BTreeMap<CarId, Instant>,
+    /// Whether it was told that somebody's right cannot be read.
+    blind: bool,
 }
 
 /// What the board has of a pull request.
