@@ -152,6 +152,11 @@ mod tests {
             (Policy::STORE_MEMBER, millis(&[20, 40, 80, 160, 200, 200, 200])),
             (Policy::LEAD, millis(&[200, 400, 800, 1_000, 1_000, 1_000, 1_000])),
             (Policy::FORGE_READ, millis(&[500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000])),
+            (
+                Policy::FORGE_UNSAID,
+                millis(&[75_000, 150_000, 300_000, 600_000, 1_200_000, 2_400_000, 3_600_000]),
+            ),
+            (Policy::FORGE_RESUME, millis(&[2_000; 7])),
             (Policy::GIT_NETWORK, millis(&[1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])),
         ];
         assert_eq!(expected.each_ref().map(|(policy, _)| *policy), Policy::ALL);

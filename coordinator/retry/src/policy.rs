@@ -101,6 +101,32 @@ impl Policy {
     }
     .checked();
 
+    /// Asking a forge again that refused for a limit and did not say when to come back.
+    ///
+    /// It wants a minute at least, which the jitter leaves, and more each time in a row. Beyond an
+    /// hour nothing is won: that is the longest span that forges count in.
+    pub const FORGE_UNSAID: Self = Self {
+        name: "forge-unsaid",
+        first: Duration::from_secs(75),
+        factor: 2,
+        cap: Duration::from_secs(3600),
+        give_up_after: None,
+        spread: 20,
+    }
+    .checked();
+
+    /// Asking a forge again after the moment that it named: everybody who was told the same would
+    /// be there at once.
+    pub const FORGE_RESUME: Self = Self {
+        name: "forge-resume",
+        first: Duration::from_secs(2),
+        factor: 1,
+        cap: Duration::from_secs(2),
+        give_up_after: None,
+        spread: 100,
+    }
+    .checked();
+
     /// Fetching from a git remote, and pushing objects to refs of their own.
     ///
     /// Not for the push that moves a base: after a lost answer, landing reads
@@ -116,12 +142,14 @@ impl Policy {
     .checked();
 
     /// Every policy, for `serve` to print and for tests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::COMMIT_UNKNOWN,
         Self::RECONNECT,
         Self::STORE_MEMBER,
         Self::LEAD,
         Self::FORGE_READ,
+        Self::FORGE_UNSAID,
+        Self::FORGE_RESUME,
         Self::GIT_NETWORK,
     ];
 

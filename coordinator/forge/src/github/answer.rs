@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{Cause, Limit};
+use super::operation::Operation;
 
-/// How long to wait where GitHub wants it and does not say how long (its documentation on rate
-/// limits, "exceeding the rate limit").
+/// How long to wait at least where GitHub wants it and does not say how long (its documentation on
+/// rate limits, "exceeding the rate limit").
 const UNSAID: Duration = Duration::from_secs(60);
 
 /// So many characters of a body that cannot be read are shown.
@@ -87,6 +88,15 @@ fn next_of(link: &str) -> Option<String> {
     rest.find('/').map(|at| rest[at..].to_owned())
 }
 
+/// That too much was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limited {
+    /// Which limit was met.
+    pub(super) limit: Limit,
+    /// For how long GitHub wants to hear nothing; `None` where it does not say.
+    pub(super) wait: Option<Duration>,
+}
+
 /// What GitHub writes into the body of an error.
 #[derive(Debug, Default, Deserialize)]
 struct Complaint {
@@ -129,21 +139,43 @@ impl Answer {
 
     /// Two statuses say many things: not allowed, suspended, and three kinds of too much.
     fn forbidden(&self, message: String) -> Cause {
-        let has = |words: &str| message.to_ascii_lowercase().contains(words);
-        if let Some(wait) = self.head.retry_after {
-            return Cause::Cooldown { limit: Limit::Secondary, wait };
+        if let Some(Limited { limit, wait }) = self.too_much(&message) {
+            return Cause::Cooldown { limit, wait: wait.unwrap_or(UNSAID) };
         }
-        if self.head.remaining == Some(0) {
-            let wait = self.head.until_reset().unwrap_or(UNSAID);
-            return Cause::Cooldown { limit: Limit::Primary, wait };
-        }
-        if has("secondary rate limit") || has("abuse detection") || self.status == 429 {
-            return Cause::Cooldown { limit: Limit::Secondary, wait: UNSAID };
-        }
-        if has("suspended") {
+        if message.to_ascii_lowercase().contains("suspended") {
             return Cause::Suspended { message };
         }
         Cause::Forbidden { message }
+    }
+
+    /// That too much was asked, if this says so. GraphQL does in an answer that is fine.
+    pub(super) fn limited(&self, operation: Operation) -> Option<Limited> {
+        let is_graphql = self.status == 200 && operation == Operation::GRAPHQL;
+        if !is_graphql && !matches!(self.status, 403 | 429) {
+            return None;
+        }
+        let complaint: Complaint = serde_json::from_slice(&self.body).unwrap_or_default();
+        let message = self.words(&complaint);
+        match is_graphql {
+            true if !complaint.is_of_limits(&message) => None,
+            true => {
+                let unsaid = Limited { limit: Limit::Primary, wait: None };
+                Some(self.too_much(&message).unwrap_or(unsaid))
+            }
+            false => self.too_much(&message),
+        }
+    }
+
+    /// Which limit was met, if one was, and until when: by the head first, then by the words.
+    fn too_much(&self, message: &str) -> Option<Limited> {
+        if let Some(wait) = self.head.retry_after {
+            return Some(Limited { limit: Limit::Secondary, wait: Some(wait) });
+        }
+        if self.head.remaining == Some(0) {
+            return Some(Limited { limit: Limit::Primary, wait: self.head.until_reset() });
+        }
+        let is_secondary = says_secondary(message) || self.status == 429;
+        is_secondary.then_some(Limited { limit: Limit::Secondary, wait: None })
     }
 
     /// The complaint in a line: message, and what each error says.
@@ -156,6 +188,19 @@ impl Answer {
         words.extend(complaint.errors.as_array().into_iter().flatten().map(one_error));
         words.join("; ")
     }
+}
+
+impl Complaint {
+    /// Whether something in GraphQL was refused for a limit, and for nothing else.
+    fn is_of_limits(&self, message: &str) -> bool {
+        let kinds = self.errors.as_array().into_iter().flatten().map(|error| &error["type"]);
+        kinds.clone().any(|kind| kind == "RATE_LIMITED") || says_secondary(message)
+    }
+}
+
+fn says_secondary(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["secondary rate limit", "abuse detection"].iter().any(|words| message.contains(words))
 }
 
 /// One entry of an error's list: a sentence, or a code of a field.
@@ -226,6 +271,28 @@ mod tests {
         let suspended =
             answer(403, &[], r#"{"message":"This installation has been suspended"}"#).cause();
         assert!(matches!(suspended, Some(Cause::Suspended { .. })), "{suspended:?}");
+    }
+
+    #[test]
+    fn in_graphql_too_much_is_said_in_an_answer_that_is_fine() {
+        let date = ("date", "Tue, 01 Dec 2026 10:00:00 GMT");
+        let spent = [date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1796119320")];
+        let typed = r#"{"data":null,"errors":[{"type":"RATE_LIMITED","message":"wait"}]}"#;
+        let secondary = r#"{"errors":[{"message":"You have exceeded a secondary rate limit."}]}"#;
+        let said = |answer: &Answer| {
+            answer.limited(Operation::GRAPHQL).map(|it| (it.limit, it.wait.map(|it| it.as_secs())))
+        };
+        for (answer, limited) in [
+            (answer(200, &spent, typed), Some((Limit::Primary, Some(120)))),
+            (answer(200, &[], typed), Some((Limit::Primary, None))),
+            (answer(200, &[], secondary), Some((Limit::Secondary, None))),
+            (answer(200, &[("retry-after", "9")], secondary), Some((Limit::Secondary, Some(9)))),
+            (answer(200, &spent, r#"{"data":{"updateRefs":{}}}"#), None),
+            (answer(200, &spent, r#"{"errors":[{"message":"no"}]}"#), None),
+        ] {
+            assert_eq!(said(&answer), limited, "{answer:?}");
+        }
+        assert_eq!(answer(200, &[], secondary).limited(Operation::COMMENT), None);
     }
 
     #[test]

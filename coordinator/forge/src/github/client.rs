@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::credentials::{Credentials, Rights};
 use super::error::{Cause, GithubError};
 use super::governor::Governor;
+use super::line::Line;
 use super::names::{Names, repository_of};
 use super::operation::{As, Operation, Route};
 use super::place::Slug;
@@ -32,9 +33,8 @@ const LOOKS: [Duration; 3] =
 /// One account at GitHub.
 #[derive(Debug)]
 pub struct Client {
-    transport: Transport,
+    line: Line,
     credentials: Credentials,
-    governor: Governor,
     names: Names,
 }
 
@@ -42,7 +42,7 @@ impl Client {
     /// A client that asks by these credentials.
     #[must_use]
     pub fn new(transport: Transport, credentials: Credentials) -> Self {
-        Self { transport, credentials, governor: Governor::default(), names: Names::default() }
+        Self { line: Line::new(transport), credentials, names: Names::default() }
     }
 
     /// By what right it asks.
@@ -54,7 +54,7 @@ impl Client {
     /// How much it asks.
     #[must_use]
     pub fn governor(&self) -> &Governor {
-        &self.governor
+        self.line.governor()
     }
 
     /// What the App was granted where it is installed; `None` for a personal token.
@@ -63,7 +63,7 @@ impl Client {
     ///
     /// No token was to be had.
     pub async fn rights(&self) -> Result<Option<Rights>, GithubError> {
-        self.credentials.rights(&self.transport).await
+        self.credentials.rights(&self.line).await
     }
 
     /// The token that git is let in with. `again` says that the last one was refused, so that an
@@ -73,7 +73,7 @@ impl Client {
     ///
     /// None was to be had.
     pub async fn token(&self, again: bool) -> Result<SecretString, GithubError> {
-        self.credentials.token(&self.transport, again).await
+        self.credentials.token(&self.line, again).await
     }
 
     /// Reads one thing.
@@ -253,7 +253,7 @@ impl Client {
         error: &GithubError,
     ) -> Result<Option<Route>, GithubError> {
         let Cause::Moved { to: Some(to) } = &error.cause else { return Ok(None) };
-        let (Some(place), Some(path)) = (route.place(), self.transport.within(to)) else {
+        let (Some(place), Some(path)) = (route.place(), self.line.within(to)) else {
             return Ok(None);
         };
         if route.operation().by == As::App {
@@ -270,15 +270,10 @@ impl Client {
 
     async fn sent(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
         let operation = route.operation();
-        let failed = |cause| GithubError { operation, cause };
-        let _going = self.governor.admit(operation.effect).await.map_err(failed)?;
-        let answer = self.credentials.exchange(&self.transport, route, etag).await?;
+        let answer = self.credentials.exchange(&self.line, route, etag).await?;
         match answer.cause() {
             None => Ok(answer),
-            Some(cause) => {
-                self.governor.heed(&cause);
-                Err(failed(cause))
-            }
+            Some(cause) => Err(GithubError { operation, cause }),
         }
     }
 }

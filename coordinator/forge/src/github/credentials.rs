@@ -3,7 +3,8 @@
 //! An installation's token is good for an hour. It is made anew before that is over, by one request
 //! however many want it; a 401 makes it anew as well, since nothing was done then. The App's own
 //! tokens go by GitHub's clock, which every answer tells, so that a clock of ours that is off is no
-//! trouble.
+//! trouble. Tokens are asked for by the same line as everything else, so not while GitHub wants to hear
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,8 +19,8 @@ use super::answer::Answer;
 use super::app::App;
 use super::clock::Clock;
 use super::error::{Cause, GithubError};
+use super::line::Line;
 use super::operation::{As, Operation, Route};
-use super::transport::Transport;
 
 /// A token is made anew so long before its end.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -96,20 +97,17 @@ impl Credentials {
     }
 
     /// What the installation was granted; `None` for a personal token, which tells nobody.
-    pub(super) async fn rights(
-        &self,
-        transport: &Transport,
-    ) -> Result<Option<Rights>, GithubError> {
+    pub(super) async fn rights(&self, line: &Line) -> Result<Option<Rights>, GithubError> {
         match &self.kind {
             Kind::Personal(_) => Ok(None),
-            Kind::App(installed) => Ok(Some(installed.token(transport).await?.rights)),
+            Kind::App(installed) => Ok(Some(installed.token(line).await?.rights)),
         }
     }
 
     /// The token of whoever asks, for git. `again` gives the one up that was given last.
     pub(super) async fn token(
         &self,
-        transport: &Transport,
+        line: &Line,
         again: bool,
     ) -> Result<SecretString, GithubError> {
         match &self.kind {
@@ -118,7 +116,7 @@ impl Credentials {
                 if again {
                     installed.token.lock().await.take();
                 }
-                Ok(installed.token(transport).await?.secret)
+                Ok(installed.token(line).await?.secret)
             }
         }
     }
@@ -127,7 +125,7 @@ impl Credentials {
     /// refused.
     pub(super) async fn exchange(
         &self,
-        transport: &Transport,
+        line: &Line,
         route: &Route,
         etag: Option<&str>,
     ) -> Result<Answer, GithubError> {
@@ -135,29 +133,25 @@ impl Credentials {
         let failed = |cause| GithubError { operation, cause };
         let installed = match &self.kind {
             Kind::Personal(token) => {
-                return transport.exchange(route, token, etag).await.map_err(failed);
+                return line.exchange(route, token, etag).await.map_err(failed);
             }
             Kind::App(installed) => installed,
         };
-        let bearer = installed.bearer(transport, operation).await?;
-        let answer = transport.exchange(route, &bearer, etag).await.map_err(failed)?;
+        let bearer = installed.bearer(line, operation).await?;
+        let answer = line.exchange(route, &bearer, etag).await.map_err(failed)?;
         if answer.status != 401 || !installed.mended(&answer, operation.by).await {
             return Ok(answer);
         }
-        let bearer = installed.bearer(transport, operation).await?;
-        transport.exchange(route, &bearer, etag).await.map_err(failed)
+        let bearer = installed.bearer(line, operation).await?;
+        line.exchange(route, &bearer, etag).await.map_err(failed)
     }
 }
 
 impl Installed {
-    async fn bearer(
-        &self,
-        transport: &Transport,
-        operation: Operation,
-    ) -> Result<SecretString, GithubError> {
+    async fn bearer(&self, line: &Line, operation: Operation) -> Result<SecretString, GithubError> {
         match operation.by {
             As::App => self.signed(operation),
-            As::Installation => Ok(self.token(transport).await?.secret),
+            As::Installation => Ok(self.token(line).await?.secret),
         }
     }
 
@@ -197,22 +191,22 @@ impl Installed {
     }
 
     /// The installation's token. Whoever comes while it is made waits for that one.
-    async fn token(&self, transport: &Transport) -> Result<Token, GithubError> {
+    async fn token(&self, line: &Line) -> Result<Token, GithubError> {
         let mut token = self.token.lock().await;
         if let Some(token) = token.as_ref().filter(|token| Instant::now() < token.renew_at) {
             return Ok(token.clone());
         }
-        let made = self.make(transport).await?;
+        let made = self.make(line).await?;
         Ok(token.insert(made).clone())
     }
 
-    async fn make(&self, transport: &Transport) -> Result<Token, GithubError> {
+    async fn make(&self, line: &Line) -> Result<Token, GithubError> {
         let operation = Operation::TOKEN;
         let failed = |cause| GithubError { operation, cause };
         let route = operation.route().with("installation_id", self.installation);
         let send = async || {
             let bearer = self.signed(operation)?;
-            transport.exchange(&route, &bearer, None).await.map_err(failed)
+            line.exchange(&route, &bearer, None).await.map_err(failed)
         };
         let mut answer = send().await?;
         if answer.status == 401 && self.set_clock(&answer) {

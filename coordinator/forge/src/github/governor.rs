@@ -8,9 +8,11 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use molt_retry::{Delays, Policy};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::Limited;
 use super::error::{Cause, Limit};
 use super::operation::Effect;
 
@@ -45,11 +47,20 @@ pub struct Governor {
     books: Mutex<Books>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     /// What was spent of each budget, and when; no longer ago than its span.
     spent: [VecDeque<(Instant, u32)>; BUDGETS.len()],
     cooldown: Option<(Instant, Limit)>,
+    /// How long to wait where GitHub does not say, by what was asked: longer each time in a row.
+    unsaid: [Delays; 3],
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        let unsaid = [(); 3].map(|()| Policy::FORGE_UNSAID.into());
+        Self { spent: Default::default(), cooldown: None, unsaid }
+    }
 }
 
 impl Default for Governor {
@@ -89,11 +100,21 @@ impl Governor {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// What GitHub said of its limits.
-    pub(super) fn heed(&self, cause: &Cause) {
-        if let Cause::Cooldown { limit, wait } = cause {
-            self.cool(*limit, *wait);
-        }
+    /// Keeps to what GitHub said of its limits when this was asked; how long that is.
+    pub(super) fn heed(&self, effect: Effect, said: Limited) -> Cause {
+        let Limited { limit, wait } = said;
+        let resume = || Delays::from(Policy::FORGE_RESUME).next_delay().unwrap_or_default();
+        let wait = match wait {
+            Some(wait) => wait + resume(),
+            None => self.books().unsaid[line_of(effect)].next_delay().unwrap_or(HOUR),
+        };
+        self.cool(limit, wait);
+        Cause::Cooldown { limit, wait }
+    }
+
+    /// Takes note that this was not too much.
+    pub(super) fn answered(&self, effect: Effect) {
+        self.books().unsaid[line_of(effect)].reset();
     }
 
     fn cool(&self, limit: Limit, wait: Duration) {
@@ -107,6 +128,15 @@ impl Governor {
     fn books(&self) -> std::sync::MutexGuard<'_, Books> {
         // Each change of the books is whole by itself.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which of the waits is that of an effect.
+fn line_of(effect: Effect) -> usize {
+    match effect {
+        Effect::Read => 0,
+        Effect::Write => 1,
+        Effect::Post => 2,
     }
 }
 
@@ -181,18 +211,59 @@ mod tests {
         assert!(start.elapsed() >= MINUTE, "{:?}", start.elapsed());
     }
 
+    /// What is waited for after this was said, in the form of its limit and in seconds.
+    fn waited(governor: &Governor, effect: Effect, said: Limited) -> Duration {
+        match governor.heed(effect, said) {
+            Cause::Cooldown { limit, wait } if limit == said.limit => wait,
+            other => panic!("{other}"),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_cooldown_stops_everything_until_it_is_over() {
         let governor = Governor::default();
+        let said = |limit, wait| Limited { limit, wait: Some(wait) };
         let wait = Duration::from_secs(90);
-        governor.heed(&Cause::Cooldown { limit: Limit::Primary, wait });
-        governor.heed(&Cause::Cooldown { limit: Limit::Secondary, wait: MINUTE });
-        let refused = governor.admit(Effect::Read).await.unwrap_err();
-        assert_eq!(refused, Cause::Cooldown { limit: Limit::Primary, wait });
+        let wait = waited(&governor, Effect::Read, said(Limit::Primary, wait));
+        waited(&governor, Effect::Read, said(Limit::Secondary, MINUTE));
+        for effect in [Effect::Read, Effect::Write, Effect::Post] {
+            let refused = governor.admit(effect).await.unwrap_err();
+            assert_eq!(refused, Cause::Cooldown { limit: Limit::Primary, wait });
+        }
         assert_eq!(governor.cooldown(), Some(wait), "the next one who leads is told");
         tokio::time::advance(wait).await;
         assert!(governor.admit(Effect::Write).await.is_ok());
         assert_eq!(governor.cooldown(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_that_was_named_is_waited_for_and_not_met_by_all_at_once() {
+        let wait = Duration::from_secs(90);
+        let said = Limited { limit: Limit::Primary, wait: Some(wait) };
+        let waits: Vec<Duration> =
+            (0..50).map(|_| waited(&Governor::default(), Effect::Read, said)).collect();
+        let late = Duration::from_secs(2);
+        assert!(waits.iter().all(|it| *it >= wait && *it <= wait + late), "{waits:?}");
+        assert!(waits.iter().any(|it| *it != waits[0]), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_said_is_a_minute_and_longer_each_time_in_a_row() {
+        let governor = Governor::default();
+        let said = Limited { limit: Limit::Secondary, wait: None };
+        let mut at_least = MINUTE;
+        for _ in 0..8 {
+            let wait = waited(&governor, Effect::Post, said);
+            assert!(wait >= at_least && wait <= HOUR, "{wait:?}, not {at_least:?}");
+            tokio::time::advance(wait).await;
+            // That something else is no trouble says nothing of this.
+            governor.answered(Effect::Read);
+            at_least = (at_least * 2).min(HOUR * 4 / 5);
+        }
+        assert!(waited(&governor, Effect::Write, said) < 2 * MINUTE, "another line");
+        governor.answered(Effect::Post);
+        let wait = waited(&governor, Effect::Post, said);
+        assert!(wait >= MINUTE && wait < 2 * MINUTE, "{wait:?} after a success");
     }
 
     #[tokio::test(start_paused = true)]

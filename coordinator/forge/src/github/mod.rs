@@ -15,6 +15,7 @@ mod credentials;
 mod error;
 mod forge;
 mod governor;
+mod line;
 mod listing;
 mod names;
 mod operation;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::error::{Cause, GithubError, Limit};
+use super::error::{Cause, GithubError};
 use super::operation::{Operation, Route};
 use super::shape::Ref;
 use crate::Oid;
@@ -21,9 +21,6 @@ const NOTHING: &str = "0000000000000000000000000000000000000000";
 
 /// What GraphQL says when it gave up and does not know itself what was done.
 const GAVE_UP: &str = "Something went wrong while executing your query";
-
-/// How long to wait where GraphQL says that too much was asked and not for how long.
-const UNSAID: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A step of one ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +64,6 @@ struct Said {
 
 #[derive(Deserialize)]
 struct Fault {
-    #[serde(default, rename = "type")]
-    kind: String,
     #[serde(default)]
     message: String,
 }
@@ -91,10 +86,7 @@ impl Client {
         let body = json!({"query": UPDATE, "variables": {"input": input}});
         let operation = Operation::GRAPHQL;
         let said: Said = self.read(operation.route().body(body)).await?;
-        came_to(said).map_err(|cause| {
-            self.governor().heed(&cause);
-            GithubError { operation, cause }
-        })
+        came_to(said).map_err(|cause| GithubError { operation, cause })
     }
 
     /// Moves one ref forward. Nothing but its history keeps it from moving in between.
@@ -124,9 +116,6 @@ impl Client {
 }
 
 fn came_to(said: Said) -> Result<Moved, Cause> {
-    if said.errors.iter().any(|fault| fault.kind == "RATE_LIMITED") {
-        return Err(Cause::Cooldown { limit: Limit::Primary, wait: UNSAID });
-    }
     let refused = !said.errors.is_empty();
     let words: Vec<String> = said.errors.into_iter().map(|it| it.message).collect();
     let words = words.join("; ");

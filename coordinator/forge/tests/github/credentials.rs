@@ -4,14 +4,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use molt_forge::github::{App, Cause, Operation, Rights};
+use molt_forge::github::{App, Cause, Limit, Operation, Rights};
 use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use rustls_pki_types::PrivatePkcs1KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::script::{APP, KEY, say, served};
+use crate::script::{APP, KEY, Reply, say, served};
 
 #[test]
 fn an_apps_token_is_signed_and_short_lived() {
@@ -76,6 +76,33 @@ async fn a_token_that_was_taken_back_is_made_anew_once() {
     let error = client.read::<Value>(Operation::COMMENT.route()).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Unauthorized { .. }), "{error}");
     assert_eq!((script.asked().len(), script.tokens()), (2, 2), "and no more");
+}
+
+#[tokio::test]
+async fn no_token_is_made_while_github_wants_to_hear_nothing() {
+    let limited = say(429, &json!({"message": "You have exceeded a secondary rate limit"}));
+    let (client, script) = served([limited], 0).await;
+    assert!(client.token(false).await.is_ok());
+    assert!(client.read::<Value>(Operation::REPOSITORY.route()).await.is_err(), "a cooldown");
+    let error = client.token(true).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::Cooldown { .. }), "{error}");
+    assert_eq!(error.operation, Operation::TOKEN);
+    let error = client.rights().await.unwrap_err();
+    assert!(matches!(error.cause, Cause::Cooldown { .. }), "{error}");
+    assert_eq!(script.tokens(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_was_too_much_to_ask_for_is_a_cooldown_for_all() {
+    let (client, script) = served([], 0).await;
+    let head = vec![("retry-after", "90".to_owned())];
+    script.refuse_token(Reply::Say(403, head, String::new()));
+    for _ in 0..3 {
+        let error = client.read::<Value>(Operation::REPOSITORY.route()).await.unwrap_err();
+        assert!(matches!(error.cause, Cause::Cooldown { limit: Limit::Secondary, .. }), "{error}");
+    }
+    assert_eq!((script.tokens(), script.asked().len()), (1, 0));
+    assert!(client.governor().cooldown().is_some_and(|left| left.as_secs() > 80));
 }
 
 #[tokio::test]

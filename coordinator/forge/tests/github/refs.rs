@@ -1,7 +1,7 @@
 //! Refs that move together, or do not.
 
 use molt_forge::Oid;
-use molt_forge::github::{Cause, Course, Moved, Operation, RefMove};
+use molt_forge::github::{Cause, Course, Limit, Moved, Operation, RefMove};
 use serde_json::json;
 
 use crate::script::{Reply, say, served};
@@ -72,12 +72,27 @@ async fn half_an_answer_is_none() {
 #[tokio::test]
 async fn too_much_in_graphql_is_a_cooldown_as_well() {
     let limited = json!({"data": null, "errors": [{"type": "RATE_LIMITED", "message": "wait"}]});
-    let (client, script) = served([say(200, &limited)], 0).await;
-    for _ in 0..2 {
-        let error = client.move_together("R_1", &moves()).await.unwrap_err();
-        assert!(matches!(error.cause, Cause::Cooldown { .. }), "{error}");
+    let words = "You have exceeded a secondary rate limit. Please wait a few minutes.";
+    let secondary = json!({"data": null, "errors": [{"message": words}]});
+    // The script's clock stands there.
+    let reset = (1_800_000_000_u64 + 600).to_string();
+    let spent =
+        || vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset.clone())];
+    for (reply, limit, least) in [
+        (say(200, &limited), Limit::Primary, 60),
+        (Reply::Say(200, spent(), limited.to_string()), Limit::Primary, 600),
+        (say(200, &secondary), Limit::Secondary, 60),
+    ] {
+        let (client, script) = served([reply.clone()], 0).await;
+        for left in [least, least - 5] {
+            let error = client.move_together("R_1", &moves()).await.unwrap_err();
+            let Cause::Cooldown { limit: met, wait } = &error.cause else { panic!("{error}") };
+            assert_eq!(*met, limit, "{reply:?}");
+            assert!((left..least + 20).contains(&wait.as_secs()), "{wait:?} after {reply:?}");
+            assert!(!error.may_have_changed(), "{error}");
+        }
+        assert_eq!(script.asked().len(), 1);
     }
-    assert_eq!(script.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ pub(crate) struct Asked {
 pub(crate) struct Script {
     address: String,
     replies: Mutex<VecDeque<Reply>>,
+    /// What is said in place of tokens.
+    no_tokens: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<Asked>>,
     /// How long an installation's token is good for.
     life: Mutex<Duration>,
@@ -86,12 +88,18 @@ impl Script {
         self.replies.lock().unwrap().extend(replies);
     }
 
+    /// Says this in place of the next token.
+    pub(crate) fn refuse_token(&self, reply: Reply) {
+        self.no_tokens.lock().unwrap().push_back(reply);
+    }
+
     fn answer(&self, asked: Asked) -> Reply {
         let path = asked.path.clone();
         let bearer = asked.bearer.clone();
         self.asked.lock().unwrap().push(asked);
         if path.ends_with("/access_tokens") {
-            return self.token(&bearer);
+            let instead = self.no_tokens.lock().unwrap().pop_front();
+            return instead.unwrap_or_else(|| self.token(&bearer));
         }
         self.replies.lock().unwrap().pop_front().unwrap_or_else(|| say(200, &json!({"id": 1})))
     }
@@ -136,6 +144,7 @@ pub(crate) async fn served_below(
     let script = Arc::new(Script {
         address: address.clone(),
         replies: Mutex::new(replies.into_iter().collect()),
+        no_tokens: Mutex::default(),
         asked: Mutex::default(),
         life: Mutex::new(Duration::from_secs(3600)),
         now,

@@ -174,7 +174,7 @@ impl Train {
         if self.first().await?.is_none_or(|car| !matches!(car.state, State::Landing { .. })) {
             match self.read_base().await {
                 // Whoever only has to wait for GitHub begins with the base that the board knows.
-                Err(TrainError::Pulls(error)) if error.is_passing() => {
+                Err(error) if self.only_waits(&error) => {
                     warn!(phase = "train", error = %chain(&error), "will try again");
                 }
                 read => drop(read?),
@@ -187,6 +187,12 @@ impl Train {
             commit: String::new(),
             problem: "was not read".to_owned(),
         })
+    }
+
+    /// Whether an error is that GitHub is only to be asked again later. Git too is let in by it alone.
+    fn only_waits(&self, error: &TrainError) -> bool {
+        let is_passing = matches!(error, TrainError::Pulls(error) if error.is_passing());
+        is_passing || self.pulls.as_ref().is_some_and(|pulls| pulls.is_cooling())
     }
 
     /// Carries the train forward until stopped.

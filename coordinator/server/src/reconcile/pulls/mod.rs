@@ -345,6 +345,11 @@ impl Pulls {
         Ok(Some(desk))
     }
 
+    /// Whether GitHub wants to hear nothing for now.
+    pub(crate) fn is_cooling(&self) -> bool {
+        self.account.client().governor().cooldown().is_some()
+    }
+
     /// Tells the board of one pull request. That it refuses keeps nobody else's from being looked
     /// at.
     async fn tell_board(&self, number: u64, command: Command) -> Result<(), PullsError> {
