@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use molt_forge::github::shape::Made;
-use molt_forge::github::{Cause, Limit, Operation, Route};
+use molt_forge::github::{Cause, Client, Credentials, Limit, Operation, Route, Transport};
 use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
 
 use crate::script::{Reply, say, served, served_below};
 
@@ -128,12 +130,69 @@ async fn in_a_cooldown_nothing_is_asked() {
     assert!(client.governor().cooldown().is_some());
 }
 
+#[tokio::test(start_paused = true)]
+async fn nothing_in_reply_is_no_answer() {
+    let (client, script) = served([], 0).await;
+    assert!(client.token(false).await.is_ok());
+    script.fall_silent();
+    let start = Instant::now();
+    let error = client.read::<Made>(route(Operation::REPOSITORY)).await.unwrap_err();
+    let reason = "nothing within 12s".to_owned();
+    assert_eq!(error.cause, Cause::Unanswered { reason: reason.clone() });
+    assert!(!error.may_have_changed(), "{error}");
+    let reads = script.asked().len();
+    assert!(reads > 1, "a read is asked again: {reads}");
+    assert!(start.elapsed() <= Duration::from_secs(140), "with an end: {:?}", start.elapsed());
+
+    let start = Instant::now();
+    let error = client.read::<Made>(comment()).await.unwrap_err();
+    assert_eq!(error.cause, Cause::Unanswered { reason });
+    assert!(error.may_have_changed(), "{error}");
+    assert_eq!(script.asked().len(), reads + 1, "a change is not");
+    assert_eq!(start.elapsed().as_secs(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_takes_a_connection_is_waited_for_a_while() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts: once as many wait as may, the next is not even heard.
+    let mut waiting = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_secs(1), TcpStream::connect(address)).await {
+        waiting.push(stream.unwrap());
+    }
+    let transport = Transport::new(&format!("http://{address}")).unwrap();
+    let client = Client::new(transport, Credentials::personal("x".to_owned().into()));
+    let start = Instant::now();
+    let error = client.read::<Made>(comment()).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::Unanswered { .. }), "{error}");
+    assert_eq!(start.elapsed().as_secs(), 5, "{error}");
+}
+
+#[tokio::test]
+async fn more_than_anybody_asked_for_is_not_read() {
+    let long = |size: usize| Reply::Say(201, Vec::new(), format!("\"{}\"", "x".repeat(size)));
+    let (client, script) = served([long((32 << 20) - 2), long((32 << 20) - 1)], 0).await;
+    let read = client.read::<String>(comment()).await;
+    assert!(read.is_ok_and(|text| text.len() == (32 << 20) - 2), "that much is");
+    let error = client.read::<String>(comment()).await.unwrap_err();
+    let Cause::Unanswered { reason } = &error.cause else { panic!("{error}") };
+    assert!(reason.starts_with("half of one"), "{reason}");
+    assert!(error.may_have_changed());
+    assert_eq!(script.asked().len(), 2);
+}
+
 impl Reply {
     /// The same with a body that is not whole.
     fn cut(self) -> Self {
         match self {
-            Self::Say(status, head, body) => Self::Say(status, head, body[..body.len() - 1].into()),
-            Self::Break => Self::Break,
+            Self::Say(status, head, mut body) => {
+                body.pop();
+                Self::Say(status, head, body)
+            }
+            Self::Break | Self::Never => self,
         }
     }
 }

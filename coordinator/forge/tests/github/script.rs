@@ -29,6 +29,8 @@ pub(crate) enum Reply {
     Say(u16, Vec<(&'static str, String)>, String),
     /// Half of a body, and the connection is gone.
     Break,
+    /// Nothing, for as long as anybody waits.
+    Never,
 }
 
 /// An answer without a head of its own.
@@ -86,6 +88,11 @@ impl Script {
     /// Says these next, in order.
     pub(crate) fn say_all(&self, replies: impl IntoIterator<Item = Reply>) {
         self.replies.lock().unwrap().extend(replies);
+    }
+
+    /// Says nothing from now on.
+    pub(crate) fn fall_silent(&self) {
+        self.replies.lock().unwrap().extend(vec![Reply::Never; 99]);
     }
 
     /// Says this in place of the next token.
@@ -189,5 +196,6 @@ async fn answer(
             let response = Response::builder().header(header::CONTENT_LENGTH, 100);
             response.body(Body::from_stream(tokio_stream::once(gone))).unwrap()
         }
+        Reply::Never => std::future::pending().await,
     }
 }
