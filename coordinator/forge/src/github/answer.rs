@@ -132,7 +132,10 @@ impl Answer {
             409 => Cause::Conflict { message: message() },
             410 | 451 => Cause::Gone { message: message() },
             400 | 422 => Cause::Invalid { message: message() },
-            500..=599 => Cause::Outage { status: self.status },
+            // The request was not waited for: whether it was carried out is not said.
+            408 | 500..=599 => Cause::Outage { status: self.status },
+            // What else may be wrong with a request does not pass by itself, whatever it is.
+            status @ 402..=499 => Cause::Invalid { message: format!("{status}: {}", message()) },
             status => Cause::Unexpected { status, message: message() },
         })
     }
@@ -305,5 +308,16 @@ mod tests {
         assert_eq!(html, Some(Cause::Missing { message: "<html>not here</html>".to_owned() }));
         assert_eq!(answer(503, &[], "<html>").cause(), Some(Cause::Outage { status: 503 }));
         assert_eq!(answer(304, &[], "").cause(), None);
+    }
+
+    #[test]
+    fn a_status_that_is_nowhere_described_is_a_refusal() {
+        for status in [402, 406, 412, 413, 415, 423, 428, 431] {
+            let cause = answer(status, &[], r#"{"message":"no"}"#).cause();
+            assert_eq!(cause, Some(Cause::Invalid { message: format!("{status}: no") }));
+        }
+        assert_eq!(answer(408, &[], "").cause(), Some(Cause::Outage { status: 408 }));
+        let odd = answer(305, &[], "").cause();
+        assert!(matches!(odd, Some(Cause::Unexpected { status: 305, .. })), "{odd:?}");
     }
 }
