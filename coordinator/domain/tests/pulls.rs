@@ -102,6 +102,22 @@ fn a_desk_opens_once_and_a_forge_cools_for_the_longest() {
 }
 
 #[test]
+fn a_desk_of_old_learns_once_which_repository_it_is_of() {
+    let mut forge = Forge { world: world::World::new(&[("runtime", "runtime/**")]) };
+    let open = |forge_id, comment| {
+        let since = ForgeTime(comment);
+        Command::OpenDesk { repo: repo(), forge_id, comment, since }
+    };
+    for (forge_id, comment, known) in
+        [(None, 100, None), (Some(5), 900, Some(5)), (Some(7), 901, Some(5)), (None, 902, Some(5))]
+    {
+        forge.tell(open(forge_id, comment)).unwrap();
+        let desk = forge.desk();
+        assert_eq!((desk.forge_id, desk.comment, desk.since), (known, 100, ForgeTime(100)));
+    }
+}
+
+#[test]
 fn what_is_not_done_is_answered_and_changes_nothing_else() {
     let cases: [(Heard, &str); 8] = [
         (comment(101, 20, "@molt merge"), "nothing was done: line 1: no command `merge`"),

@@ -11,7 +11,7 @@ use crate::name::RepoName;
 const MAX_COOLDOWN: Duration = Duration::from_hours(24);
 
 /// Begins to hear comments: those that come after `comment`, in the repository with this id. A desk
-/// that is open stays as it is.
+/// that is open stays as it is, but for the id if it has none: that is taken once.
 pub(crate) fn open(
     draft: &mut Draft<'_>,
     repo: &RepoName,
@@ -20,11 +20,13 @@ pub(crate) fn open(
     since: ForgeTime,
 ) -> Result<Reply, Box<Refusal>> {
     draft.repo(repo)?;
-    if draft.tables.desks.get(repo).is_none() {
-        draft.record(Event::DeskOpened { repo: repo.clone(), comment });
-        let desk = Desk { repo: repo.clone(), forge_id, comment, since, cooldown: None };
-        draft.tables.desks.put(repo.clone(), desk);
-    }
+    let desk = match draft.tables.desks.get(repo).cloned() {
+        None => Desk { repo: repo.clone(), forge_id, comment, since, cooldown: None },
+        Some(desk) if desk.forge_id.is_none() && forge_id.is_some() => Desk { forge_id, ..desk },
+        Some(_) => return Ok(Reply::Done),
+    };
+    draft.record(Event::DeskOpened { repo: repo.clone(), comment: desk.comment });
+    draft.tables.desks.put(repo.clone(), desk);
     Ok(Reply::Done)
 }
 

@@ -74,8 +74,20 @@ pub(super) fn pulls(
             format!("{} of {number} at {head:?}", car.id)
         })?;
     }
+    one_repository(before, after)?;
     one_car(after)?;
     audited(step, before)
+}
+
+/// That a desk which knows of which repository it is stays with that.
+fn one_repository(before: &Tables, after: &Tables) -> Checked {
+    for (repo, desk) in before.desks.iter().filter(|(_, desk)| desk.forge_id.is_some()) {
+        let now = after.desks.get(repo).and_then(|desk| desk.forge_id);
+        ensure(now == desk.forge_id, "19 a desk is of one repository", || {
+            format!("{repo}: {now:?}")
+        })?;
+    }
+    Ok(())
 }
 
 /// That of whoever asks for a pull request in whatever way, one change comes.

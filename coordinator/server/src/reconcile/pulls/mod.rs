@@ -303,14 +303,24 @@ impl Pulls {
         self.open(memory).await
     }
 
-    /// The repository's desk, which the first round opens.
+    /// The repository's desk, which the first round opens. One of old does not say which repository
+    /// it is of: the one that is there now is, from now on.
     async fn desk(&self) -> Result<Desk, PullsError> {
-        if let Some(desk) = self.desk_on_board().await? {
-            return Ok(desk);
+        let desk = self.desk_on_board().await?;
+        if let Some(desk) = &desk
+            && desk.forge_id.is_some()
+        {
+            return Ok(desk.clone());
         }
         let forge_id = Some(self.account.client().look(&self.slug).await?.id);
-        let (comment, since) = self.newest_comment().await?;
-        info!(phase = "pulls", repo = %self.repo, comment, "comments are heard from here on");
+        let (comment, since) = match desk {
+            Some(desk) => (desk.comment, desk.since),
+            None => {
+                let (comment, since) = self.newest_comment().await?;
+                info!(phase = "pulls", repo = %self.repo, comment, "comments are heard from here on");
+                (comment, since)
+            }
+        };
         let repo = self.repo.clone();
         self.handle.own(Command::OpenDesk { repo: repo.clone(), forge_id, comment, since }).await?;
         Ok(Desk { repo, forge_id, comment, since, cooldown: None })
