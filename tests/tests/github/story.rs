@@ -15,6 +15,7 @@ mod host;
 mod lacking;
 mod landing;
 mod load;
+mod many;
 mod opening;
 mod operation;
 mod personal;

@@ -175,6 +175,7 @@ refusals! {
     Documented BLANK = 422 "Validation Failed: body cannot be blank";
     Documented TOO_LONG = 422 "Validation Failed: body is too long (maximum is 65536 characters)";
     Documented TOO_MANY_ANNOTATIONS = 422 "Invalid request.\n\nNo more than 50 items are allowed.";
+    Quoted TOO_MANY_STATUSES = 422 "This SHA and context has reached the maximum number of statuses.";
     Documented NO_REF_NAME = 422 "Reference name must start with 'refs/'";
     Quoted REF_THERE = 422 "Reference already exists";
     Quoted REF_MISSING = 422 "Reference does not exist";

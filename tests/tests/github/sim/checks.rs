@@ -15,6 +15,10 @@ use super::state::{CheckRun, State, Status};
 /// How many annotations GitHub takes in one request.
 const ANNOTATIONS: usize = 50;
 
+/// How many check runs of one name GitHub keeps in a suite, and how many statuses of one context on
+/// a commit: older runs go, while a count may still have them, and a further status is refused.
+const SAME: usize = 1_000;
+
 pub(super) fn create(state: &mut State, call: &Call) -> Said {
     let Actor::Installation { app, .. } = call.actor else { return Err(answer::APPS_ONLY.into()) };
     call.text("name")?;
@@ -134,8 +138,8 @@ pub(super) fn list(state: &mut State, call: &Call) -> Said {
     let is = |run: &CheckRun, field: &str, value: &str| {
         run.fields.get(field).is_some_and(|it| it == value)
     };
-    let mut latest = BTreeSet::new();
-    let mut found: Vec<_> = repository
+    let (mut latest, mut kept) = (BTreeSet::new(), BTreeMap::new());
+    let counted: Vec<&CheckRun> = repository
         .runs
         .iter()
         .rev()
@@ -147,10 +151,16 @@ pub(super) fn list(state: &mut State, call: &Call) -> Said {
         .filter(|run| call.asked("check_name").is_none_or(|name| is(run, "name", name)))
         .filter(|run| call.asked("status").is_none_or(|status| is(run, "status", status)))
         .filter(|run| call.asked("app_id").is_none_or(|app| app == run.app.to_string()))
-        .map(|run| body::check_run(state, repository, run))
         .collect();
+    let is_kept = |run: &&&CheckRun| {
+        let same: &mut usize = kept.entry((run.app, run.fields["name"].to_string())).or_default();
+        *same += 1;
+        *same <= SAME
+    };
+    let shown = counted.iter().filter(is_kept);
+    let mut found: Vec<_> = shown.map(|run| body::check_run(state, repository, run)).collect();
     found.reverse();
-    Ok(Answer::list_in("check_runs", json!({ "total_count": found.len(), "check_runs": found })))
+    Ok(Answer::list_in("check_runs", json!({ "total_count": counted.len(), "check_runs": found })))
 }
 
 pub(super) fn set_status(state: &mut State, call: &Call) -> Said {
@@ -161,6 +171,10 @@ pub(super) fn set_status(state: &mut State, call: &Call) -> Said {
         description: call.body["description"].as_str(),
         target: call.body["target_url"].as_str(),
     };
+    let same = |it: &&Status| it.sha == sha && it.context == given.context;
+    if call.repository(state).statuses.iter().filter(same).count() >= SAME {
+        return Err(answer::TOO_MANY_STATUSES.into());
+    }
     let creator = call.login(state);
     let status = give_status(state, call.repository_id(), &sha, &creator, &given);
     Ok(Answer::created(body::status(state, call.repository(state), &status, true)))
