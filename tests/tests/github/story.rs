@@ -18,6 +18,7 @@ mod load;
 mod many;
 mod opening;
 mod operation;
+mod overriding;
 mod personal;
 mod program;
 mod races;
