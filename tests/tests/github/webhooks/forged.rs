@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use molt_forge::github::webhook::Dirty;
+
 use super::data::{self, Payload};
 use super::sender::{Head, Sender, ask, deliver, post};
 use super::stand::Stand;
@@ -65,6 +67,59 @@ async fn no_forged_payload_is_taken_in() {
         let last = folder.payloads.last().expect("there are payloads");
         assert_eq!(deliver(stand.address, last).await, Some(202), "it is not deaf");
     }
+}
+
+/// Sends what begins a request, has an honest delivery answered meanwhile, and ends the request; how
+/// it is answered. Nothing but the honest one is taken in.
+async fn answered_beside_another(
+    secret: &str,
+    head: &Head,
+    begin: &[u8],
+    rest: &[u8],
+) -> Option<u16> {
+    let folder = data::own();
+    let stand = Stand::with(&[secret, &folder.secret]).await;
+    let mut sender = Sender::connect(stand.address).await;
+    sender.head(head).await;
+    sender.send(begin).await;
+    let honest = folder.payloads.iter().find(|payload| payload.names().is_some());
+    let honest = honest.expect("most are about something");
+    assert_eq!(deliver(stand.address, honest).await, Some(202), "nobody waits for it");
+    let answer = sender.answer_to(rest).await;
+    assert_eq!(stand.dirty(), honest.names().into_iter().collect());
+    answer
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_turned_away_whoever_signed_it() {
+    let secret = "a secret of GitHub's";
+    let long = |length: usize| {
+        let text =
+            format!("{{\"repository\": {{\"id\": 7}}, \"more\": \"{}\"}}", "x".repeat(length));
+        let signature = data::sign(secret, text.as_bytes());
+        (text.into_bytes(), signature)
+    };
+    let (body, signature) = long(26 << 20);
+    assert!(body.len() > TOO_LONG);
+    let whole = Head::of("repository", body.len()).signed(&signature);
+    let answer = answered_beside_another(secret, &whole, &[], &body).await;
+    assert_eq!(answer, Some(413), "it says how long it is");
+
+    let chunk =
+        |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+    let (begin, rest) = body.split_at(20 << 20);
+    let chunked = Head::in_chunks("repository").signed(&signature);
+    let rest = [chunk(rest), chunk(b"")].concat();
+    let answer = answered_beside_another(secret, &chunked, &chunk(begin), &rest).await;
+    assert_eq!(answer, Some(413), "it does not say how long it is");
+
+    // One that is not too long, in the same manner.
+    let (body, signature) = long(1 << 20);
+    let chunked = Head::in_chunks("repository").signed(&signature);
+    let stand = Stand::with(&[secret]).await;
+    let bytes = [chunk(&body), chunk(b"")].concat();
+    assert_eq!(post(stand.address, &chunked, &bytes).await, Some(202));
+    assert_eq!(stand.dirty(), BTreeSet::from([Dirty::Repository { repository: 7 }]));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::data::Payload;
@@ -21,9 +21,18 @@ pub(super) struct Head(String);
 impl Head {
     /// Of a body of so many bytes.
     pub(super) fn of(event: &str, length: usize) -> Self {
+        Self::unsized_of(event).with("Content-Length", &length.to_string())
+    }
+
+    /// Of a body that comes in pieces, until one is empty.
+    pub(super) fn in_chunks(event: &str) -> Self {
+        Self::unsized_of(event).with("Transfer-Encoding", "chunked")
+    }
+
+    fn unsized_of(event: &str) -> Self {
         Self(format!(
             "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\nUser-Agent: GitHub-Hookshot/044aadd\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\nX-GitHub-Event: {event}\r\n\
+             Content-Type: application/json\r\nX-GitHub-Event: {event}\r\n\
              X-GitHub-Delivery: 72d3162e-cc78-11e3-81ab-4c9367dc0958\r\n"
         ))
     }
@@ -67,20 +76,41 @@ impl Sender {
     }
 
     async fn read_answer(&mut self) -> Option<u16> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match self.0.read_u8().await {
-                Ok(byte) => head.push(byte),
-                Err(_) if head.is_empty() => return None,
-                Err(error) => panic!("half an answer: {error}"),
-            }
-        }
-        let head = String::from_utf8(head).expect("a head is text").to_ascii_lowercase();
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("no status in {head}"));
-        assert!(status == 100 || head.contains("content-length: 0\r\n"), "it says more: {head}");
-        Some(status)
+        read_answer(&mut self.0).await
     }
+
+    /// The answer to bytes of which the listener need not read all.
+    pub(super) async fn answer_to(&mut self, bytes: &[u8]) -> Option<u16> {
+        let (mut from, mut to) = self.0.split();
+        let send = async {
+            // Whoever has heard enough hangs up.
+            drop(to.write_all(bytes).await);
+            std::future::pending::<()>().await;
+        };
+        let answer = async {
+            tokio::select! {
+                answer = read_answer(&mut from) => answer,
+                () = send => None,
+            }
+        };
+        tokio::time::timeout(PATIENCE, answer).await.expect("it is answered or hung up on")
+    }
+}
+
+async fn read_answer(from: &mut (impl AsyncRead + Unpin)) -> Option<u16> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match from.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) if head.is_empty() => return None,
+            Err(error) => panic!("half an answer: {error}"),
+        }
+    }
+    let head = String::from_utf8(head).expect("a head is text").to_ascii_lowercase();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("no status in {head}"));
+    assert!(status == 100 || head.contains("content-length: 0\r\n"), "it says more: {head}");
+    Some(status)
 }
 
 /// Sends head and body over a connection of its own.
