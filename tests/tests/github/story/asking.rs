@@ -1,6 +1,8 @@
 //! Who may ask, for which head, and what is answered.
 
+use super::operation::PUSH;
 use super::stand::{OPEN, Stand};
+use crate::sim::When;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_label_asks_as_well_and_who_takes_it_off_takes_it_back() {
@@ -11,7 +13,40 @@ async fn a_label_asks_as_well_and_who_takes_it_off_takes_it_back() {
     stand.github.label(stand.widget, number, "mona", "molt:land");
     stand.until("it lands", |stand| stand.git(&["rev-parse", "main"]) != base).await;
     stand.until("it says so", |stand| stand.check(number, "success")).await;
+    let next = stand.pull("mona", "feature/b", &[("b", "1\n")]);
+    let ask = |stand: &Stand| stand.github.label(stand.widget, next, "mona", "molt:land");
+    let take_back = |stand: &Stand| stand.github.unlabel(stand.widget, next, "mona", "molt:land");
+    taken_back(&stand, next, ask, take_back).await;
     stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auto_merge_asks_as_well_and_who_switches_it_off_takes_it_back() {
+    let mut stand = Stand::new(OPEN);
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    stand.serve().await;
+    let set = |stand: &Stand, how| {
+        stand.github.set_auto_merge(stand.widget, number, "mona", how);
+    };
+    taken_back(&stand, number, |stand| set(stand, Some("merge")), |stand| set(stand, None)).await;
+    stand.stop().await;
+}
+
+/// What is asked for and taken back while it is tested does not land; asked for again it does.
+async fn taken_back(stand: &Stand, number: u64, ask: impl Fn(&Stand), take_back: impl Fn(&Stand)) {
+    let base = stand.main();
+    let gate = stand.hold(PUSH, 1, When::Before);
+    ask(stand);
+    gate.arrived();
+    take_back(stand);
+    let told = "nobody asked for it to land";
+    stand.until("it is told", |stand| stand.check_says(number, told)).await;
+    gate.open();
+    stand.round().await;
+    assert_eq!(stand.main(), base, "it is not landed");
+    ask(stand);
+    stand.until("it lands", |stand| stand.check(number, "success")).await;
+    assert_eq!(stand.landings(&stand.head(number)), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
