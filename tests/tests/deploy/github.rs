@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use molt_domain::policy::Method;
-use molt_domain::pull::command::{Author, Comment, Edits, Misread, hear};
+use molt_domain::pull::command::{Author, Command, Comment, Edits, Misread, hear};
 use molt_domain::pull::rules::{Beyond, Bypass, Found, Met, NEEDS, Place, Rule, Strict, met};
 use molt_forge::github::permission::{Asker, Comes, EVENTS, asked_for, needed};
 use serde_json::{Value, json};
@@ -119,14 +119,46 @@ fn codes() -> BTreeSet<String> {
 
 /// The words that a command can begin with, as its reader tells them.
 fn commands() -> Vec<String> {
-    let handle = "molt".parse().expect("a handle");
-    let by = Author::Person(molt_domain::pull::UserId(1));
-    let comment = Comment { by, edits: Edits::None, text: "@molt no-such-word" };
-    let misread = hear(&handle, &comment).expect_err("there is no such command");
+    let misread = heard("@molt no-such-word").expect_err("there is no such command");
     assert!(matches!(misread, Misread::Unknown { .. }), "{misread}");
     let told = misread.to_string();
     let (_, words) = told.rsplit_once("there are ").expect("it tells which there are");
     words.split(' ').map(str::to_owned).collect()
+}
+
+/// What the page says of commands that their reader does not: each row is one, and takes that right.
+fn said_of_commands(page: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let rows = rows(page, "## Commands");
+    let rows = rows.iter().filter_map(|cells| Some((code(cells[0])?, cells[cells.len() - 1])));
+    for (line, who) in rows {
+        let given = [("GATE", "test"), ("REASON", "I read it"), ("N", "3")];
+        let fill = |word| given.iter().find(|(name, _)| *name == word).map_or(word, |it| it.1);
+        let text = line.split(' ').map(fill).collect::<Vec<_>>().join(" ");
+        match heard(&text).as_deref() {
+            Ok([command]) => {
+                let needs = format!("who may {}", command.needs());
+                if !who.starts_with(&needs) {
+                    complaints.push(format!("{PAGE}: `{line}` is for {needs}, not {who}"));
+                }
+            }
+            Ok(commands) => complaints.push(format!("{PAGE}: `{line}` is {commands:?}")),
+            Err(misread) => complaints.push(format!("{PAGE}: `{line}`: {misread}")),
+        }
+    }
+    for subject in ["head", "GATE"] {
+        if !page.contains(&format!("\n| `@molt approve {subject} REASON` | ")) {
+            complaints.push(format!("{PAGE}: no row for an approval of {subject}"));
+        }
+    }
+    complaints
+}
+
+/// A person's comment as the reader of commands hears it.
+fn heard(text: &str) -> Result<Vec<Command>, Misread> {
+    let handle = "molt".parse().expect("a handle");
+    let by = Author::Person(molt_domain::pull::UserId(1));
+    hear(&handle, &Comment { by, edits: Edits::None, text })
 }
 
 /// Complains about names that are there without a row, and of rows that nothing is behind.
@@ -148,6 +180,7 @@ fn explained(tree: &Tree) -> Vec<String> {
     let words: BTreeSet<String> =
         said.iter().filter_map(|line| Some(line.split(' ').nth(1)?.to_owned())).collect();
     complaints.extend(covers("command", &words, &commands().into_iter().collect()));
+    complaints.extend(said_of_commands(page));
     let asked = asked_for();
     let asked = asked.iter().map(|(name, access)| format!("{name}: {access}")).collect();
     complaints.extend(covers("permission", &first("## Permissions"), &asked));
@@ -241,6 +274,19 @@ fn the_page_is_right_and_explains_all_that_is_said() {
         (PAGE, "| `superseded` | ", "| superseded | ", "no code `superseded`"),
         (PAGE, "| `head-moved` | ", "| `head-gone` | ", "`head-gone` is no code"),
         (PAGE, "| `@molt why` | ", "| `@molt how` | ", "no command `why`"),
+        (PAGE, "| `@molt retry GATE` | ", "| `@molt retry` | ", "it takes the name of a gate"),
+        (
+            PAGE,
+            "the trailer `Molt-Override` | who may maintain |",
+            "the trailer `Molt-Override` | who may write |",
+            "is for who may maintain, not who may write",
+        ),
+        (
+            PAGE,
+            "| `@molt approve GATE ",
+            "| `@molt approve test ",
+            "no row for an approval of GATE",
+        ),
         (PAGE, "| `checks: write` | ", "| `checks: read` | ", "no permission `checks: write`"),
         (
             PAGE,
