@@ -4,8 +4,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
-    echo "skipped: node not found"
+# As package.json has it.
+oldest=20
+for tool in node npm; do
+    if ! command -v "$tool" >/dev/null 2>&1; then
+        echo "skipped: $tool not found"
+        exit 0
+    fi
+done
+version=$(node --version)
+major=${version#v}
+if [ "${major%%.*}" -lt "$oldest" ]; then
+    echo "skipped: node $version is too old, it takes $oldest"
     exit 0
 fi
 place="${CARGO_TARGET_DIR:-target}/emulator"

@@ -10,6 +10,7 @@
 mod command;
 mod compose;
 mod dockerfile;
+mod emulator;
 mod etcd;
 mod github;
 mod kubernetes;
