@@ -23,6 +23,7 @@ mod personal;
 mod program;
 mod races;
 mod renamed;
+mod retrying;
 mod rows;
 mod rules;
 mod stacks;

@@ -102,6 +102,67 @@ async fn hostile_words_are_shown_and_do_nothing() {
     stand.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_does_not_read_as_it_is_written_is_none() {
+    let mut stand = Stand::new(OPEN);
+    let number = stand.pull("mona", &format!("feature/{TURN}hctap"), &[("a", "1\n")]);
+    let (base, head) = (stand.main(), stand.head(number));
+    stand.serve().await;
+    stand.comment(number, "mona", &format!("@molt land {TURN}head={head}"));
+    stand.until("it is answered", |stand| stand.said(number).len() == 1).await;
+    let told = "line 1 has characters that are hidden or reorder text";
+    assert!(stand.said(number)[0].contains(told), "{:?}", stand.said(number));
+    stand.round().await;
+    assert_eq!(stand.main(), base);
+    // Its branch's name is as good as any.
+    stand.ask(number, "mona");
+    stand.until("it lands", |stand| stand.check(number, "success")).await;
+    let shown = stand.summary(number) + &stand.said(number).concat();
+    assert!(!shown.contains(TURN), "{shown}");
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_names_no_head_means_the_one_that_was_seen_before() {
+    let mut stand = Stand::new(OPEN);
+    stand.github.stop_clock();
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    let base = stand.main();
+    stand.serve().await;
+    stand.round().await;
+    // In the very second in which it was seen it may have been another one.
+    stand.comment(number, "mona", "@molt land");
+    stand.until("it is asked back", |stand| stand.said(number).len() == 1).await;
+    let back = format!("name it, head={}", stand.head(number));
+    assert!(stand.said(number)[0].contains(&back), "{:?}", stand.said(number));
+    assert_eq!(stand.main(), base);
+    stand.github.advance_clock(Duration::from_secs(2));
+    stand.comment(number, "mona", "@molt land");
+    stand.until("it lands", |stand| stand.check(number, "success")).await;
+    assert_eq!(stand.landings(&stand.head(number)), 1);
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_train_has_one_order_whoever_asks_for_another() {
+    let mut stand = Stand::new(OPEN);
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    let base = stand.main();
+    stand.serve().await;
+    let land = format!("@molt land head={}", stand.head(number));
+    stand.comment(number, "mona", "@molt priority 5");
+    stand.comment(number, "lead", &format!("{land}\n\n@molt priority 5"));
+    let told = |stand: &Stand, words: &str| stand.said(number).concat().contains(words);
+    stand.until("who may not is told", |it| told(it, "takes the right to maintain")).await;
+    stand.until("who may is told too", |it| told(it, "one order, and no priorities")).await;
+    stand.round().await;
+    assert_eq!(stand.main(), base, "of a comment all is done or nothing");
+    assert_eq!(stand.said(number).len(), 1);
+    stand.comment(number, "lead", &land);
+    stand.until("it lands", |stand| stand.check(number, "success")).await;
+    stand.stop().await;
+}
+
 /// What of a page is not in a code span or a mark of ours.
 fn outside_of_code(page: &str) -> String {
     let mut outside = String::new();
