@@ -11,7 +11,9 @@ use super::follow::Mover;
 use super::git::Git;
 use super::hooks::Hooks;
 use super::state::{Repository, machine_now};
-use super::{Bug, Consistency, Delivery, Entry, Fate, Fault, GitHub, Load, Right};
+use super::{
+    Bug, Consistency, Delivery, Entry, Fate, Fault, GitHub, Load, NEXT_KEY, Right, key_of,
+};
 
 impl GitHub {
     /// Where its API is; `URL/OWNER/NAME.git` is git's.
@@ -117,6 +119,19 @@ impl GitHub {
         self.world().state.ahead += by;
     }
 
+    /// Sets the clock back, as it is where the machine's is ahead of GitHub's.
+    pub(crate) fn set_clock_back(&self, by: Duration) {
+        self.world().state.behind += by;
+    }
+
+    /// Has the App's key replaced by [`NEXT_KEY`]: what the old one has signed is nothing, and the
+    /// tokens that were made by it are none.
+    pub(crate) fn replace_key(&self) {
+        let state = &mut self.world().state;
+        state.app.key = key_of(NEXT_KEY);
+        state.tokens.clear();
+    }
+
     pub(crate) fn set_consistency(&self, consistency: Consistency) {
         self.world().state.consistency = consistency;
     }
@@ -183,6 +198,11 @@ impl GitHub {
     /// All requests so far, in order.
     pub(crate) fn journal(&self) -> Vec<Entry> {
         self.world().journal.clone()
+    }
+
+    /// Pushes by git that moved something, each by whoever pushed.
+    pub(crate) fn pushes(&self) -> Vec<String> {
+        self.world().pushes.clone()
     }
 
     /// What was wrong so far; a test that expects it has taken it, and the rest fails at the end.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::answer::{self, Answer};
+use super::serve::{Entry, account};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
@@ -100,6 +101,27 @@ impl Meter {
     pub(super) fn load(&self) -> Load {
         self.load
     }
+}
+
+/// What the same requests come to, made so many times, so many seconds apart.
+pub(crate) fn repeated(journal: &[Entry], times: u64, every: u64) -> Load {
+    let mut meter = Meter::default();
+    let first = journal.first().map_or(0, |entry| entry.at);
+    // GitHub counts requests by the hours of the clock.
+    let begin = first - first % HOUR;
+    let repetitions = (0..times).flat_map(|nth| {
+        journal.iter().map(move |entry| (begin + nth * every + (entry.at - first), entry))
+    });
+    let mut requests: Vec<(u64, &Entry)> = repetitions.collect();
+    requests.sort_by_key(|(at, _)| *at);
+    for (at, entry) in requests {
+        let Some(account) = account(&entry.actor) else { continue };
+        // What is refused is counted, which is what is asked here.
+        if meter.admit(&account, &entry.operation, at).is_ok() {
+            meter.answered(&account, entry.status != 304, at);
+        }
+    }
+    meter.load()
 }
 
 impl Account {

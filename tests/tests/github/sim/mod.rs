@@ -63,7 +63,7 @@ use fault::Sent;
 pub(crate) use fault::{Fault, Gate, Kind, When};
 use follow::Mover;
 pub(crate) use hooks::{Delivery, Fate};
-pub(crate) use meter::Load;
+pub(crate) use meter::{Load, repeated};
 pub(crate) use records::Right;
 pub(crate) use serve::Entry;
 use serve::{Asked, World};
@@ -72,6 +72,9 @@ use state::{App, State};
 
 /// The key that the App signs with, as GitHub hands it out. It opens nothing.
 pub(crate) const APP_KEY: &str = include_str!("../data/app.pem");
+
+/// The key that is made in place of it once that is no good any more.
+pub(crate) const NEXT_KEY: &str = include_str!("../data/next.pem");
 
 /// More than any test sends.
 const LARGEST: usize = 64 << 20;
@@ -130,7 +133,7 @@ fn state(base: String, folder: std::path::PathBuf, permissions: &[(&str, &str)])
         id: 4711,
         slug: "molt".to_owned(),
         installation: 815,
-        key: key(),
+        key: key_of(APP_KEY),
         permissions: permissions
             .iter()
             .map(|(name, level)| (name.to_string(), level.to_string()))
@@ -149,6 +152,7 @@ fn state(base: String, folder: std::path::PathBuf, permissions: &[(&str, &str)])
         consistency: Consistency::default(),
         stopped: None,
         ahead: Duration::ZERO,
+        behind: Duration::ZERO,
         requests: 0,
         last_id: 1_000,
         listening: false,
@@ -161,10 +165,10 @@ fn state(base: String, folder: std::path::PathBuf, permissions: &[(&str, &str)])
     state
 }
 
-/// The App's key, out of its envelope.
-pub(crate) fn key() -> KeyPair {
+/// A key out of its envelope.
+pub(crate) fn key_of(pem: &str) -> KeyPair {
     use base64::Engine as _;
-    let lines = APP_KEY.lines().filter(|line| !line.starts_with("-----"));
+    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
     let text: String = lines.collect();
     let der = base64::engine::general_purpose::STANDARD.decode(text).expect("the key is Base64");
     KeyPair::from_der(&der).expect("the key is RSA's")

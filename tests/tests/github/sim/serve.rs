@@ -10,6 +10,7 @@ use super::auth::Actor;
 use super::bug::Bug;
 use super::call::{Call, Said};
 use super::fault::{Fault, Kind, Plan, Sent, When};
+use super::follow::Mover;
 use super::hooks::Hooks;
 use super::meter::Meter;
 use super::state::{Repositories, State};
@@ -64,6 +65,8 @@ pub(super) struct World {
     pub(super) state: State,
     pub(super) faults: Plan,
     pub(super) journal: Vec<Entry>,
+    /// Who pushed by git, each time that something moved.
+    pub(super) pushes: Vec<String>,
     pub(super) violations: Vec<String>,
     pub(super) meter: Meter,
     pub(super) hooks: Option<Hooks>,
@@ -77,6 +80,7 @@ impl World {
             state,
             faults: Plan::default(),
             journal: Vec::new(),
+            pushes: Vec::new(),
             violations: Vec::new(),
             meter: Meter::default(),
             hooks: None,
@@ -130,9 +134,12 @@ impl World {
     }
 
     /// Reads git after somebody pushed.
-    pub(super) fn follow_git(&mut self, by: super::follow::Mover<'_>) {
+    pub(super) fn follow_git(&mut self, by: Mover<'_>) {
         let before = self.state.as_they_are();
         if self.state.follow_git(by) {
+            if let Mover::Asker(login) = by {
+                self.pushes.push(login.to_owned());
+            }
             self.changed(before);
         }
     }
@@ -340,7 +347,7 @@ impl World {
 }
 
 /// Whose limits a request counts against.
-fn account(actor: &Actor) -> Option<String> {
+pub(super) fn account(actor: &Actor) -> Option<String> {
     match actor {
         Actor::Nobody => None,
         Actor::App(_) => Some("app".to_owned()),

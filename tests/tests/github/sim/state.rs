@@ -125,8 +125,9 @@ pub(super) struct State {
     pub(super) consistency: Consistency,
     /// When this clock was stopped; else it goes with the machine's.
     pub(super) stopped: Option<SystemTime>,
-    /// How far this clock is ahead of that.
+    /// How far this clock is ahead of that, and how far behind what it would be then.
     pub(super) ahead: Duration,
+    pub(super) behind: Duration,
     /// Requests so far.
     pub(super) requests: u64,
     pub(super) last_id: u64,
@@ -143,7 +144,7 @@ pub(super) struct State {
 impl State {
     /// Seconds since 1970 on the simulator's clock.
     pub(super) fn now(&self) -> u64 {
-        let now = self.stopped.unwrap_or_else(machine_now) + self.ahead;
+        let now = self.stopped.unwrap_or_else(machine_now) + self.ahead - self.behind;
         now.duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
     }
 

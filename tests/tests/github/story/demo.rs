@@ -6,7 +6,6 @@
 
 #![expect(clippy::print_stdout, reason = "the story is what this is for")]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -269,7 +268,7 @@ fn checked(tale: &Tale, first: &str) {
         assert!(stand.check(*number, "success"), "#{number} has one check run, and it is green");
         assert!(stand.said(*number).len() <= 1, "#{number} has one comment at most");
     }
-    let changes = changes(stand);
+    let changes = stand.changes();
     println!();
     for (operation, count) in &changes {
         println!("{count:19} {operation}");
@@ -280,17 +279,4 @@ fn checked(tale: &Tale, first: &str) {
     println!("check runs          one for each head, comments at most one");
     println!("changing requests   {changes}, {:.1} a landing", changes as f64 / 20.0);
     println!("took                {:.1} s", tale.began.elapsed().as_secs_f64());
-}
-
-/// The requests that changed something, by operation.
-fn changes(stand: &Stand) -> BTreeMap<String, usize> {
-    let mut count = BTreeMap::new();
-    for entry in stand.github.journal() {
-        let changes =
-            !entry.operation.starts_with("GET") && !entry.operation.ends_with("access_tokens");
-        if changes {
-            *count.entry(entry.operation).or_default() += 1;
-        }
-    }
-    count
 }

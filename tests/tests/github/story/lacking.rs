@@ -2,11 +2,9 @@
 
 use serde_json::Value;
 
-use super::operation::{COMMENTS, LAND, MAKE_CHECK, SET_STATUS};
+use super::operation::{COMMENTS, LAND, MAKE_CHECK, MOVE_REF, SET_STATUS};
 use super::program::Program;
 use super::stand::{MANIFEST, OPEN, Stand};
-
-const MOVE_REF: &str = "PATCH /repos/{owner}/{repo}/git/refs/{ref}";
 
 /// What is granted without one of them.
 fn without(lacking: &[&str]) -> Vec<(&'static str, &'static str)> {
@@ -15,7 +13,9 @@ fn without(lacking: &[&str]) -> Vec<(&'static str, &'static str)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_not_be_said_in_a_check_run_is_said_in_a_status() {
-    let mut stand = Stand::granted(OPEN, &without(&["checks"])).hearing();
+    let mut granted = without(&["checks", "statuses"]);
+    granted.push(("statuses", "write"));
+    let mut stand = Stand::granted(OPEN, &granted).hearing();
     let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
     let (base, head) = (stand.main(), stand.head(number));
     stand.serve().await;

@@ -2,6 +2,7 @@
 //!
 //! The coordinator runs in the test's process; what kills it has it run as a program (`crash`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::operation::{is_change, undue};
+pub(super) use crate::client::MANIFEST;
 use crate::sim::{APP_KEY, Consistency, Entry, Fault, Gate, GitHub, Kind, Right, When};
 
 /// How long something may take that has to come.
@@ -40,16 +43,7 @@ pub(super) const REBASE: &str = "version = 1\n[merge]\nmethod = \"rebase\"\nrequ
                                  [scope.all]\npaths = [\"**\"]\n";
 
 /// What webhooks are signed with.
-const SECRET: &str = "a secret of more than enough letters";
-
-/// What the App asks for where it is installed.
-pub(super) const MANIFEST: [(&str, &str); 5] = [
-    ("metadata", "read"),
-    ("contents", "write"),
-    ("pull_requests", "write"),
-    ("checks", "write"),
-    ("statuses", "write"),
-];
+pub(super) const SECRET: &str = "a secret of more than enough letters";
 
 #[derive(Debug, clap::Parser)]
 struct Line {
@@ -71,7 +65,11 @@ pub(super) struct Stand {
     pub(super) github: GitHub,
     pub(super) widget: u64,
     pub(super) folder: TempDir,
+    /// What the App was installed with beside the manifest's.
+    granted: Vec<(String, String)>,
     account: Account,
+    /// The App's key.
+    key: &'static str,
     /// What the configuration calls the repository.
     name: &'static str,
     every: &'static str,
@@ -104,7 +102,24 @@ impl Stand {
         let (stop, running) = (CancellationToken::new(), JoinSet::new());
         let (account, every, hears) = (Account::App, "1s", false);
         let (name, more, address) = ("acme/widget", "", None);
-        Self { github, widget, folder, account, name, every, more, hears, address, stop, running }
+        let owned = |(name, level): &(&str, &str)| ((*name).to_owned(), (*level).to_owned());
+        let granted = permissions.iter().map(owned).collect();
+        let key = APP_KEY;
+        Self {
+            github,
+            widget,
+            folder,
+            granted,
+            account,
+            key,
+            name,
+            every,
+            more,
+            hears,
+            address,
+            stop,
+            running,
+        }
     }
 
     /// The same, where GitHub is looked at so often when nothing hints.
@@ -120,6 +135,11 @@ impl Stand {
     /// From now on the configuration calls the repository so.
     pub(super) fn call(&mut self, name: &'static str) {
         self.name = name;
+    }
+
+    /// From now on this is the App's key.
+    pub(super) fn sign_with(&mut self, key: &'static str) {
+        self.key = key;
     }
 
     /// The same with webhooks.
@@ -138,7 +158,7 @@ impl Stand {
         let ready = self.prepared(&self.config()).await.expect("it begins");
         self.address = Some(ready.serving.address);
         if let Some(address) = ready.serving.webhooks {
-            self.github.deliver_to(address, "/webhooks/github", SECRET);
+            self.deliver_to(address);
         }
         let before = self.rounds();
         self.stop = CancellationToken::new();
@@ -146,6 +166,16 @@ impl Stand {
         self.running.spawn(async move { ready.run(stop).await.expect("it ends well") });
         // What is said before it listens is not for it.
         self.until("it listens", |stand| stand.rounds() > before).await;
+    }
+
+    /// Has webhooks sent there.
+    pub(super) fn deliver_to(&self, address: SocketAddr) {
+        self.github.deliver_to(address, "/webhooks/github", SECRET);
+    }
+
+    /// Whether webhooks are sent.
+    pub(super) fn hears(&self) -> bool {
+        self.hears
     }
 
     /// Why a coordinator does not begin, with all that is below it.
@@ -184,12 +214,16 @@ impl Stand {
         }
     }
 
-    /// Stops the coordinator, which has to end well.
+    /// Stops the coordinator, which has to end well and to have asked for nothing beyond the
+    /// manifest.
     pub(super) async fn stop(&mut self) {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
             ended.expect("it does not panic");
         }
+        let granted = self.granted.iter().map(|(name, level)| (name.as_str(), level.as_str()));
+        let granted: Vec<_> = MANIFEST.into_iter().chain(granted).collect();
+        assert_eq!(undue(&self.github.journal(), &granted), BTreeSet::new(), "never asked for");
     }
 
     /// Writes the configuration; its file.
@@ -199,7 +233,7 @@ impl Stand {
                 "app = {}\ninstallation = {}\nkey_file = '{}'\n",
                 self.github.app_id(),
                 self.github.installation_id(),
-                self.secret_file("app.pem", APP_KEY)
+                self.secret_file("app.pem", self.key)
             ),
             Account::Person(login) => {
                 let token = self.github.personal_token(login);
@@ -256,6 +290,15 @@ impl Stand {
     /// How often an operation was asked for.
     pub(super) fn times(&self, operation: &str) -> usize {
         self.github.journal().iter().filter(|entry| entry.operation == operation).count()
+    }
+
+    /// What was changed at GitHub so far by requests, each kind with how often.
+    pub(super) fn changes(&self) -> BTreeMap<String, usize> {
+        let mut changes = BTreeMap::new();
+        for entry in self.github.journal().into_iter().filter(is_change) {
+            *changes.entry(entry.operation).or_default() += 1;
+        }
+        changes
     }
 
     /// How many rounds asked for comments so far.

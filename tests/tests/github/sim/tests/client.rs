@@ -9,7 +9,7 @@ use ring::rand::SystemRandom;
 use ring::signature::RSA_PKCS1_SHA256;
 use serde_json::{Value, json};
 
-use super::super::{GitHub, key};
+use super::super::{APP_KEY, GitHub, key_of};
 
 /// What an App like ours asks for.
 pub(super) const PERMISSIONS: [(&str, &str); 5] = [
@@ -57,7 +57,7 @@ pub(super) fn jwt(issuer: u64, from: i64, until: i64) -> String {
     let head = part(json!({ "alg": "RS256", "typ": "JWT" }));
     let claims = part(json!({ "iss": issuer.to_string(), "iat": now + from, "exp": now + until }));
     let message = format!("{head}.{claims}");
-    let key = key();
+    let key = key_of(APP_KEY);
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
