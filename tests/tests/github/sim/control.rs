@@ -140,6 +140,11 @@ impl GitHub {
         self.world().faults.add(fault);
     }
 
+    /// Has every token that was made so far be none any more.
+    pub(crate) fn forget_tokens(&self) {
+        self.world().state.tokens.clear();
+    }
+
     /// What git says; it has to work. Whatever it moves, somebody moved who may do so.
     pub(crate) fn git(&self, repository: u64, arguments: &[&str]) -> String {
         let mut world = self.world();

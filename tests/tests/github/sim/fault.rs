@@ -93,7 +93,8 @@ impl Gate {
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     /// `METHOD /template`; what git's own protocol asks for is `git-upload-pack` for a fetch and
-    /// `git-receive-pack` for a push.
+    /// `git-receive-pack` for a push. With ` completed` behind it, it is a request that says that a
+    /// check run is over, with ` annotated` one that says something at lines of files.
     pub(crate) operation: &'static str,
     pub(crate) nth: u64,
     pub(crate) when: When,

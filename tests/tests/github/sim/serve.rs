@@ -155,7 +155,13 @@ impl World {
             Some(route) => route.operation(),
             None => format!("{} {}", asked.method, asked.target),
         };
-        let fault = self.faults.next(&operation);
+        let mut fault = self.faults.next(&operation);
+        if body["status"] == "completed" {
+            fault = self.faults.next(&format!("{operation} completed")).or(fault);
+        }
+        if body["output"]["annotations"].as_array().is_some_and(|them| !them.is_empty()) {
+            fault = self.faults.next(&format!("{operation} annotated")).or(fault);
+        }
         Begun { operation, body, fault }
     }
 

@@ -6,7 +6,7 @@ use super::host::Host;
 use super::stand::Stand;
 
 /// Tests that name the file and the line of what is wrong: every line of `cases` that is not `ok`.
-const TEST: &str = r#"awk '
+pub(super) const TEST: &str = r#"awk '
   $0 == "ok" { body = body "<testcase name=\"line " NR "\"/>"; next }
   { red++; body = body "<testcase name=\"line " NR "\" file=\"cases\" line=\"" NR "\">" \
       "<failure message=\"" $0 "\"/></testcase>" }
@@ -14,7 +14,7 @@ const TEST: &str = r#"awk '
         exit red > 0 }' cases
 "#;
 
-const POLICY: &str = r#"version = 1
+pub(super) const POLICY: &str = r#"version = 1
 [merge]
 method = "merge"
 required = ["test", "scope"]
@@ -27,7 +27,7 @@ paths = ["**"]
 "#;
 
 /// What is said at lines of the files of a pull request's head.
-fn annotations(stand: &Stand, number: u64) -> Vec<Value> {
+pub(super) fn annotations(stand: &Stand, number: u64) -> Vec<Value> {
     stand.github.annotations(stand.widget, &stand.head(number))
 }
 

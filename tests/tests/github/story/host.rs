@@ -13,6 +13,11 @@ pub(super) struct Host(Child);
 impl Host {
     /// Starts it in a folder of its own. It fetches as a person who may read.
     pub(super) fn start(stand: &Stand) -> Self {
+        Self::of(stand, &stand.address())
+    }
+
+    /// The same of the coordinator that answers there.
+    pub(super) fn of(stand: &Stand, address: &str) -> Self {
         let folder = stand.folder.path().join("host");
         fs::create_dir(&folder).expect("a folder");
         let ask = folder.join("ask");
@@ -26,7 +31,7 @@ impl Host {
         let mut command = Command::new(programs::agent());
         command.args(["daemon", "--jobs", "2"]).current_dir(&folder).env("GIT_ASKPASS", &ask);
         command.env("MOLT_HOST", "build-1").env("MOLT_STATE", folder.join("state"));
-        command.env("MOLT_COORD_ENDPOINTS", stand.address());
+        command.env("MOLT_COORD_ENDPOINTS", address);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Self(command.spawn().expect("it starts"))
     }

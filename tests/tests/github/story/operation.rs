@@ -10,6 +10,10 @@ use crate::sim::{Actor, Entry};
 
 pub(super) const MAKE_CHECK: &str = "POST /repos/{owner}/{repo}/check-runs";
 pub(super) const EDIT_CHECK: &str = "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}";
+/// The edit that says how it ended, and the one that says something at lines of files.
+pub(super) const END_CHECK: &str =
+    "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id} completed";
+pub(super) const ANNOTATE: &str = "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id} annotated";
 pub(super) const COMMENT: &str = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments";
 pub(super) const EDIT_COMMENT: &str = "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}";
 pub(super) const LAND: &str = "POST /graphql";

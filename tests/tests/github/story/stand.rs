@@ -377,6 +377,14 @@ impl Stand {
         self.checks(number).iter().any(says)
     }
 
+    /// Whether it is told to have landed: in its one check run, or in a status where a person tells.
+    pub(super) fn is_green(&self, number: u64) -> bool {
+        match self.account {
+            Account::App => self.check(number, "success"),
+            Account::Person(_) => self.status(&self.head(number)) == "success",
+        }
+    }
+
     /// Our status of a head.
     pub(super) fn status(&self, head: &str) -> String {
         self.github.status(self.widget, head, "molt")
