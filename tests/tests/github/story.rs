@@ -28,6 +28,7 @@ mod retrying;
 mod rows;
 mod rules;
 mod secrets;
+mod seen;
 mod stacks;
 mod stand;
 mod submit;

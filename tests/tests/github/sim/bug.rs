@@ -19,11 +19,13 @@ pub(crate) enum Bug {
     UncheckedMoves,
     /// Of several refs, those move that can.
     HalfMoves,
+    /// Check runs of Apps are answered as made, and are nowhere.
+    LostChecks,
 }
 
 impl Bug {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::FirstStatusCounts,
         Self::AlwaysMergeable,
         Self::SilentHooks,
@@ -32,5 +34,6 @@ impl Bug {
         Self::EverybodyAdmin,
         Self::UncheckedMoves,
         Self::HalfMoves,
+        Self::LostChecks,
     ];
 }

@@ -110,6 +110,14 @@ impl Ground {
         refused && pull.merged_at.is_none()
     }
 
+    fn check_is_kept(&self) -> bool {
+        let app = super::client::Client::installed(&self.github);
+        let head = self.head.to_string();
+        let made = serde_json::json!({ "name": "molt", "head_sha": head });
+        app.ask("POST", "/repos/acme/widget/check-runs", &made).is(201);
+        self.github.own_checks(self.widget, &head).len() == 1
+    }
+
     /// Whether what this bug breaks is sound.
     async fn is_sound(&self, bug: Bug) -> bool {
         match bug {
@@ -120,6 +128,7 @@ impl Ground {
             Bug::EverybodyAdmin => self.stranger_has_no_right().await,
             Bug::UncheckedMoves => self.lost_race_is_lost().await,
             Bug::HalfMoves => self.halves_stay().await,
+            Bug::LostChecks => self.check_is_kept(),
         }
     }
 }

@@ -56,8 +56,17 @@ const HELD: [(&str, &[&str]); 7] = [
         ],
     ),
     (
-        "what is wrong with it on purpose is seen by the product's own parts",
-        &["each_bug_is_seen_and_nothing_is_seen_without_it"],
+        "what is wrong with it on purpose is seen by the product's own parts, and by its stories",
+        &[
+            "each_bug_is_seen_and_nothing_is_seen_without_it",
+            "webhooks_that_are_not_sent_are_seen",
+            "webhooks_that_others_signed_are_seen",
+            "a_base_that_moves_from_wherever_it_stands_is_seen",
+            "check_runs_that_are_lost_are_seen",
+            "rights_that_everybody_has_are_seen",
+            "a_status_that_stays_what_it_was_is_seen",
+            "a_list_of_one_page_is_seen",
+        ],
     ),
     (
         "GitHub's words are in one table, each with its source",
