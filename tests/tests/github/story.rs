@@ -12,6 +12,7 @@ mod failing;
 mod faults;
 mod heads;
 mod host;
+mod index;
 mod key;
 mod lacking;
 mod landing;
