@@ -10,6 +10,7 @@ use crate::sim::{Actor, Entry};
 
 pub(super) const MAKE_CHECK: &str = "POST /repos/{owner}/{repo}/check-runs";
 pub(super) const EDIT_CHECK: &str = "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}";
+
 /// The edit that says how it ended, and the one that says something at lines of files.
 pub(super) const END_CHECK: &str =
     "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id} completed";
@@ -17,6 +18,7 @@ pub(super) const ANNOTATE: &str = "PATCH /repos/{owner}/{repo}/check-runs/{check
 pub(super) const COMMENT: &str = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments";
 pub(super) const EDIT_COMMENT: &str = "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}";
 pub(super) const LAND: &str = "POST /graphql";
+
 /// What makes and deletes branches, publishes a candidate, and then stages its landing.
 pub(super) const PUSH: &str = "git-receive-pack";
 pub(super) const SET_STATUS: &str = "POST /repos/{owner}/{repo}/statuses/{sha}";
@@ -33,10 +35,12 @@ pub(super) const PERMISSION: &str = "GET /repos/{owner}/{repo}/collaborators/{us
 pub(super) const FETCH: &str = "git-upload-pack";
 pub(super) const MOVE_REF: &str = "PATCH /repos/{owner}/{repo}/git/refs/{ref}";
 pub(super) const TOKEN: &str = "POST /app/installations/{installation_id}/access_tokens";
+
 /// Whether a request changes something; that a token is made is no change.
 pub(super) fn is_change(entry: &Entry) -> bool {
     !entry.operation.starts_with("GET ") && entry.operation != TOKEN
 }
+
 /// What was asked as the App or as its installation that the product does not list, or that takes
 /// more than was granted.
 pub(super) fn undue(journal: &[Entry], granted: &[(&str, &str)]) -> BTreeSet<String> {
@@ -44,6 +48,7 @@ pub(super) fn undue(journal: &[Entry], granted: &[(&str, &str)]) -> BTreeSet<Str
     let asked = journal.iter().filter(by_app).map(|entry| &entry.operation);
     asked.filter(|operation| !is_due(operation, granted)).cloned().collect()
 }
+
 fn is_due(operation: &str, granted: &[(&str, &str)]) -> bool {
     let known = Operation::ALL.iter().find(|known| known.to_string() == operation);
     let Some(needs) = known.and_then(|known| known.needs()) else { return false };
@@ -51,6 +56,7 @@ fn is_due(operation: &str, granted: &[(&str, &str)]) -> bool {
     let reaches = |level: &str| level == "write" || access == Access::Read;
     granted.iter().any(|(other, level)| *other == name && reaches(level))
 }
+
 #[test]
 fn what_the_app_was_not_granted_is_seen_in_what_it_asked_for() {
     let granted = [("metadata", "read"), ("contents", "write"), ("statuses", "read")];

@@ -87,10 +87,21 @@ pub fn own_share_first(step: &Step<'_>, before: &Tables) -> Checked {
                 let globs = others.iter().filter(|claim| !claim.globs.is_empty());
                 globs.into_iter().any(|claim| claim::meets(&repo.policy, claim, &piece).is_some())
             };
-            // Whoever shares a scope is let alone with it only whole, with all else of that claim.
-            let shares = before.claims.values().any(|claim| {
+            // Whoever shares a scope is let alone with it only whole, with all else of that claim; and
+            // a claim serves one work until that ends or is another's.
+            let serves = |claim: &Claim| {
+                let other = claim.task.filter(|other| *other != task.id);
+                let other = other.and_then(|other| before.tasks.get(&other));
+                other.is_some_and(|other| match other.state {
+                    State::Done | State::Failed { .. } => false,
+                    State::Taken { session: by, .. } => by == *session,
+                    State::Open | State::Blocked { .. } => true,
+                })
+            };
+            let own = before.claims.values().filter(|claim| claim.session == *session);
+            let shares = own.into_iter().any(|claim| {
                 let named = claim.scopes().any(|it| task.scopes.contains(it));
-                claim.session == *session && claim.mode == Mode::Shared && named
+                named && (claim.mode == Mode::Shared || serves(claim))
             });
             known && !older && !shares && !task.scopes.iter().any(|it| meets(it) || beside(it))
         };

@@ -50,7 +50,9 @@ impl Generator {
                         && car.proposer == Proposer::Session(me)
                 });
                 let ended: Vec<CarId> = ended.map(|car| car.id).collect();
-                let interrupted = cars.iter().find(|car| car.state.reason() == "gate-interrupted");
+                // Older ones stay where a pull request is told of them, and come back no more.
+                let is_interrupted = |car: &&&Car| car.state.reason() == "gate-interrupted";
+                let interrupted = cars.iter().rev().find(is_interrupted);
                 if let Some(car) = interrupted.filter(|_| self.random.percent(70)) {
                     return Some(self.operator(Command::Retry { car: car.id }));
                 }

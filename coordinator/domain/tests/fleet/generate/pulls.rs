@@ -61,7 +61,7 @@ impl Generator {
             "forget-pull" => Command::ForgetPull { repo, number },
             "open-desk" => {
                 let (comment, since) = (self.made(), ForgeTime(self.now / 1000));
-                let forge_id = Some(comment % 3).filter(|id| *id > 0);
+                let forge_id = Some(comment % 3);
                 Command::OpenDesk { repo, forge_id, comment, since }
             }
             _ => Command::CoolForge { repo, span: self.random.next() % 90_000 },
