@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::credentials::{Credentials, Rights};
 use super::error::{Cause, GithubError};
 use super::governor::Governor;
+use super::kept::{self, Kept};
 use super::line::Line;
 use super::names::{Names, repository_of};
 use super::operation::{As, Operation, Route};
@@ -36,13 +37,15 @@ pub struct Client {
     line: Line,
     credentials: Credentials,
     names: Names,
+    kept: Kept,
 }
 
 impl Client {
     /// A client that asks by these credentials.
     #[must_use]
     pub fn new(transport: Transport, credentials: Credentials) -> Self {
-        Self { line: Line::new(transport), credentials, names: Names::default() }
+        let (names, kept) = (Names::default(), Kept::default());
+        Self { line: Line::new(transport), credentials, names, kept }
     }
 
     /// By what right it asks.
@@ -181,12 +184,29 @@ impl Client {
         self.read(route).await
     }
 
-    /// One answer, or why there is none. A read is asked again while GitHub is in trouble.
+    /// One answer, or why there is none. A read is asked again while GitHub is in trouble. Without
+    /// an `etag` there is an answer in any case, and what is as it was may cost nothing.
     ///
     /// # Errors
     ///
     /// See [`Cause`](super::Cause).
     pub async fn ask(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
+        if etag.is_some() {
+            return self.asked(route, etag).await;
+        }
+        let before = self.kept.of(route);
+        let known = before.as_ref().and_then(|before| before.head.etag.as_deref());
+        let answer = self.asked(route, known).await?;
+        match before.filter(|_| answer.status == 304) {
+            Some(before) => Ok(kept::again(before, answer.head)),
+            None => {
+                self.kept.take(route, &answer);
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn asked(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
         if route.operation().effect.changes() {
             return self.once(route, etag).await;
         }

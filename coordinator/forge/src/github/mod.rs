@@ -15,6 +15,7 @@ mod credentials;
 mod error;
 mod forge;
 mod governor;
+mod kept;
 mod line;
 mod listing;
 mod names;

@@ -117,6 +117,23 @@ async fn what_did_not_change_is_not_read_again() {
 }
 
 #[tokio::test]
+async fn what_is_read_for_each_landing_is_asked_each_time_and_had_from_before() {
+    let tagged = |tag: &str, id: u64| {
+        let head = vec![("etag", format!("\"{tag}\""))];
+        Reply::Say(200, head, json!({"id": id}).to_string())
+    };
+    let same = Reply::Say(304, Vec::new(), String::new());
+    let (client, script) = served([tagged("a", 1), same.clone(), tagged("b", 2), same], 0).await;
+    for expected in [1, 1, 2, 2] {
+        let made: Made = client.read(route(Operation::REPOSITORY)).await.unwrap();
+        assert_eq!(made, Made { id: expected });
+    }
+    let etags: Vec<Option<String>> = script.asked().into_iter().map(|asked| asked.etag).collect();
+    let [a, b] = ["\"a\"", "\"b\""].map(|tag| Some(tag.to_owned()));
+    assert_eq!(etags, [None, a.clone(), a, b]);
+}
+
+#[tokio::test]
 async fn in_a_cooldown_nothing_is_asked() {
     let limited = Reply::Say(429, vec![("retry-after", "90".to_owned())], String::new());
     let (client, script) = served([limited], 0).await;

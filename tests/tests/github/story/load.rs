@@ -24,10 +24,6 @@ const HOUR: u64 = 3600;
 const POINTS_A_MINUTE: u64 = 900;
 const CONTENT_AN_HOUR: u64 = 500;
 
-/// Landings in an hour that are within the limits where each is asked for when no other is on its way:
-/// then none shares what is read with another.
-const ALONE: u64 = 240;
-
 /// What may be waited for all of them: most of it is git.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -134,9 +130,9 @@ async fn landings_one_by_one_are_within_githubs_limits() {
     let landing = stand.github.journal().split_off(before);
     let paid = landing.iter().filter(|entry| entry.status != 304).count();
     println!("a landing by itself: {paid} requests that count, {} in all", landing.len());
-    let load = repeated(&landing, ALONE, HOUR / ALONE);
+    let load = repeated(&landing, LANDINGS, HOUR / LANDINGS);
     assert_eq!(load.refused, 0, "{load:?}");
-    let more = repeated(&landing, 2 * ALONE, HOUR / ALONE / 2);
+    let more = repeated(&landing, 4 * LANDINGS, HOUR / LANDINGS / 4);
     assert!(more.refused > 0, "there are no limits: {more:?}");
     stand.stop().await;
 }
