@@ -198,11 +198,22 @@ impl Train {
     /// Carries the train forward until stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let nudge = self.handle.history().nudge(concerns_trains);
+        // Why the last step failed, which is told once.
+        let mut failed = None;
         loop {
             match self.step().await {
-                Ok(Step::Again) => continue,
-                Ok(Step::Idle) => {}
-                Err(error) => warn!(phase = "train", error = %chain(&error), "will try again"),
+                Ok(Step::Again) => {
+                    failed = None;
+                    continue;
+                }
+                Ok(Step::Idle) => failed = None,
+                Err(error) => {
+                    let words = chain(&error);
+                    if failed.as_ref() != Some(&words) {
+                        warn!(phase = "train", repo = %self.git.repo, error = %words, "will try again");
+                    }
+                    failed = Some(words);
+                }
             }
             tokio::select! {
                 biased;

@@ -6,6 +6,7 @@ use super::operation::{
     ALL_COMMENTS, CHECKS, COMMENT, COMMENTS, EDIT_CHECK, EDIT_COMMENT, LAND, MAKE_CHECK, PULL,
     PULLS, PUSH,
 };
+use super::rules::approvals;
 use super::stand::{OPEN, SQUASH, Stand};
 use crate::sim::{Entry, Fault, Kind, When};
 
@@ -206,5 +207,24 @@ async fn a_token_that_has_ended_is_made_anew() {
     stand.until("it lands too", |stand| stand.check(second, "success")).await;
     let refused = |entry: &Entry| entry.status == 401;
     assert!(stand.github.journal().iter().any(refused), "the old one was used");
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_github_does_not_let_us_say_is_not_tried_in_each_round() {
+    let mut stand = Stand::new(OPEN).every("2s");
+    stand.github.set_rules(stand.widget, "main", vec![approvals(1)]);
+    let number = stand.pull("mona", "feature/a", &[("a", "1\n")]);
+    stand.serve().await;
+    for nth in 1..=20 {
+        let kind = Kind::Status { status: 422, message: "Validation Failed", headers: Vec::new() };
+        stand.github.plan(Fault { operation: MAKE_CHECK, nth, when: When::Before, kind });
+    }
+    stand.ask(number, "mona");
+    stand.until("it is tried", |stand| stand.times(MAKE_CHECK) == 1).await;
+    stand.round().await;
+    assert_eq!(stand.times(MAKE_CHECK), 1, "it waits as it did before");
+    stand.github.review(stand.widget, number, "lead", "APPROVED");
+    stand.until("it lands all the same", |stand| stand.landings(&stand.head(number)) == 1).await;
     stand.stop().await;
 }

@@ -122,6 +122,8 @@ struct Memory {
     judged: BTreeMap<u64, Judged>,
     /// What was said of each last.
     spoken: BTreeMap<u64, Spoken>,
+    /// What GitHub did not let us say of each, by its digest, and when that was.
+    unsaid: BTreeMap<u64, (String, Instant)>,
     /// Why the last round failed, which is told once.
     failed: Option<String>,
     /// The changes for which none was opened though it was tried, and when that was last.
@@ -297,6 +299,7 @@ impl Pulls {
         self.listen(&desk, memory).await?;
         if memory.seen.anew {
             memory.tried.clear();
+            memory.unsaid.clear();
         }
         self.judge(memory).await?;
         self.tell(memory).await?;

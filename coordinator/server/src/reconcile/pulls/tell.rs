@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::branch::as_told;
+use super::judge::STANDS;
 use super::{Memory, OnBoard, Pulls, PullsError, read};
 use crate::reconcile::chain;
 
@@ -146,6 +147,7 @@ impl Pulls {
         memory.pulls.remove(&number);
         memory.judged.remove(&number);
         memory.spoken.remove(&number);
+        memory.unsaid.remove(&number);
         Ok(())
     }
 
@@ -171,10 +173,39 @@ impl Pulls {
         let head = read::commit(&pull.head.sha)?;
         let digest = report.digest(head.as_str());
         let last = memory.spoken.get(&pull.number);
-        if told.digest == digest || last.is_some_and(|it| it.holds_back(&head, report)) {
+        let refused = memory
+            .unsaid
+            .get(&pull.number)
+            .filter(|(of, at)| *of == digest && at.elapsed() < self.account.every * STANDS);
+        let holds_back = last.is_some_and(|it| it.holds_back(&head, report));
+        if told.digest == digest || holds_back || refused.is_some() {
             return Ok(());
         }
         let spoken = Spoken::of(head.clone(), report, last);
+        match self.say_now(pull, entry, report, head, digest.clone()).await {
+            Ok(()) => {
+                memory.spoken.insert(pull.number, spoken);
+                memory.unsaid.remove(&pull.number);
+                Ok(())
+            }
+            Err(error) => {
+                if error.is_of_one() {
+                    memory.unsaid.insert(pull.number, (digest, Instant::now()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn say_now(
+        &self,
+        pull: &shape::Pull,
+        entry: &OnBoard,
+        report: &Report,
+        head: CommitId,
+        digest: String,
+    ) -> Result<(), PullsError> {
+        let told = &entry.known.told;
         let known = told.check.as_ref().filter(|check| check.head == head).map(|check| check.id);
         if let (None, Some(old)) = (known, &told.check) {
             // A head that we moved ourselves ends as the change does.
@@ -206,9 +237,7 @@ impl Pulls {
         };
         let told = Told { check, comment, digest };
         let (repo, number) = (self.repo.clone(), pull.number);
-        self.tell_board(number, Command::TellPull { repo, number, told }).await?;
-        memory.spoken.insert(number, spoken);
-        Ok(())
+        self.tell_board(number, Command::TellPull { repo, number, told }).await
     }
 
     /// How we may tell. An App that may not write check runs says it in a status, if it may: people
