@@ -222,7 +222,7 @@ const ROWS: [(&str, &str, &[&str]); 30] = [
         &[
             "molt-tests::github forge::refused::a_rule_in_the_way_is_told_in_githubs_words",
             "molt-tests::github forge::refused::an_app_that_may_only_read_lands_nothing",
-            "molt-tests::github story::rules::a_rule_that_is_made_while_it_lands_is_waited_for",
+            "molt-tests::github story::rules::a_rule_that_is_made_while_it_lands_is_told_and_waited_for",
         ],
     ),
     (

@@ -21,12 +21,10 @@ use molt_domain::train::{Car, Ejection, State};
 use molt_forge::Oid;
 use molt_forge::github::{Annotation, CheckReport, CommentReport, Outcome, shape};
 use tokio::time::Instant;
-use tracing::warn;
 
 use super::branch::as_told;
 use super::judge::STANDS;
 use super::{Memory, OnBoard, Pulls, PullsError, read};
-use crate::reconcile::chain;
 
 /// What this coordinator said of a pull request last.
 #[derive(Debug)]
@@ -107,13 +105,12 @@ impl Pulls {
             Some(report) => self.say(memory, &pull, entry, &report).await,
             None => Ok(()),
         };
+        // Where GitHub does not let us tell people why, as in a conversation that is locked, it is
+        // closed all the same.
+        self.or_skip(number, said)?;
         if entry.closes == Closes::Yes && !over {
-            // Not before people are told why.
-            said?;
             memory.pulls.insert(number, self.close(number).await?);
             over = true;
-        } else {
-            self.or_skip(number, said)?;
         }
         if over && !entry.is_in() {
             self.retire(entry).await?;
@@ -232,7 +229,7 @@ impl Pulls {
             Voice::None => None,
         };
         let comment = match &report.comment {
-            Some(text) => self.comment_or_not(pull.number, told.comment, text).await?,
+            Some(text) => Some(self.comment(pull.number, told.comment, text).await?),
             None => told.comment,
         };
         let told = Told { check, comment, digest };
@@ -283,24 +280,6 @@ impl Pulls {
             summary: check.summary.clone(),
             annotations: Vec::new(),
         })
-    }
-
-    /// Comments, if GitHub lets us: where it does not, as where a conversation is locked, the check
-    /// run has said the same.
-    async fn comment_or_not(
-        &self,
-        number: u64,
-        known: Option<u64>,
-        text: &str,
-    ) -> Result<Option<u64>, PullsError> {
-        match self.comment(number, known, text).await {
-            Ok(id) => Ok(Some(id)),
-            Err(error) if error.is_of_one() => {
-                warn!(phase = "pulls", repo = %self.repo, number, error = %chain(&error), "no comment");
-                Ok(known)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     async fn comment(
