@@ -3,7 +3,7 @@
 //!
 //! The last line of the body is a mark by which it is found again after an answer that was lost.
 //! Whatever an agent wrote is shown as foreign text ([`super::words`]). Not here: what becomes of it
-//! ([`super::opened`]).
+//! ([`mod@super::opened`]).
 
 use std::fmt;
 

@@ -189,7 +189,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// See [`Cause`](super::Cause).
+    /// See [`Cause`].
     pub async fn ask(&self, route: &Route, etag: Option<&str>) -> Result<Answer, GithubError> {
         if etag.is_some() {
             return self.asked(route, etag).await;
